@@ -1,0 +1,71 @@
+# Everything a person or a CI job runs. Needs Python 3.11+ and make; each target sets up what it needs.
+
+PYTHON ?=
+DURATION ?=
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+BIN := .venv/bin
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+GENERATED := deploy/prometheus/rules grafana/dashboards
+INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format build-generated check-generated bench lock image clean test-programs
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.development ## Create .venv with the locked development dependencies
+
+demo: .venv/.runtime ## Run the whole system against simulated traffic (DURATION=60 ends it after a minute)
+	@$(BIN)/moderation-monitor demo $(if $(DURATION),--duration $(DURATION))
+
+test: .venv/.development test-programs ## Run all tests with coverage (PYTEST_ARGS="-k ledger")
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
+	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser" $(PYTEST_ARGS)
+
+lint: .venv/.development ## Check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/.development ## Format the code and apply the safe fixes
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+build-generated: .venv/.development ## Write the alert rules and dashboards from their Python sources
+	$(BIN)/python -m deploy.prometheus.build
+	$(BIN)/python -m grafana.build
+
+check-generated: build-generated ## Fail when a generated file differs from the committed one
+	@git diff --exit-code -- $(GENERATED)
+	@test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
+		{ echo "generated, not committed:"; git ls-files --others --exclude-standard -- $(GENERATED); exit 1; }
+
+bench: .venv/.development ## Run the benchmarks and print their tables
+	@set -e; for script in tests/bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; done
+
+lock: .venv/.development ## Resolve the dependencies again (LOCK_ARGS=--upgrade for the newest)
+	@deploy/bin/lock $(LOCK_ARGS)
+
+image: ## Build the container image
+	docker build --build-arg VERSION=$(VERSION) --tag moderation-monitor:$(VERSION) .
+
+clean: ## Remove the virtual environment, caches and build results
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist deploy/kafka/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test-programs:
+	@deploy/bin/test-programs
+
+# Stamps: newer than their inputs means nothing to do.
+.venv/.runtime: requirements.lock $(INPUTS)
+	@PYTHON="$(PYTHON)" deploy/bin/bootstrap requirements.lock
+	@touch $@
+
+.venv/.development: requirements-dev.lock $(INPUTS)
+	@PYTHON="$(PYTHON)" deploy/bin/bootstrap requirements-dev.lock
+	@touch $@

@@ -1,0 +1,180 @@
+"""Alerts that speak of the watched models.
+
+None of them is calibrated for looking at many segments all the time: a 95 % interval that is read every 15 seconds for
+hundreds of series will be crossed by chance. What keeps the number of false pages low here is the far end of the
+interval, a minimum of effective labels, an effect size beside each p-value, and `for`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.prometheus.promql import bound, on_series, per_bound, select, total, worst
+from deploy.prometheus.rule import Alert, Board, Group, Recording, Severity
+from monitor import catalogue
+from monitor.catalogue import SERIES
+
+WINDOW: Final = 'window="1h"'
+ESTIMATOR: Final = 'estimator="hajek"'
+"""One estimator: with two, the same alert would leave twice under the same labels."""
+WITH_EFFECT: Final = 'variant!="shadow"'
+"""A shadow version acts on nobody, so it wakes nobody."""
+WHOLE: Final = 'segment="all"'
+
+DRIFT_STATISTIC: Final = 'statistic="psi"'
+MAXIMUM_P_VALUE: Final = 1e-6
+"""Low enough for ten thousand pairs of segment and input at one look (0.01 expected by chance). Where PSI exceeds a
+usable threshold in a window of some size, p is far below this: strictness costs small windows only."""
+MINIMUM_DECISIONS: Final = 500
+"""Decisions in the window below which a distance of histograms is mostly noise."""
+SILENT_AFTER_DECISIONS: Final = 200
+"""Decisions in the hour before; with 50 expected in 15 minutes, none by chance has probability exp(-50)."""
+
+MODEL_DECISIONS: Final = "model:moderation_decisions:rate5m"
+
+SERIES_VARIABLES: Final = ("model", "policy", "segment")
+WHERE: Final = (
+    "{{ $labels.model }} {{ $labels.model_version }} ({{ $labels.variant }}), policy {{ $labels.policy }}, "
+    "segment {{ $labels.segment }}"
+)
+
+
+def _looked_up(metric: catalogue.Metric, labels: tuple[str, ...], how: str, *matchers: str) -> str:
+    """Template text: the value of another metric for the alert's labels, or a question mark."""
+    pairs = ",".join((*(f"{name}=%q" for name in labels), *matchers)).replace('"', '\\"')
+    values = " ".join(f"$labels.{name}" for name in labels)
+    query = f'printf "{metric}{{{pairs}}}" {values} | query'
+    return f"{{{{ with {query} }}}}{{{{ . | first | value | {how} }}}}{{{{ else }}}}?{{{{ end }}}}"
+
+
+OBJECTIVE_TEXT: Final = _looked_up(catalogue.PRECISION_OBJECTIVE, ("model", "policy"), "humanizePercentage")
+LABELS_TEXT: Final = _looked_up(catalogue.PRECISION_EFFECTIVE_LABELS, SERIES, 'printf "%.0f"', WINDOW, ESTIMATOR)
+
+
+def _enough_labels() -> str:
+    labels = worst(catalogue.PRECISION_EFFECTIVE_LABELS, WINDOW, ESTIMATOR, WITH_EFFECT)
+    minimum = bound(catalogue.PRECISION_MINIMUM_LABELS, "model", "policy")
+    return f"(\n  {labels}\n  >= {per_bound('model', 'policy')}\n  {minimum}\n)"
+
+
+def _below_objective(metric: catalogue.Metric) -> str:
+    objective = bound(catalogue.PRECISION_OBJECTIVE, "model", "policy")
+    precision = worst(metric, WINDOW, ESTIMATOR, WITH_EFFECT)
+    return f"(\n  {precision}\n  < {per_bound('model', 'policy')}\n  {objective}\n)"
+
+
+def _objective_inside_interval() -> str:
+    objective = bound(catalogue.PRECISION_OBJECTIVE, "model", "policy")
+    upper = worst(catalogue.PRECISION_UPPER, WINDOW, ESTIMATOR, WITH_EFFECT)
+    return f"(\n  {upper}\n  >= {per_bound('model', 'policy')}\n  {objective}\n)"
+
+
+def _joined(*conditions: str) -> str:
+    return "\nand\n".join(conditions)
+
+
+PRECISION_BELOW: Final = Alert(
+    name="ModerationPrecisionBelowObjective",
+    severity=Severity.CRITICAL,
+    expr=_joined(_below_objective(catalogue.PRECISION_UPPER), _enough_labels()),
+    for_seconds=600,
+    keep_firing_seconds=900,
+    summary="Audited precision is below its objective.",
+    description=(
+        f"{WHERE}: even the upper end of the 95 % interval over 1 h, {{{{ $value | humanizePercentage }}}}, is below "
+        f"the objective of {OBJECTIVE_TEXT} ({LABELS_TEXT} effective labels)."
+    ),
+    board=Board.MODEL,
+    variables=SERIES_VARIABLES,
+)
+
+PRECISION_DOUBTFUL: Final = Alert(
+    name=PRECISION_BELOW.name,
+    severity=Severity.WARNING,
+    expr=_joined(_below_objective(catalogue.PRECISION), _objective_inside_interval(), _enough_labels()),
+    for_seconds=3600,
+    keep_firing_seconds=900,
+    summary="Audited precision may be below its objective.",
+    description=(
+        f"{WHERE}: the estimate over 1 h, {{{{ $value | humanizePercentage }}}}, has been below the objective of "
+        f"{OBJECTIVE_TEXT} for an hour; the 95 % interval still contains the objective "
+        f"({LABELS_TEXT} effective labels)."
+    ),
+    board=Board.MODEL,
+    variables=SERIES_VARIABLES,
+)
+
+DRIFT: Final = Alert(
+    name="ModerationDrift",
+    severity=Severity.WARNING,
+    expr=_joined(
+        f"(\n  {worst(catalogue.DRIFT_STATISTIC, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)}\n"
+        f"  > {per_bound('model', 'window', 'statistic')}\n"
+        f"  {bound(catalogue.DRIFT_THRESHOLD, 'model', 'window', 'statistic')}\n)",
+        f"(\n  {worst(catalogue.DRIFT_P_VALUE, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)} < {MAXIMUM_P_VALUE:g}\n)",
+    )
+    + f"\nand {on_series('window')}\n"
+    + f"(\n  {worst(catalogue.WINDOW_DECISIONS, WINDOW, WITH_EFFECT)} >= {MINIMUM_DECISIONS}\n)",
+    for_seconds=900,
+    keep_firing_seconds=900,
+    summary="Scores or features are far from the pinned reference.",
+    description=(
+        f'{WHERE}: {{{{ $labels.statistic }}}} of {{{{ $labels.input }}}} over 1 h is {{{{ printf "%.3f" $value }}}}, '
+        "above its threshold of "
+        + _looked_up(catalogue.DRIFT_THRESHOLD, ("model", "window", "statistic"), 'printf "%.3f"')
+        + ". A change of the traffic, not in itself an error of the model."
+    ),
+    board=Board.MODEL,
+    variables=SERIES_VARIABLES,
+)
+
+STREAM_CHANGE: Final = Alert(
+    name="ModerationStreamChange",
+    severity=Severity.INFO,
+    # The whole of a policy only: the streaming detectors state no false-alarm rate, and each segment would add its own.
+    expr=total(f"increase({select(catalogue.DRIFT_DETECTED, WHOLE, WITH_EFFECT)}[15m])") + " > 0",
+    # A detection is an instant; the range above keeps it for 15 minutes, so there is nothing to wait for.
+    for_seconds=0,
+    keep_firing_seconds=900,
+    summary="A streaming detector found a change.",
+    description=(
+        f"{WHERE}: {{{{ $labels.detector }}}} found a change in the minute series of {{{{ $labels.input }}}} within "
+        "the last 15 minutes. Context for other alerts; no action by itself."
+    ),
+    board=Board.MODEL,
+    variables=SERIES_VARIABLES,
+)
+
+_DECISIONS = select(catalogue.DECISIONS, WHOLE, WITH_EFFECT)
+_OF_A_MODEL = ("model_version", "variant", "policy", "segment", "action")
+
+DECISIONS_STOPPED: Final = Alert(
+    name="ModerationDecisionsStopped",
+    severity=Severity.CRITICAL,
+    expr=(
+        f"(\n  {total(f'increase({_DECISIONS}[15m])', *_OF_A_MODEL)} == 0\n)\nand\n"
+        f"(\n  {total(f'increase({_DECISIONS}[1h] offset 15m)', *_OF_A_MODEL)} > {SILENT_AFTER_DECISIONS}\n)"
+    ),
+    for_seconds=300,
+    summary="A model that was busy has stopped deciding.",
+    description=(
+        "{{ $labels.model }}: no decision arrived in 15 minutes, after more than "
+        f"{SILENT_AFTER_DECISIONS} in the hour before."
+    ),
+    board=Board.MODEL,
+    variables=("model",),
+)
+
+GROUPS: Final = (
+    Group(
+        "moderation_models",
+        (
+            Recording(MODEL_DECISIONS, total(f"rate({_DECISIONS}[5m])", *_OF_A_MODEL)),
+            PRECISION_BELOW,
+            PRECISION_DOUBTFUL,
+            DRIFT,
+            STREAM_CHANGE,
+            DECISIONS_STOPPED,
+        ),
+    ),
+)

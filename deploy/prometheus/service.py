@@ -1,0 +1,177 @@
+"""Alerts that speak of the monitor itself: while one of these fires, the models' numbers are old or incomplete.
+
+They look at ages and shares, not at counts of lag or CPU. Timestamps are taken per worker before the worst is chosen,
+or a healthy worker would hide a stuck one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.prometheus.promql import JOB, WORKER, select, total
+from deploy.prometheus.rule import Alert, Group, Recording, Severity
+from monitor import catalogue, topics
+
+RECORDS_RATE: Final = "topic:monitor_records:rate5m"
+DEAD_LETTER_SHARE: Final = "topic:monitor_dead_letters_per_record:ratio_rate5m"
+
+MAXIMUM_AGE_SECONDS: Final = 300
+SILENT_SECONDS: Final = 1800
+COMMIT_AGE_SECONDS: Final = 300
+SNAPSHOT_AGE_SECONDS: Final = 60
+DEAD_LETTER_PAGE_SHARE: Final = 0.01
+DEAD_LETTER_PAGE_RECORDS: Final = 50
+DEAD_LETTER_TICKET_RECORDS: Final = 10
+
+_LAG = f"sum without (partition) ({catalogue.LAG})"
+_LAST_DECISION = select(catalogue.LAST_EVENT, f'topic="{topics.DECISIONS.topic}"')
+_BLOCKS_LAG = select(catalogue.LAG, f'topic="{topics.BLOCKS}"')
+_ON_THE_WAY = f'topic=~"{topics.DECISIONS.topic}|{topics.BLOCKS}"'
+_NO_WORKER = ", ".join(WORKER)
+_DEAD = catalogue.DEAD_LETTERS
+
+DOWN: Final = Alert(
+    name="MonitorDown",
+    severity=Severity.CRITICAL,
+    expr=f'absent(up{{job="{JOB}"}} == 1)',
+    for_seconds=300,
+    summary="No worker of the monitor can be scraped.",
+    description=f"No target of job {JOB} has been up for 5 minutes: nothing is known of any model.",
+    # A comparison inside absent() leaves no labels, and inhibition and grouping need the job.
+    labels={"job": JOB},
+)
+
+INGEST_STALLED: Final = Alert(
+    name="MonitorIngestStalled",
+    severity=Severity.CRITICAL,
+    # Two stages can stall: reading a topic, and folding the blocks of it (whose lag is that of the internal topic).
+    expr=(
+        f"max without ({_NO_WORKER}) (\n"
+        f"  (time() - {catalogue.LAST_EVENT} > {MAXIMUM_AGE_SECONDS})\n"
+        f"  and on (job, {_NO_WORKER}, topic)\n"
+        f"  ({_LAG} > 0)\n)\nor\n(\n"
+        f"  min without ({_NO_WORKER}) (time() - {_LAST_DECISION}) > {MAXIMUM_AGE_SECONDS}\n"
+        f"  and on (job)\n"
+        f"  {total(_BLOCKS_LAG, 'partition')} > 0\n)"
+    ),
+    for_seconds=300,
+    keep_firing_seconds=300,
+    summary="Records are waiting in Kafka and the metrics are old.",
+    description=(
+        "{{ $labels.topic }}: the latest record in the metrics is {{ $value | humanizeDuration }} old although "
+        "more are waiting. Readings of the models are stale."
+    ),
+)
+
+SOURCE_SILENT: Final = Alert(
+    name="MonitorSourceSilent",
+    severity=Severity.WARNING,
+    expr=(
+        f"(\n  min without ({_NO_WORKER}) (time() - {_LAST_DECISION}) > {SILENT_SECONDS}\n)\n"
+        f"unless on (job)\n(\n  {total(select(catalogue.LAG, _ON_THE_WAY), 'partition')} > 0\n)"
+    ),
+    for_seconds=600,
+    summary="Nobody publishes decisions.",
+    description=(
+        "{{ $labels.topic }}: the latest record is {{ $value | humanizeDuration }} old and none is waiting: the "
+        "producers are silent, the monitor is idle."
+    ),
+)
+
+DEAD_LETTERS_PAGE: Final = Alert(
+    name="MonitorDeadLetters",
+    severity=Severity.CRITICAL,
+    expr=(
+        f"(\n  {DEAD_LETTER_SHARE} > {DEAD_LETTER_PAGE_SHARE:g}\n)\nand\n"
+        f"(\n  {total(f'increase({_DEAD}[5m])', 'reason')} >= {DEAD_LETTER_PAGE_RECORDS}\n)"
+    ),
+    for_seconds=300,
+    keep_firing_seconds=600,
+    summary="A producer breaks the event contract.",
+    description=(
+        "{{ $labels.topic }}: {{ $value | humanizePercentage }} of the records of the last 5 minutes were "
+        "dead-lettered. They are missing from every reading."
+    ),
+)
+
+DEAD_LETTERS_TICKET: Final = Alert(
+    name=DEAD_LETTERS_PAGE.name,
+    severity=Severity.WARNING,
+    expr=f"{total(f'increase({_DEAD}[15m])', 'reason')} > {DEAD_LETTER_TICKET_RECORDS}",
+    for_seconds=60,
+    keep_firing_seconds=900,
+    summary="Some records do not follow the event contract.",
+    description='{{ $labels.topic }}: {{ printf "%.0f" $value }} records were dead-lettered within 15 minutes.',
+)
+
+COMMIT_STALLED: Final = Alert(
+    name="MonitorCommitStalled",
+    severity=Severity.WARNING,
+    expr=(
+        f"(\n  time() - {catalogue.LAST_COMMIT} > {COMMIT_AGE_SECONDS}\n)\nand on (job, {_NO_WORKER})\n"
+        f"(\n  sum without (topic) (rate({catalogue.RECORDS}[5m])) > 0\n)"
+    ),
+    for_seconds=300,
+    summary="A worker reads but does not commit.",
+    description=(
+        "{{ $labels.instance }}: Kafka acknowledged the last commit {{ $value | humanizeDuration }} ago while records "
+        "are being read. A restart would read all of them again."
+    ),
+)
+
+SNAPSHOT_STALE: Final = Alert(
+    name="MonitorSnapshotStale",
+    severity=Severity.CRITICAL,
+    expr=f"time() - {catalogue.SNAPSHOT_TIMESTAMP} > {SNAPSHOT_AGE_SECONDS}",
+    for_seconds=300,
+    summary="A worker answers scrapes with old readings.",
+    description=(
+        "{{ $labels.instance }}: readings were last computed {{ $value | humanizeDuration }} ago. Its metrics look "
+        "alive and are not."
+    ),
+)
+
+LABEL_OVERFLOW: Final = Alert(
+    name="MonitorLabelOverflow",
+    severity=Severity.WARNING,
+    expr=f"{total(f'increase({catalogue.LABEL_OVERFLOW}[15m])')} > 0",
+    for_seconds=300,
+    keep_firing_seconds=900,
+    summary="A cap on label values was met; decisions are counted under `other`.",
+    description=(
+        'Label {{ $labels.label }}: {{ printf "%.0f" $value }} decisions within 15 minutes were counted under `other`. '
+        "New models, policies or segments are not watched by name."
+    ),
+)
+
+WATCHDOG: Final = Alert(
+    name="Watchdog",
+    severity=Severity.NONE,
+    expr="vector(1)",
+    # Always firing by design: its absence is the signal.
+    for_seconds=0,
+    summary="Alerting works.",
+    description=(
+        "Always firing. The receiver of this alert is a dead-man's switch outside this system: it raises an alarm when "
+        "this stops arriving."
+    ),
+)
+
+GROUPS: Final = (
+    Group(
+        "monitor_service",
+        (
+            Recording(RECORDS_RATE, total(f"rate({catalogue.RECORDS}[5m])")),
+            Recording(DEAD_LETTER_SHARE, f"{total(f'rate({_DEAD}[5m])', 'reason')} / ({RECORDS_RATE} > 0)"),
+            DOWN,
+            INGEST_STALLED,
+            SOURCE_SILENT,
+            DEAD_LETTERS_PAGE,
+            DEAD_LETTERS_TICKET,
+            COMMIT_STALLED,
+            SNAPSHOT_STALE,
+            LABEL_OVERFLOW,
+            WATCHDOG,
+        ),
+    ),
+)

@@ -1,0 +1,81 @@
+"""What every distance between a reference and a current histogram shares: the result and the reading of the counts.
+
+`threshold` is a critical value of the sampling law, not an effect size: at 100,000 decisions every difference exceeds
+it. Act on the statistic's size as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distance:
+    """One statistic for each series; all arrays have the same shape (series,), or () for a single pair.
+
+    `statistic` is NaN where either histogram is empty. `p_value` and `threshold` (the smallest statistic that is
+    significant at the `alpha` asked for) are NaN there too, and wherever the method has no sampling law to offer.
+    """
+
+    statistic: Floats
+    p_value: Floats
+    threshold: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histograms:
+    """Reference and current counts of shape (series, bins) with their totals of shape (series,)."""
+
+    reference: Floats
+    current: Floats
+    reference_total: Floats
+    current_total: Floats
+
+    @property
+    def comparable(self) -> npt.NDArray[np.bool_]:
+        """Where both sides hold at least one observation."""
+        return (self.reference_total > 0) & (self.current_total > 0)
+
+    @property
+    def sampling_scale(self) -> Floats:
+        """1/n + 1/m, the variance scale of a difference between two empirical distributions; NaN where one is empty."""
+        with np.errstate(divide="ignore"):
+            scale = 1.0 / self.reference_total + 1.0 / self.current_total
+        return np.where(self.comparable, scale, np.nan)
+
+    def proportions(self) -> tuple[Floats, Floats]:
+        """Both sides as shares of their totals, shape (series, bins); NaN where that side is empty."""
+        with np.errstate(invalid="ignore"):
+            return self.reference / self.reference_total[..., None], self.current / self.current_total[..., None]
+
+
+def histograms(reference: npt.ArrayLike, current: npt.ArrayLike) -> Histograms:
+    """Read two arrays of counts whose last axis is the bins; leading axes broadcast: one reference serves many series.
+
+    Counts may be fractional (weighted). Raises ValueError for negative or non-finite counts and for bins that differ.
+
+    >>> histograms([2, 3], [[1, 1], [4, 0]]).current_total.tolist()
+    [2.0, 4.0]
+    """
+    left = np.asarray(reference, dtype=np.float64)
+    right = np.asarray(current, dtype=np.float64)
+    for name, counts in (("reference", left), ("current", right)):
+        if counts.ndim == 0 or counts.shape[-1] == 0:
+            raise ValueError(f"{name} counts: shape {counts.shape}, allowed is (..., bins) with at least one bin")
+        if not np.all((counts >= 0) & (counts < np.inf)):
+            raise ValueError(f"{name} counts: found a negative, NaN or infinite count, allowed are finite counts >= 0")
+    if left.shape[-1] != right.shape[-1]:
+        raise ValueError(f"reference has {left.shape[-1]} bins and current {right.shape[-1]}, allowed are equal bins")
+    left, right = np.broadcast_arrays(left, right)
+    return Histograms(left, right, left.sum(axis=-1), right.sum(axis=-1))
+
+
+def require_alpha(alpha: float) -> None:
+    """Raise ValueError unless `alpha` is a probability strictly between 0 and 1."""
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha: got {alpha!r}, allowed is 0 < alpha < 1")

@@ -1,0 +1,307 @@
+"""The fleet dashboard: all models at a glance, and whether the monitor itself can be believed.
+
+The worst of a model's policies and segments stands for the model: one bad segment is what a reader has to see.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import board
+from grafana.board import FLEET_UID, MODEL_UID, READINGS, Section, several
+from grafana.panels import KEEP, About, Colour, Column, Query, Unit, grid, lines, number
+from grafana.promql import CHOSEN, ESTIMATOR, PSI, RATE, WHOLE, WINDOW, WITH_EFFECT, against_bound, most, rate, select
+from monitor import catalogue, topics
+
+MODELS: Final = 'model=~"$model"'
+BY_MODEL: Final = ("model",)
+NO_MODEL: Final = "no decision of a chosen model in the window"
+NO_WORKER: Final = "no worker is scraped, or none has read a record yet"
+FEEDBACK: Final = "|".join(source.topic for source in (topics.REVIEWS, topics.APPEALS, topics.REPORTS))
+OPEN_MODEL: Final = f"/d/{MODEL_UID}?{KEEP}&var-model=${{__data.fields.model}}"
+OPEN_SERIES: Final = f"{OPEN_MODEL}&var-policy=${{__data.fields.policy}}&var-segment=${{__data.fields.segment}}"
+
+_READINGS = (MODELS, WINDOW, WITH_EFFECT)
+MARGIN: Final = "min by (model) (({margin}) and ({enough}))".format(
+    margin=against_bound(catalogue.PRECISION_UPPER, "-", catalogue.PRECISION_OBJECTIVE, *_READINGS, ESTIMATOR),
+    enough=against_bound(
+        catalogue.PRECISION_EFFECTIVE_LABELS, ">=", catalogue.PRECISION_MINIMUM_LABELS, *_READINGS, ESTIMATOR
+    ),
+)
+_OF_THRESHOLD = ("model", "window", "statistic")
+DRIFT: Final = (
+    f"max by (model) ({most(_OF_THRESHOLD, catalogue.DRIFT_STATISTIC, *_READINGS, PSI)}"
+    f" / {most(_OF_THRESHOLD, catalogue.DRIFT_THRESHOLD, MODELS, WINDOW, PSI)})"
+)
+VOLUME: Final = rate(BY_MODEL, catalogue.DECISIONS, MODELS, WHOLE, WITH_EFFECT)
+_SERIES = ("model", "model_version", "variant", "policy")
+_DECISIONS = most(_SERIES, catalogue.WINDOW_DECISIONS, *_READINGS, WHOLE)
+ACTION_RATIO: Final = (
+    f"sum by (model) ({most(_SERIES, catalogue.ACTION_RATIO, *_READINGS, WHOLE)} * {_DECISIONS})"
+    f" / sum by (model) ({_DECISIONS})"
+)
+FIRING: Final = 'ALERTS{alertstate="firing",alertname=~"Moderation.+|Monitor.+",job=~"$job"}'
+
+
+def build() -> dashboard.Dashboard:
+    """The dashboard."""
+    return board.board(
+        "Moderation fleet",
+        uid=FLEET_UID,
+        description="All moderation models at a glance, the alerts that fire, and the health of the monitor itself.",
+        variables=[
+            *board.scrape_variables(),
+            several("model", "Model", f"label_values({select(READINGS)}, model)"),
+            board.window_variable(),
+        ],
+        annotations=[board.firing_annotation(), board.launch_annotation(MODELS), board.release_annotation()],
+        sections=[_glance(), _models(), _ingestion(), _workers()],
+    )
+
+
+def _glance() -> Section:
+    seconds = [(None, Colour.GOOD), (60.0, Colour.DOUBTFUL), (300.0, Colour.BAD)]
+    firing = grid(
+        About(
+            "Alerts firing",
+            "Alerts of the monitor and its models, as Prometheus sees them; silences and inhibitions are Alertmanager's.",
+            Unit.NUMBER,
+            "no alert is firing, or the rules are not loaded",
+            span=24,
+            height=6,
+        ),
+        ("severity", "alertname", "model", "policy", "segment", "topic"),
+        [Column(f"max by (severity, alertname, model, policy, segment, topic) ({FIRING})", "firing", Unit.NUMBER)],
+        links={"model": ("Open the model", OPEN_SERIES)},
+    )
+    return Section(
+        "At a glance",
+        [
+            grid(
+                About(
+                    "Models",
+                    "Worst series of each model. Margin: upper end of the 95 % interval of the precision minus the "
+                    "objective, where there are enough effective labels; below zero the precision is too low beyond "
+                    "doubt. Drift: largest PSI divided by its threshold. Shadow versions are left out.",
+                    Unit.NUMBER,
+                    NO_MODEL,
+                    span=24,
+                    height=9,
+                ),
+                BY_MODEL,
+                [
+                    Column(
+                        MARGIN,
+                        "precision margin",
+                        Unit.RATIO,
+                        [(None, Colour.BAD), (0.0, Colour.DOUBTFUL), (0.01, Colour.GOOD)],
+                    ),
+                    Column(
+                        DRIFT, "drift", Unit.NUMBER, [(None, Colour.GOOD), (0.7, Colour.DOUBTFUL), (1.0, Colour.BAD)]
+                    ),
+                    Column(VOLUME, "decisions a second", Unit.PER_SECOND),
+                    Column(ACTION_RATIO, "action ratio", Unit.RATIO),
+                    Column(
+                        f"time() - {most(BY_MODEL, catalogue.MODEL_LAST_DECISION, MODELS)}",
+                        "latest decision",
+                        Unit.SECONDS,
+                        seconds,
+                    ),
+                ],
+                links={"model": ("Open the model", OPEN_MODEL)},
+            ).sort_by([common_builders.TableSortByFieldState("precision margin").desc(False)]),
+            firing,
+        ],
+    )
+
+
+def _models() -> Section:
+    return Section(
+        "Models over time",
+        [
+            lines(
+                About(
+                    "Precision margin",
+                    "Worst upper end of the 95 % interval minus the objective, by model. Below zero the precision is too "
+                    "low beyond doubt.",
+                    Unit.RATIO,
+                    "no series has enough effective labels",
+                ),
+                Query(MARGIN, "{{model}}"),
+            ),
+            lines(
+                About(
+                    "Drift", "Largest PSI divided by its threshold, by model.", Unit.NUMBER, "no reference is pinned"
+                ),
+                Query(DRIFT, "{{model}}"),
+            ),
+            lines(
+                About(
+                    "Decisions a second",
+                    "Distinct accepted decisions, by model.",
+                    Unit.PER_SECOND,
+                    "no decisions arrive",
+                ),
+                Query(VOLUME, "{{model}}"),
+            ),
+        ],
+    )
+
+
+def _ingestion() -> Section:
+    per_topic = ("topic",)
+    orphans = rate(per_topic, catalogue.ORPHANS)
+    feedback = rate(per_topic, catalogue.RECORDS, f'topic=~"{FEEDBACK}"')
+    odd = (
+        (catalogue.LATE, "late"),
+        (catalogue.FUTURE, "future"),
+        (catalogue.UNKNOWN_VALUES, "unknown value"),
+        (catalogue.TOMBSTONES, "tombstone"),
+    )
+    return Section(
+        "Ingestion",
+        [
+            lines(
+                About("Records a second", "Records read, each offset once.", Unit.PER_SECOND, NO_WORKER),
+                Query(rate(per_topic, catalogue.RECORDS), "{{topic}}"),
+            ),
+            lines(
+                About(
+                    "Age of the latest record",
+                    "Time since the Kafka timestamp of the latest record that is in the metrics, worst worker. High with "
+                    "lag: the monitor is behind. High without lag: nobody publishes.",
+                    Unit.SECONDS,
+                    NO_WORKER,
+                ),
+                Query(f"max by (topic) (time() - {select(catalogue.LAST_EVENT)})", "{{topic}}"),
+            ),
+            lines(
+                About("Lag", "Records between the position and the end of the log.", Unit.NUMBER, NO_WORKER),
+                Query(f"sum by (topic) ({select(catalogue.LAG)})", "{{topic}}"),
+            ),
+            lines(
+                About(
+                    "Dead letters a second",
+                    "Records that could not be accepted, by topic and reason. They are missing from every reading.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                ),
+                Query(rate(("topic", "reason"), catalogue.DEAD_LETTERS), "{{topic}} {{reason}}"),
+            ),
+            lines(
+                About(
+                    "Duplicates a second",
+                    "Records whose id was seen within the horizon. They count once; a rise points to a retrying producer.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                ),
+                Query(rate(per_topic, catalogue.DUPLICATES), "{{topic}}"),
+            ),
+            lines(
+                About(
+                    "Orphans per feedback record",
+                    "Share of reviews, appeals and reports whose decision is not known.",
+                    Unit.RATIO,
+                    "no feedback arrives",
+                ),
+                Query(f"{orphans} / ({feedback} > 0)", "{{topic}}"),
+            ),
+            lines(
+                About(
+                    "Odd records a second",
+                    "Records too old, dated in the future, with values unknown here, or without a value.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                ),
+                *(Query(rate(per_topic, metric), f"{{{{topic}}}} {name}") for metric, name in odd),
+            ),
+            lines(
+                About(
+                    "Label overflow a second",
+                    "Decisions counted under `other` because a cap on label values was met.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                ),
+                Query(rate(("label",), catalogue.LABEL_OVERFLOW), "{{label}}"),
+            ),
+            lines(
+                About(
+                    "State discarded",
+                    "Pieces of checkpointed state that could not be used, within the resolution of the panel.",
+                    Unit.NUMBER,
+                    NO_WORKER,
+                ),
+                Query(f"sum by (reason) (increase({select(catalogue.STATE_DISCARDED)}{RATE}))", "{{reason}}"),
+            ),
+        ],
+    )
+
+
+def _workers() -> Section:
+    return Section(
+        "Workers",
+        [
+            number(
+                About(
+                    "Workers up",
+                    "Workers that answer scrapes.",
+                    Unit.NUMBER,
+                    "no worker is configured in Prometheus",
+                    span=6,
+                    height=7,
+                ),
+                Query(f"sum(up{{{','.join(CHOSEN)}}})"),
+                [(None, Colour.BAD), (1.0, Colour.GOOD)],
+            ),
+            lines(
+                About(
+                    "Age of readings, commits and checkpoints",
+                    "Time since readings were last computed, Kafka last acknowledged a commit, and state was last written.",
+                    Unit.SECONDS,
+                    NO_WORKER,
+                    span=9,
+                    height=7,
+                ),
+                *(
+                    Query(f"max by (instance) (time() - {select(metric)})", f"{name} {{{{instance}}}}")
+                    for metric, name in (
+                        (catalogue.SNAPSHOT_TIMESTAMP, "readings"),
+                        (catalogue.LAST_COMMIT, "commit"),
+                        (catalogue.CHECKPOINT_TIMESTAMP, "checkpoint"),
+                    )
+                ),
+            ),
+            lines(
+                About(
+                    "Time to compute the readings",
+                    "How long the latest readings took.",
+                    Unit.SECONDS,
+                    NO_WORKER,
+                    span=9,
+                    height=7,
+                ),
+                Query(f"max by (instance) ({select(catalogue.SNAPSHOT_SECONDS)})", "{{instance}}"),
+            ),
+            lines(
+                About("Series", "Series of watched models by worker.", Unit.NUMBER, NO_WORKER, height=7),
+                Query(f"max by (instance) ({select(catalogue.SERIES_COUNT)})", "{{instance}}"),
+            ),
+            lines(
+                About(
+                    "Assigned partitions",
+                    "Partitions by worker; a step is a rebalance.",
+                    Unit.NUMBER,
+                    NO_WORKER,
+                    height=7,
+                ),
+                Query(f"sum by (instance) ({select(catalogue.PARTITIONS)})", "{{instance}}"),
+            ),
+            lines(
+                About("Memory", "Resident memory by worker.", Unit.BYTES, NO_WORKER, height=7),
+                Query(f"max by (instance) ({select('process_resident_memory_bytes')})", "{{instance}}"),
+            ),
+        ],
+    )

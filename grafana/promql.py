@@ -1,0 +1,54 @@
+"""Pieces of PromQL that the panels share.
+
+Every selector carries the scrape labels that the reader chose, and every expression gets rid of the worker's own labels
+before it joins or adds: while a partition moves, two workers show the same series.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.catalogue import SERIES, Kind, Metric
+
+CHOSEN: Final = ('job=~"$job"', 'instance=~"$instance"')
+WINDOW: Final = 'window="$window"'
+ESTIMATOR: Final = 'estimator="hajek"'
+WITH_EFFECT: Final = 'variant!="shadow"'
+WHOLE: Final = 'segment="all"'
+PSI: Final = 'statistic="psi"'
+RATE: Final = "[$__rate_interval]"
+
+
+def select(metric: Metric | str, *matchers: str) -> str:
+    """`metric{job, instance, matchers}`."""
+    return f"{metric}{{{','.join((*CHOSEN, *matchers))}}}"
+
+
+def most(by: tuple[str, ...], metric: Metric | str, *matchers: str) -> str:
+    """The largest value by label, over workers and everything else."""
+    return f"max by ({', '.join(by)}) ({select(metric, *matchers)})"
+
+
+def least(by: tuple[str, ...], metric: Metric | str, *matchers: str) -> str:
+    """The smallest value by label, over workers and everything else."""
+    return f"min by ({', '.join(by)}) ({select(metric, *matchers)})"
+
+
+def rate(by: tuple[str, ...], metric: Metric, *matchers: str) -> str:
+    """Events a second by label. Raises ValueError for what is not a counter."""
+    if metric.kind is not Kind.COUNTER:
+        raise ValueError(f"{metric}: rate() of a {metric.kind.value}, allowed is a counter")
+    return f"sum by ({', '.join(by)}) (rate({select(metric, *matchers)}{RATE}))"
+
+
+def buckets(metric: Metric, *matchers: str) -> str:
+    """Observations by bucket within the panel's resolution. Raises ValueError for what is not a histogram."""
+    if metric.kind is not Kind.HISTOGRAM:
+        raise ValueError(f"{metric}: buckets of a {metric.kind.value}, allowed is a histogram")
+    return f"sum by (le) (increase({select(f'{metric}_bucket', *matchers)}{RATE}))"
+
+
+def against_bound(metric: Metric, operator: str, bound: Metric, *matchers: str) -> str:
+    """`series <operator> bound of its model and policy`, series by series."""
+    limits = most(("model", "policy"), bound)
+    return f"{most(SERIES, metric, *matchers)} {operator} on (model, policy) group_left () {limits}"

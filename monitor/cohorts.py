@@ -1,0 +1,198 @@
+"""Cohorts of decision time: minutes while they are young, hours, then days, up to the horizon.
+
+A late label is added to whichever cohort holds its decision's minute by then. Everything is a sum of integers, so the
+order of adding, merging and sliding never changes a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.tally import Tally
+
+Ints = npt.NDArray[np.int64]
+
+HOUR: Final = 60
+DAY: Final = 24 * HOUR
+MINUTE_HOURS: Final = 3
+"""Cohorts are minutes in the current hour and the two before."""
+HOUR_DAYS: Final = 9
+"""Cohorts are hours in the current day and the eight before."""
+HORIZON_DAYS: Final = 181
+"""Cohorts are days up to 180 days before the current one; what is older is dropped."""
+
+
+class Level(IntEnum):
+    """Length of a cohort in minutes."""
+
+    MINUTE = 1
+    HOUR = HOUR
+    DAY = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of decision time that ends now: `minutes` long, its begin rounded down to `grain` minutes.
+
+    With grain 60 the window holds the running hour and whole hours before it.
+    """
+
+    name: str
+    minutes: int
+    grain: int
+
+    def start(self, now: int) -> int:
+        """First minute of the window when the clock stands in minute `now`."""
+        last = now - now % self.grain + self.grain
+        return last - self.minutes
+
+
+WINDOWS: Final = (
+    Window("5m", 5, 1),
+    Window("1h", HOUR, 1),
+    Window("24h", DAY, HOUR),
+    Window("7d", 7 * DAY, HOUR),
+)
+
+
+class Cohorts:
+    """Sums by cohort for the rows of one model, and running sums over the windows.
+
+    `width` is the number of columns, `daily` the columns that day cohorts keep (shape (width,)).
+    """
+
+    def __init__(self, *, width: int, daily: npt.NDArray[np.bool_]) -> None:
+        self._width = width
+        self._daily = daily
+        self._held: dict[Level, dict[int, Tally]] = {level: {} for level in Level}
+        self._now: int | None = None
+        self._rows = 0
+        self._windows = {window: np.zeros((0, width), dtype=np.int64) for window in WINDOWS}
+        self.touched: set[tuple[Level, int]] = set()
+        """Cohorts that changed since the owner last cleared this."""
+
+    @property
+    def now(self) -> int | None:
+        """Minute of the clock; None before the first `advance`."""
+        return self._now
+
+    def window(self, window: Window) -> Ints:
+        """Sums of all rows over a window; shape (rows, width). A view: read it before the next change."""
+        return self._windows[window][: self._rows]
+
+    def resize(self, rows: int) -> None:
+        """Make room for more rows."""
+        self._rows = max(self._rows, rows)
+        for window, dense in self._windows.items():
+            if len(dense) < rows:
+                grown = np.zeros((max(rows, 2 * len(dense), 64), self._width), dtype=np.int64)
+                grown[: len(dense)] = dense
+                self._windows[window] = grown
+
+    def add(self, minute: int, place: Ints, value: Ints) -> None:
+        """Add values at places (row * width + column, without repeats) to the cohort of a minute of decision time."""
+        if self._now is None:
+            raise ValueError("cohorts: expected a clock before the first sum")
+        level, start = self._cohort(minute)
+        if start + level <= self._horizon():
+            return
+        kept_place, kept_value = place, value
+        if level is Level.DAY:
+            keep = self._daily[place % self._width]
+            kept_place, kept_value = place[keep], value[keep]
+        self._tally(level, start).add(kept_place, kept_value)
+        self.touched.add((level, start))
+        for window, dense in self._windows.items():
+            if minute >= window.start(self._now):
+                dense.reshape(-1)[place] += value
+
+    def advance(self, now: int) -> None:
+        """Move the clock to minute `now`: slide the windows, merge cohorts that have aged, drop the oldest."""
+        if self._now is not None and now <= self._now:
+            return
+        before, self._now = self._now, now
+        if before is None:
+            return
+        for window, dense in self._windows.items():
+            self._slide(dense, window.start(before), window.start(now))
+        self._coarsen(Level.MINUTE, Level.HOUR, self._minute_floor())
+        self._coarsen(Level.HOUR, Level.DAY, self._hour_floor())
+        for start in [start for start in self._held[Level.DAY] if start + DAY <= self._horizon()]:
+            del self._held[Level.DAY][start]
+            self.touched.add((Level.DAY, start))
+
+    def cohort(self, level: Level, start: int) -> tuple[Ints, Ints] | None:
+        """Places and values of one cohort; None when it is not held."""
+        tally = self._held[level].get(start)
+        return None if tally is None else tally.items()
+
+    def cohorts(self) -> Iterator[tuple[Level, int]]:
+        """All cohorts held, in order."""
+        for level in Level:
+            for start in sorted(self._held[level]):
+                yield level, start
+
+    def restore(self, now: int, rows: int, cohorts: dict[tuple[Level, int], tuple[Ints, Ints]]) -> None:
+        """Take over cohorts as they were when the clock stood at `now`; the windows follow from them."""
+        self._now = now
+        self.resize(rows)
+        for (level, start), (place, value) in cohorts.items():
+            self._held[level][start] = Tally(place, value)
+            for window, dense in self._windows.items():
+                if start >= window.start(now):
+                    dense.reshape(-1)[place] += value
+
+    def _cohort(self, minute: int) -> tuple[Level, int]:
+        if minute >= self._minute_floor():
+            return Level.MINUTE, minute
+        if minute >= self._hour_floor():
+            return Level.HOUR, minute - minute % HOUR
+        return Level.DAY, minute - minute % DAY
+
+    def _minute_floor(self) -> int:
+        now = self._now or 0
+        return now - now % HOUR - (MINUTE_HOURS - 1) * HOUR
+
+    def _hour_floor(self) -> int:
+        now = self._now or 0
+        return now - now % DAY - (HOUR_DAYS - 1) * DAY
+
+    def _horizon(self) -> int:
+        now = self._now or 0
+        return now - now % DAY - (HORIZON_DAYS - 1) * DAY
+
+    def _tally(self, level: Level, start: int) -> Tally:
+        held = self._held[level]
+        tally = held.get(start)
+        if tally is None:
+            tally = held[start] = Tally()
+        return tally
+
+    def _slide(self, dense: Ints, before: int, after: int) -> None:
+        """Take what lies between the old and the new begin of a window out of its sums.
+
+        Windows are shorter than the time for which their histograms are held, so no day cohort is ever inside one.
+        """
+        flat = dense.reshape(-1)
+        for level in (Level.MINUTE, Level.HOUR):
+            for start, tally in self._held[level].items():
+                if before <= start < after:
+                    place, value = tally.items()
+                    flat[place] -= value
+
+    def _coarsen(self, fine: Level, coarse: Level, floor: int) -> None:
+        held = self._held[fine]
+        for start in sorted(start for start in held if start < floor):
+            place, value = held.pop(start).items()
+            if coarse is Level.DAY:
+                keep = self._daily[place % self._width]
+                place, value = place[keep], value[keep]
+            into = start - start % coarse
+            self._tally(coarse, into).add(place, value)
+            self.touched |= {(fine, start), (coarse, into)}

@@ -1,0 +1,218 @@
+"""One partition of the blocks topic: block messages in, models and source ledgers up to date, snapshots out.
+
+Pure: time comes from the blocks. Whoever owns the partition feeds it, asks for checkpoints and writes them to Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from monitor import catalogue
+from monitor.blocks import BlockMessage, Clock, ModelBlock, SourceBlock
+from monitor.cells import OTHER
+from monitor.model import Model, ModelSettings
+from monitor.snapshot import ModelSnapshot, Objective, ServiceSnapshot, Snapshot
+from monitor.sources import SourceLedger, merge_totals
+from monitor.state import (
+    Checkpoint,
+    ModelCheckpoints,
+    UnreadableState,
+    model_names,
+    restore_model,
+    restore_sources,
+    source_record,
+)
+from monitor.summarise import MINUTE_MS
+
+IDLE_MS: Final = 600_000
+"""A source partition whose time lies further back than this holds no minute open any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of a checkpoint: `unreadable` are the pieces set aside; when there are any, blocks must be reread."""
+
+    unreadable: tuple[str, ...]
+
+
+class PartitionEvaluator:
+    """The models and sources whose blocks come through one partition of the blocks topic."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
+        self._models: dict[str, Model] = {}
+        self._checkpoints: dict[str, ModelCheckpoints] = {}
+        self._sources: dict[tuple[str, int], SourceLedger] = {}
+        self._clocks: dict[tuple[str, int], int] = {}
+        self._changed_models: set[str] = set()
+        self._changed_sources: set[tuple[str, int]] = set()
+        self._discarded: dict[str, int] = {}
+
+    @property
+    def clock_ms(self) -> int | None:
+        """Kafka time that the sources have reached; None before the first block."""
+        return max(self._clocks.values(), default=None)
+
+    def fold(self, message: BlockMessage) -> None:
+        """Take a message of the blocks topic; what is not new changes nothing."""
+        if isinstance(message, Clock):
+            self._see((message.topic, message.partition), message.clock_ms)
+            return
+        span = message.span
+        source = (span.topic, span.partition)
+        self._see(source, span.clock_ms)
+        if isinstance(message, SourceBlock):
+            ledger = self._sources.setdefault(source, SourceLedger(*source))
+            if ledger.fold(message):
+                self._changed_sources.add(source)
+        else:
+            model = self._model(message)
+            if model.fold(message):
+                self._changed_models.add(model.name)
+
+    def advance(self, clock_ms: int | None = None) -> None:
+        """Move all models to `clock_ms`, or to where the sources have come."""
+        now = self.clock_ms if clock_ms is None else clock_ms
+        if now is None:
+            return
+        complete = min(clock for clock in [*self._clocks.values(), now] if clock >= now - IDLE_MS)
+        for model in self._models.values():
+            model.advance(now // MINUTE_MS, complete=complete // MINUTE_MS)
+
+    def checkpoints(self) -> tuple[list[Checkpoint], list[tuple[bytes, bytes]]]:
+        """What to write so that a new owner can go on from here: changed models, and records of changed sources."""
+        models = [
+            self._checkpoints.setdefault(name, ModelCheckpoints(name)).take(self._models[name])
+            for name in sorted(self._changed_models)
+        ]
+        sources = [source_record(self._sources[source]) for source in sorted(self._changed_sources)]
+        self._changed_models.clear()
+        self._changed_sources.clear()
+        return models, sources
+
+    def restore(self, records: Mapping[bytes, bytes]) -> Restored:
+        """Go on from checkpoint records. A damaged piece is set aside, named in the result, and starts anew."""
+        unreadable: list[str] = []
+        try:
+            self._sources = restore_sources(records)
+        except UnreadableState as error:
+            unreadable.append(str(error))
+            self._discard("unreadable")
+        for source, ledger in self._sources.items():
+            self._see(source, ledger.clock_ms)
+        for name in model_names(records):
+            try:
+                self._models[name], self._checkpoints[name] = restore_model(name, records, self.settings)
+            except UnreadableState as error:
+                unreadable.append(str(error))
+                self._discard("unreadable")
+        return Restored(tuple(unreadable))
+
+    def models(self) -> Iterable[Model]:
+        """The models of the partition, by name."""
+        return (self._models[name] for name in sorted(self._models))
+
+    def sources(self) -> Mapping[tuple[str, int], SourceLedger]:
+        """The source partitions whose counts this partition keeps."""
+        return self._sources
+
+    def discarded(self) -> Mapping[str, int]:
+        """Pieces of state that could not be used, by reason."""
+        detectors = sum(model.streams.discarded for model in self._models.values())
+        return {**self._discarded, "detector": detectors} if detectors else self._discarded
+
+    def _see(self, source: tuple[str, int], clock_ms: int) -> None:
+        if clock_ms >= 0:
+            self._clocks[source] = max(clock_ms, self._clocks.get(source, clock_ms))
+
+    def _model(self, block: ModelBlock) -> Model:
+        name = block.model
+        if name not in self._models and len(self._models) >= self.settings.ledger.limits.models:
+            name = OTHER
+        model = self._models.get(name)
+        if model is None:
+            model = self._models[name] = Model(name, self.settings)
+        return model
+
+    def _discard(self, reason: str) -> None:
+        self._discarded[reason] = self._discarded.get(reason, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveSettings:
+    """Precision objectives: the default, and those of single models and policies."""
+
+    precision: float = 0.9
+    minimum_labels: float = 50.0
+    models: Mapping[str, tuple[float, float]] | None = None
+    policies: Mapping[tuple[str, str], tuple[float, float]] | None = None
+
+    def of(self, model: str, policy: str) -> Objective:
+        """The objective of one policy of a model."""
+        precision, labels = (self.policies or {}).get(
+            (model, policy), (self.models or {}).get(model, (self.precision, self.minimum_labels))
+        )
+        return Objective(model=model, policy=policy, precision=precision, minimum_labels=labels)
+
+
+def take_snapshot(
+    partitions: Iterable[PartitionEvaluator],
+    *,
+    objectives: ObjectiveSettings,
+    service: ServiceSnapshot,
+    taken_at: float | None,
+    ready: bool,
+    reason: str,
+) -> Snapshot:
+    """One consistent copy of all partitions that this process owns. `service` brings what only the shell knows."""
+    owned = list(partitions)
+    models = tuple(
+        sorted((model.snapshot() for part in owned for model in part.models()), key=lambda model: model.model)
+    )
+    clocks = [part.clock_ms for part in owned if part.clock_ms is not None]
+    sources = {source: ledger for part in owned for source, ledger in part.sources().items()}
+    counters = merge_totals(sources)
+    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models)
+    counters[catalogue.STATE_DISCARDED.name] = {}
+    for part in owned:
+        for reason_discarded, count in part.discarded().items():
+            family = counters[catalogue.STATE_DISCARDED.name]
+            family[(reason_discarded,)] = family.get((reason_discarded,), 0) + count
+    last_event: dict[str, float] = {}
+    for (topic, _), ledger in sources.items():
+        if ledger.clock_ms >= 0:
+            last_event[topic] = max(last_event.get(topic, 0.0), ledger.clock_ms / 1000.0)
+    settings = owned[0].settings if owned else None
+    return Snapshot(
+        clock=max(clocks) / 1000.0 if clocks else None,
+        taken_at=taken_at,
+        models=models,
+        objectives=tuple(
+            objectives.of(model.model, policy)
+            for model in models
+            for policy in sorted({series.policy for series in model.series})
+        ),
+        service=replace(service, counters=counters, last_event_at=last_event),
+        drift_thresholds=dict(settings.drift_thresholds) if settings else {},
+        ready=ready,
+        reason=reason,
+    )
+
+
+def label_overflow(models: Iterable[ModelSnapshot]) -> dict[tuple[str, ...], int]:
+    """Decisions that count under `other`, by the label that ran over its cap."""
+    overflow: dict[tuple[str, ...], int] = {("model",): 0, ("model_version",): 0, ("policy",): 0, ("segment",): 0}
+    for model in models:
+        decisions = model.decisions.values.sum(axis=1)
+        for series, count in zip(model.series, decisions.tolist(), strict=True):
+            if series.segment != "all":
+                overflow["segment",] += count * any(
+                    part.endswith(f"={OTHER}") and part != f"modality={OTHER}" for part in series.segment.split(",")
+                )
+                continue
+            overflow["model",] += count * (model.model == OTHER)
+            overflow["model_version",] += count * (series.model_version == OTHER)
+            overflow["policy",] += count * (series.policy == OTHER)
+    return overflow

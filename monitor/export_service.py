@@ -1,0 +1,98 @@
+"""What is exported of the service and of the snapshot as a whole: few samples, read row by row.
+
+Counters whose label values can be listed start at 0, but not before the worker has its state back: the step from 0 to
+the true value would look like that many events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from monitor import catalogue
+from monitor.catalogue import Metric
+from monitor.decode import Reason
+from monitor.exposition import Labels
+from monitor.snapshot import Quantity, ServiceSnapshot, Snapshot
+from monitor.topics import APPEALS, REPORTS, REVIEWS, SOURCES
+
+Read = Callable[[Snapshot], Iterable[tuple[Labels, float]]]
+
+_TOPICS: Final = tuple((source.topic,) for source in SOURCES)
+_FEEDBACK: Final = tuple((source.topic,) for source in (REVIEWS, APPEALS, REPORTS))
+
+SERVICE_COUNTERS: Final[Mapping[Metric, tuple[Labels, ...]]] = MappingProxyType(
+    {
+        catalogue.RECORDS: _TOPICS,
+        catalogue.DEAD_LETTERS: tuple((source.topic, reason.value) for source in SOURCES for reason in Reason),
+        catalogue.DUPLICATES: _TOPICS,
+        catalogue.ORPHANS: _FEEDBACK,
+        catalogue.TOMBSTONES: _TOPICS,
+        catalogue.LATE: _TOPICS,
+        catalogue.FUTURE: _TOPICS,
+        catalogue.UNKNOWN_VALUES: (),
+        catalogue.LABEL_OVERFLOW: (),
+        catalogue.STATE_DISCARDED: (),
+    }
+)
+"""The counters of the service and the label values that they start with."""
+
+
+def counter_rows(metric: Metric, snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+    # A worker that has not read its state back yet must not show 0: the step to the true value would look like events.
+    counts = snapshot.service.counters.get(metric.name, {})
+    start = dict.fromkeys(SERVICE_COUNTERS[metric] if snapshot.ready else (), 0)
+    yield from (start | counts).items()
+
+
+def _scalar(value: Callable[[Snapshot], float | None]) -> Read:
+    def rows(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+        number = value(snapshot)
+        if number is not None:
+            yield (), number
+
+    return rows
+
+
+def _topic_rows(values: Callable[[ServiceSnapshot], Mapping[str, float]]) -> Read:
+    def rows(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+        yield from (((topic,), number) for topic, number in values(snapshot.service).items())
+
+    return rows
+
+
+def _drift_thresholds(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+    for model in snapshot.models:
+        for column in model.readings:
+            if column.quantity is Quantity.DRIFT:
+                configured = snapshot.drift_thresholds.get(column.method)
+                threshold = configured if column.threshold is None else column.threshold
+                if threshold is not None:
+                    yield (model.model, column.window, column.method), threshold
+
+
+WHOLE: Final[Mapping[Metric, Read]] = MappingProxyType(
+    {
+        catalogue.PRECISION_OBJECTIVE: lambda snapshot: (
+            ((objective.model, objective.policy), objective.precision) for objective in snapshot.objectives
+        ),
+        catalogue.PRECISION_MINIMUM_LABELS: lambda snapshot: (
+            ((objective.model, objective.policy), objective.minimum_labels) for objective in snapshot.objectives
+        ),
+        catalogue.DRIFT_THRESHOLD: _drift_thresholds,
+        catalogue.LAG: lambda snapshot: (
+            ((topic, str(partition)), lag) for (topic, partition), lag in snapshot.service.lag.items()
+        ),
+        catalogue.LAST_EVENT: _topic_rows(lambda service: service.last_event_at),
+        catalogue.LAST_COMMIT: _scalar(lambda snapshot: snapshot.service.last_commit_at),
+        catalogue.CLOCK: _scalar(lambda snapshot: snapshot.clock),
+        catalogue.SNAPSHOT_TIMESTAMP: _scalar(lambda snapshot: snapshot.taken_at),
+        catalogue.SNAPSHOT_SECONDS: _scalar(lambda snapshot: snapshot.service.snapshot_seconds),
+        catalogue.CHECKPOINT_TIMESTAMP: _scalar(lambda snapshot: snapshot.service.last_checkpoint_at),
+        catalogue.SERIES_COUNT: _scalar(
+            lambda snapshot: len({key for model in snapshot.models for key in model.series})
+        ),
+        catalogue.PARTITIONS: _topic_rows(lambda service: service.assigned),
+    }
+)

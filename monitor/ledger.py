@@ -1,0 +1,194 @@
+"""The ledger of one model: folds block summaries into series x cohort, exactly once whatever is delivered again.
+
+For each source partition it remembers the last block it took. The same block reaching further replaces what was
+taken of it; anything not further than what was taken is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.blocks import Entries, ModelBlock, supersedes
+from monitor.cells import Limits
+from monitor.cohorts import Cohorts
+from monitor.events import Launch
+from monitor.layout import Layout
+from monitor.packing import unpack
+from monitor.segments import SeriesTable
+from monitor.snapshot import LaunchRecord
+from monitor.summarise import MINUTE_MS, sum_by_place
+from monitor.tally import Tally
+
+Ints = npt.NDArray[np.int64]
+Partition = tuple[str, int]
+
+DEFAULT_KINDS: Final = (("language",), ("region",), ("modality",))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """What the ledger depends on besides the blocks. `kinds` are the dimensions of each kind of segment."""
+
+    layout: Callable[[str], Layout]
+    kinds: Sequence[tuple[str, ...]] = DEFAULT_KINDS
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was taken of a block under one model name; the block itself only while it may still be replaced."""
+
+    through: int
+    block: ModelBlock | None
+    rows: Ints | None
+    """rows that each key of the block was counted in"""
+
+
+@dataclass(slots=True)
+class LastBlock:
+    """The last block taken from a source partition: its first offset, and what was taken by model name.
+
+    There is one name, except in the ledger `other`, which takes the blocks of all models beyond the limit.
+    """
+
+    first: int
+    taken: dict[str, Taken] = field(default_factory=dict)
+
+
+class ModelLedger:
+    """Sums of one model by series and cohort, totals since the beginning, and what is needed to go on exactly."""
+
+    def __init__(self, model: str, settings: LedgerSettings) -> None:
+        self.model = model
+        self.layout = settings.layout(model)
+        self.table = SeriesTable(model, kinds=settings.kinds, limits=settings.limits)
+        self.cohorts = Cohorts(width=self.layout.width, daily=self.layout.daily)
+        self.arrivals: dict[int, Tally] = {}
+        """labels by the minute of their arrival, until the streaming detectors have seen the minute"""
+        self.arrivals_from = 0
+        self.last: dict[Partition, LastBlock] = {}
+        self.launches: dict[tuple[str, str, str], LaunchRecord] = {}
+        self.last_decision_ms: int | None = None
+        self._totals = np.zeros((0, self.layout.width), dtype=np.int64)
+
+    @property
+    def totals(self) -> Ints:
+        """Sums since the beginning; shape (series, width)."""
+        return self._totals[: len(self.table.series)]
+
+    def fold(self, block: ModelBlock) -> bool:
+        """Take a block; False if nothing of it is new."""
+        span = block.span
+        last = self.last.setdefault((span.topic, span.partition), LastBlock(span.first))
+        before = last.taken.get(block.model)
+        if not (span.first >= last.first if before is None else supersedes(span, last.first, before.through)):
+            return False
+        if span.first > last.first:
+            last.first, last.taken, before = span.first, {}, None
+        if self.cohorts.now is None:
+            self.cohorts.advance(max(span.clock_ms, 0) // MINUTE_MS)
+        rows = self.table.rows(block.keys)
+        self._resize()
+        parts = [(block, rows, 1)]
+        if before is not None and before.block is not None and before.rows is not None:
+            parts.append((before.block, before.rows, -1))
+        self._apply_cohorts(parts)
+        self._apply_arrivals(parts)
+        self._note(block)
+        keep = not span.closed
+        last.taken[block.model] = Taken(span.through, block if keep else None, rows if keep else None)
+        return True
+
+    def advance(self, minute: int) -> None:
+        """Move the clock to a minute since the epoch."""
+        self.cohorts.advance(minute)
+
+    def forget_arrivals(self, before: int) -> None:
+        """Drop what the streaming detectors have seen: minutes before `before`."""
+        self.arrivals_from = max(self.arrivals_from, before)
+        for minute in [minute for minute in self.arrivals if minute < before]:
+            del self.arrivals[minute]
+
+    def restore_totals(self, totals: Ints) -> None:
+        """Take over totals for the series of the table."""
+        self._resize()
+        self._totals[: len(totals)] = totals
+
+    def _apply_cohorts(self, parts: Sequence[tuple[ModelBlock, Ints, int]]) -> None:
+        flat = self._totals.reshape(-1)
+        for minute, place, value in self._by_minute([(b, b.cohort, rows, sign) for b, rows, sign in parts]):
+            self.cohorts.add(minute, place, value)
+            flat[place] += value
+
+    def _apply_arrivals(self, parts: Sequence[tuple[ModelBlock, Ints, int]]) -> None:
+        for minute, place, value in self._by_minute([(b, b.arrival, rows, sign) for b, rows, sign in parts]):
+            if minute >= self.arrivals_from:
+                self.arrivals.setdefault(minute, Tally()).add(place, value)
+
+    def _by_minute(self, parts: Sequence[tuple[ModelBlock, Entries, Ints, int]]) -> list[tuple[int, Ints, Ints]]:
+        """(minute, places, values) of the parts' signed sums, without repeats and zeros."""
+        size = len(self.table.series) * self.layout.width
+        minutes = [unpack(block.cell_minute) for block, *_ in parts]
+        known = np.unique(np.concatenate(minutes))
+        places: list[Ints] = []
+        values: list[Ints] = []
+        for (block, entries, rows, sign), minute in zip(parts, minutes, strict=True):
+            place, value = self._places(block, entries, rows, np.searchsorted(known, minute) * size)
+            places.append(place)
+            values.append(sign * value)
+        place, value = sum_by_place(np.concatenate(places), np.concatenate(values))
+        cuts = np.searchsorted(place, np.arange(len(known) + 1) * size)
+        return [
+            (
+                int(known[index]),
+                place[cuts[index] : cuts[index + 1]] - index * size,
+                value[cuts[index] : cuts[index + 1]],
+            )
+            for index in range(len(known))
+            if cuts[index] < cuts[index + 1]
+        ]
+
+    def _places(self, block: ModelBlock, entries: Entries, rows: Ints, base: Ints) -> tuple[Ints, Ints]:
+        """Places (base of the cell + row * width + column) of a block's entries, once for each row they count in."""
+        cell, column, value = unpack(entries.cell), unpack(entries.column), unpack(entries.value)
+        translation = self.layout.translation(block.signature)
+        if translation is not None:
+            column = translation[column]
+            kept = column >= 0
+            cell, column, value = cell[kept], column[kept], value[kept]
+        by_row = rows[unpack(block.cell_key)[cell]]
+        place = base[cell][:, None] + by_row * self.layout.width + column[:, None]
+        counted = by_row >= 0
+        return place[counted], np.broadcast_to(value[:, None], place.shape)[counted]
+
+    def _note(self, block: ModelBlock) -> None:
+        if block.last_decision_ms is not None:
+            self.last_decision_ms = max(block.last_decision_ms, self.last_decision_ms or 0)
+        for launch in block.launches:
+            key = (launch.model_version, launch.variant.value, launch.stage)
+            known = self.launches.get(key)
+            if known is None or known.at <= launch.at.timestamp():
+                self.launches[key] = _launch_record(launch)
+
+    def _resize(self) -> None:
+        rows = len(self.table.series)
+        self.cohorts.resize(rows)
+        if len(self._totals) < rows:
+            grown = np.zeros((max(rows, 2 * len(self._totals), 64), self.layout.width), dtype=np.int64)
+            grown[: len(self._totals)] = self._totals
+            self._totals = grown
+
+
+def _launch_record(launch: Launch) -> LaunchRecord:
+    return LaunchRecord(
+        model_version=launch.model_version,
+        variant=launch.variant.value,
+        stage=launch.stage,
+        at=launch.at.timestamp(),
+        traffic_share=launch.traffic_share,
+    )

@@ -1,0 +1,234 @@
+"""Accepted events as columns: what a block keeps of a record until it is summarised.
+
+A row holds numbers only; names have become codes of the block's key table, ids have become 64-bit hashes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
+
+from monitor.cells import KeyTable, RawKey
+from monitor.decode import Rejected
+from monitor.events import Appeal, Decision, DecisionContext, FeatureValue, Feedback, Report, Review, ReviewSource
+from monitor.layout import ACTIONS, LABEL_VERDICTS, REVIEW_KINDS, STAGES
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Hashes = npt.NDArray[np.uint64]
+
+ACTION_COLUMN: Final = {action: index for index, action in enumerate(ACTIONS)}
+STAGE_COLUMN: Final = {stage: index for index, stage in enumerate(STAGES)}
+REVIEW_COLUMN: Final = {kind: index for index, kind in enumerate(REVIEW_KINDS)}
+VERDICT_COLUMN: Final = {verdict: index for index, verdict in enumerate(LABEL_VERDICTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What all accepted records of a block share. Arrays have shape (rows,), in order of offset."""
+
+    timestamp_ms: Ints
+    """Kafka timestamp"""
+    occurred_ms: Ints
+    """time of the decision"""
+    key: Ints
+    """code in the block's key table; -1 for feedback whose decision is not known"""
+    id_hash: Hashes
+    column: Ints
+    """column within the group of the record's kind: the action, (source, verdict), the stage, 0 for reports"""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRows(Rows):
+    """Decisions. `latency` is NaN where it is not told."""
+
+    score: Floats
+    latency: Floats
+    features: npt.NDArray[np.object_]
+    """mapping of name to value, or None"""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRows(Rows):
+    """Reviews, appeals and reports about decisions."""
+
+    action: Ints
+    """column of the decision's action; -1 where the decision is not known"""
+    verdict: Ints
+    """0 violating, 1 benign; -1 for everything that is not a label of known inclusion probability"""
+    probability: Floats
+    """inclusion probability of the label; NaN where it is not known"""
+
+
+def hash_id(identifier: str) -> int:
+    """64-bit hash of an id, the same in every process."""
+    return xxh3_64_intdigest(identifier.encode())
+
+
+def decision_key(event: Decision | DecisionContext) -> RawKey:
+    """What the key table tells cells apart by."""
+    return (
+        event.model,
+        event.model_version,
+        event.variant,
+        event.policy,
+        event.language,
+        event.region,
+        event.surface,
+        event.modality,
+    )
+
+
+def decision_rows(
+    events: Sequence[Decision], timestamps: Sequence[int], table: KeyTable
+) -> tuple[DecisionRows, dict[int, Rejected]]:
+    """Columns of decisions, and which of them (by index) are refused for a name; refused ones have no row."""
+    codes, refused = _codes([decision_key(event) for event in events], table)
+    if refused:
+        events = [event for index, event in enumerate(events) if index not in refused]
+        timestamps = [at for index, at in enumerate(timestamps) if index not in refused]
+    rows = DecisionRows(
+        timestamp_ms=np.array(timestamps, dtype=np.int64),
+        occurred_ms=_milliseconds([event.occurred_at.timestamp() for event in events]),
+        key=np.array(codes, dtype=np.int64),
+        id_hash=np.array([hash_id(event.decision_id) for event in events], dtype=np.uint64),
+        column=np.array([ACTION_COLUMN[event.action] for event in events], dtype=np.int64),
+        score=np.array([event.score for event in events], dtype=np.float64),
+        latency=np.array(
+            [math.nan if event.latency_seconds is None else event.latency_seconds for event in events],
+            dtype=np.float64,
+        ),
+        features=_objects([event.features for event in events]),
+    )
+    return rows, refused
+
+
+def feedback_rows(
+    events: Sequence[Review | Appeal | Report], timestamps: Sequence[int], table: KeyTable
+) -> tuple[FeedbackRows, dict[int, Rejected]]:
+    """Columns of feedback, and which of it (by index) is refused for a name; refused ones have no row.
+
+    Feedback without context has key -1: its decision is not known here.
+    """
+    contexts = [event.decision for event in events]
+    codes, refused = _codes([None if context is None else decision_key(context) for context in contexts], table)
+    if refused:
+        events = [event for index, event in enumerate(events) if index not in refused]
+        contexts = [event.decision for event in events]
+        timestamps = [at for index, at in enumerate(timestamps) if index not in refused]
+    labels = [_label(event) for event in events]
+    rows = FeedbackRows(
+        timestamp_ms=np.array(timestamps, dtype=np.int64),
+        occurred_ms=_milliseconds(
+            [0.0 if context is None else context.occurred_at.timestamp() for context in contexts]
+        ),
+        key=np.array(codes, dtype=np.int64),
+        id_hash=np.array([hash_id(_feedback_id(event)) for event in events], dtype=np.uint64),
+        column=np.array([_feedback_column(event) for event in events], dtype=np.int64),
+        action=np.array(
+            [-1 if context is None else ACTION_COLUMN[context.action] for context in contexts], dtype=np.int64
+        ),
+        verdict=np.array([verdict for verdict, _ in labels], dtype=np.int64),
+        probability=np.array([probability for _, probability in labels], dtype=np.float64),
+    )
+    return rows, refused
+
+
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """The rows of several fetches as one; all of the same class, at least one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return replace(
+        first,
+        **{column.name: np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(first)},
+    )
+
+
+def take(rows: Rows, which: npt.NDArray[np.bool_] | slice, **columns: Ints) -> Rows:
+    """The rows that `which` selects, with some columns replaced (before the selection)."""
+    return replace(
+        rows,
+        **{column.name: columns.get(column.name, getattr(rows, column.name))[which] for column in fields(rows)},
+    )
+
+
+def no_decisions() -> DecisionRows:
+    """Zero rows."""
+    none = np.empty(0, dtype=np.int64)
+    return DecisionRows(
+        timestamp_ms=none,
+        occurred_ms=none,
+        key=none,
+        id_hash=none.astype(np.uint64),
+        column=none,
+        score=none.astype(np.float64),
+        latency=none.astype(np.float64),
+        features=_objects([]),
+    )
+
+
+def _objects(values: Sequence[Mapping[str, FeatureValue] | None]) -> npt.NDArray[np.object_]:
+    array = np.empty(len(values), dtype=np.object_)
+    array[:] = values
+    return array
+
+
+def _codes(keys: Sequence[RawKey | None], table: KeyTable) -> tuple[list[int], dict[int, Rejected]]:
+    codes: list[int] = []
+    refused: dict[int, Rejected] = {}
+    lookup: Callable[[RawKey], int | Rejected] = table.code
+    for index, key in enumerate(keys):
+        code = -1 if key is None else lookup(key)
+        if isinstance(code, Rejected):
+            refused[index] = code
+        else:
+            codes.append(code)
+    return codes, refused
+
+
+def _milliseconds(seconds: Sequence[float]) -> Ints:
+    return np.rint(np.array(seconds, dtype=np.float64) * 1000.0).astype(np.int64)
+
+
+def _feedback_id(event: Feedback) -> str:
+    """What makes two feedback events the same: a review, a stage of an appeal, a report."""
+    match event:
+        case Review():
+            return event.review_id
+        case Appeal():
+            return f"{event.stage.value}\x1f{event.appeal_id}"
+        case Report():
+            return event.report_id
+    raise TypeError(f"feedback: expected a review, an appeal or a report, got {type(event).__name__}")
+
+
+def _feedback_column(event: Feedback) -> int:
+    match event:
+        case Review():
+            return REVIEW_COLUMN[event.source, event.verdict]
+        case Appeal():
+            return STAGE_COLUMN[event.stage]
+    return 0
+
+
+def _label(event: Feedback) -> tuple[int, float]:
+    """(verdict, inclusion probability) of a review that can be weighted, else (-1, NaN).
+
+    The review's own probability counts; an audit may leave it to the decision's. Golden items are not traffic.
+    """
+    if not isinstance(event, Review) or event.source is ReviewSource.GOLDEN:
+        return -1, math.nan
+    probability = event.inclusion_probability
+    if probability is None and event.source is ReviewSource.AUDIT and event.decision is not None:
+        probability = event.decision.inclusion_probability
+    verdict = VERDICT_COLUMN.get(event.verdict)
+    if probability is None or verdict is None:
+        return -1, math.nan
+    return verdict, probability

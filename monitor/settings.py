@@ -1,0 +1,338 @@
+"""The configuration: a YAML file, then `MONITOR_<SECTION>__<KEY>` from the environment. Unknown keys are refused.
+
+Every section has defaults that suit a first look: any model that is met, segments by language, region and modality.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import msgspec
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from detectors import Adwin, AnyDetector, PageHinkley
+from monitor.cells import DIMENSIONS, Limits
+from monitor.decode import name_is_allowed
+from monitor.events import Action
+from monitor.layout import POSITIVE_ACTIONS
+from monitor.readings import DRIFT_THRESHOLDS
+from monitor.streams import require_distinct
+
+PREFIX: Final = "MONITOR_"
+
+Ratio = Annotated[float, Field(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class InvalidSettings(ValueError):  # noqa: N818 - says what the settings are
+    """Settings that cannot be used; each line names the place, what is wrong and what is allowed."""
+
+
+class Section(BaseModel):
+    """A part of the configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
+    """How to reach Kafka."""
+
+    bootstrap_servers: Annotated[str, Field(min_length=1)] = "localhost:9092"
+    group_id: Annotated[str, Field(min_length=1)] = "moderation-monitor"
+    instance_id: str | None = Field(default=None, description="static group member, such as the name of the pod")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    session_timeout_seconds: Annotated[float, Field(ge=6, le=300)] = 30.0
+    commit_interval_seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+
+class TopicSettings(Section):
+    """What `topics create` makes; the source topics may as well be made by others."""
+
+    source_partitions: Annotated[int, Field(ge=1, le=1000)] = 4
+    internal_partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
+    retention_hours: Annotated[float, Field(ge=1)] = 168.0
+
+
+class HttpSettings(Section):
+    """Where metrics, API and pages are served."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside; restrict it by network policy
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+
+class StateSettings(Section):
+    """Where and how often state is kept. The ledger's checkpoints live in Kafka."""
+
+    directory: Path = Path("var/state")
+    checkpoint_interval_seconds: Annotated[float, Field(ge=0.5, le=600)] = 10.0
+
+
+class BlockSettings(Section):
+    """Records a block, blocks for which a duplicate is recognised, and how often the open block is published.
+
+    `size` must not change while a topic's history is still to be continued exactly.
+    """
+
+    size: Annotated[int, Field(ge=16, le=1_048_576)] = 16_384
+    horizon: Annotated[int, Field(ge=1, le=4096)] = 16
+    publish_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+
+
+class SegmentSettings(Section):
+    """What series are cut by: dimensions, crossings of them, and their values where they are to be enumerated."""
+
+    kinds: tuple[tuple[Literal["language", "region", "surface", "modality"], ...], ...] = (
+        ("language",),
+        ("region",),
+        ("modality",),
+    )
+    values: dict[Literal["language", "region", "surface"], tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds(cls, kinds: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        for kind in kinds:
+            if not kind or len(set(kind)) < len(kind):
+                raise ValueError(f"expected distinct dimensions out of {', '.join(DIMENSIONS)}, got {list(kind)}")
+        if len({frozenset(kind) for kind in kinds}) < len(kinds):
+            raise ValueError("expected each kind of segment once")
+        return kinds
+
+    @field_validator("values")
+    @classmethod
+    def _values(cls, values: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name in (name for names in values.values() for name in names):
+            if not name_is_allowed(name):
+                raise ValueError(f"`{name}` may not become a label")
+        return values
+
+
+class LimitSettings(Section):
+    """Caps on label values; what exceeds them counts under `other`."""
+
+    models: Annotated[int, Field(ge=1, le=1000)] = 64
+    versions: Annotated[int, Field(ge=1, le=1000)] = 64
+    policies: Annotated[int, Field(ge=1, le=1000)] = 64
+    dimension_values: Annotated[int, Field(ge=1, le=10_000)] = 256
+    segments: Annotated[int, Field(ge=1, le=10_000)] = 500
+    series: Annotated[int, Field(ge=1, le=100_000)] = 5000
+
+
+class TimeSettings(Section):
+    """What is late and what lies in the future, both against the record's Kafka timestamp."""
+
+    decision_lateness_hours: Annotated[float, Field(gt=0, le=24 * 180)] = 24.0
+    feedback_retention_days: Annotated[float, Field(gt=0, le=180)] = 180.0
+    future_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
+
+
+class PoisonSettings(Section):
+    """When so many records are refused that a producer must have broken the contract: the worker stops."""
+
+    maximum_ratio: Ratio = 0.5
+    window_records: Annotated[int, Field(ge=10)] = 10_000
+    """The ratio is taken over this many last records of a topic."""
+
+
+class ObjectiveOverride(Section):
+    """A precision objective; what is left out is inherited."""
+
+    objective: Ratio | None = None
+    minimum_labels: Positive | None = None
+
+
+class ModelOverride(ObjectiveOverride):
+    """What is particular to one model."""
+
+    thresholds: tuple[Ratio, ...] = ()
+    """decision thresholds: become edges of the score bins"""
+    positive_actions: tuple[Action, ...] = tuple(sorted(POSITIVE_ACTIONS))
+    policies: dict[str, ObjectiveOverride] = Field(default_factory=dict)
+
+
+class PrecisionSettings(Section):
+    """The default precision objective, and the effective labels below which precision may not alert."""
+
+    objective: Ratio = 0.9
+    minimum_labels: Positive = 50.0
+
+
+class DriftSettings(Section):
+    """Drift against the pinned reference, and streaming detectors on minute series."""
+
+    reference: Path | None = None
+    thresholds: dict[str, Positive] = Field(default_factory=dict)
+    detectors: tuple[Any, ...] = (Adwin(), PageHinkley())
+    minimum_decisions: Annotated[int, Field(ge=1)] = 20
+    minimum_labels: Annotated[int, Field(ge=1)] = 10
+    grace_minutes: Annotated[int, Field(ge=0, le=60)] = 1
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds(cls, thresholds: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(thresholds) - set(DRIFT_THRESHOLDS))
+        if unknown:
+            raise ValueError(f"expected statistics out of {', '.join(DRIFT_THRESHOLDS)}, got {', '.join(unknown)}")
+        return thresholds
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _detectors(cls, value: Any) -> tuple[AnyDetector, ...]:
+        try:
+            detectors = msgspec.convert(value, tuple[AnyDetector, ...]) if isinstance(value, list) else tuple(value)
+            require_distinct(detectors)
+        except (msgspec.ValidationError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return detectors
+
+    def all_thresholds(self) -> dict[str, float]:
+        """Effect sizes by statistic."""
+        return {name: self.thresholds.get(name, effect) for name, effect in DRIFT_THRESHOLDS.items()}
+
+
+class LogSettings(Section):
+    """What is logged, and in which form."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    http: HttpSettings = HttpSettings()
+    state: StateSettings = StateSettings()
+    blocks: BlockSettings = BlockSettings()
+    segments: SegmentSettings = SegmentSettings()
+    limits: LimitSettings = LimitSettings()
+    time: TimeSettings = TimeSettings()
+    poison: PoisonSettings = PoisonSettings()
+    precision: PrecisionSettings = PrecisionSettings()
+    models: dict[str, ModelOverride] = Field(default_factory=dict)
+    drift: DriftSettings = DriftSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for model, override in self.models.items():
+            for name in (model, *override.policies):
+                if not name_is_allowed(name):
+                    raise ValueError(f"models: `{name}` may not become a label")
+        return self
+
+    def as_limits(self) -> Limits:
+        """The caps, as the summaries and the ledger take them."""
+        values = {str(dimension): frozenset(names) for dimension, names in self.segments.values.items()}
+        return Limits(**self.limits.model_dump(), values=values)
+
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that change with any setting that changes a number."""
+        counted = self.model_dump(mode="json", include={"blocks", "segments", "limits", "time", "precision", "models"})
+        detectors = [detector.fingerprint() for detector in self.drift.detectors]
+        drift = self.drift.model_dump(mode="json", exclude={"detectors", "reference"})
+        told = json.dumps([counted, detectors, drift], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Settings of a file (None: defaults) and of the environment, which wins.
+
+    Raises InvalidSettings that names file or variable, key, and what is allowed.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        tree = _read(path)
+    places: dict[tuple[str, ...], str] = {}
+    for name, keys, value in _from_environment(environ):
+        _put(tree, keys, value, name)
+        places[keys] = name
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        origin = "defaults" if path is None else str(path)
+        raise InvalidSettings("\n".join(_explain(problem, origin, places) for problem in error.errors())) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSettings(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path}: expected YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InvalidSettings(
+            f"{path}: expected sections ({', '.join(Settings.model_fields)}), got {type(tree).__name__}"
+        )
+    return tree
+
+
+_INJECTED: Final = re.compile(r"^MONITOR_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+"""Kubernetes puts such variables into every container beside a service whose name begins with `monitor`."""
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, ...], Any]]:
+    found = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or ("__" not in name and _INJECTED.match(name)):
+            continue
+        keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if keys[0] not in Settings.model_fields or len(keys) < 2:
+            allowed = ", ".join(f"{PREFIX}{section.upper()}__..." for section in Settings.model_fields)
+            raise InvalidSettings(f"environment {name}: no such setting; allowed are {allowed}")
+        try:
+            value = yaml.safe_load(environ[name])
+        except yaml.YAMLError:
+            value = environ[name]
+        found.append((name, keys, environ[name] if isinstance(value, dict) else value))
+    return found
+
+
+def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any, name: str) -> None:
+    for key in keys[:-1]:
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            raise InvalidSettings(f"environment {name}: `{key}` is a value in the file, not a section")
+        tree = below
+    tree[keys[-1]] = value
+
+
+def _explain(problem: Any, origin: str, places: Mapping[tuple[str, ...], str]) -> str:
+    path = tuple(str(part) for part in problem["loc"])
+    where = next((f"environment {name}" for keys, name in places.items() if keys == path[: len(keys)]), origin)
+    key = ".".join(path) or "settings"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {key}: no such key; allowed here: {', '.join(_allowed(path[:-1]))}"
+    given = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+    return f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _allowed(path: tuple[str, ...]) -> list[str]:
+    section: type[BaseModel] = Settings
+    for index, part in enumerate(path):
+        if part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                section = annotation
+        elif path[index - 1] == "models":
+            section = ModelOverride
+        elif path[index - 1] == "policies":
+            section = ObjectiveOverride
+    return list(section.model_fields)

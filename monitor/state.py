@@ -1,0 +1,291 @@
+"""Checkpoints: the state of a model as records of a compacted topic, written so that a crash never tears it.
+
+A model is a head and parts (cohorts, groups of detectors). A changed part goes to the slot that the last head does not
+name; then the head names it. Whatever of this reached Kafka, the last head and the parts it names fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from monitor.blocks import ModelBlock
+from monitor.cohorts import Level
+from monitor.layout import Layout
+from monitor.ledger import LastBlock, ModelLedger, Taken
+from monitor.model import Model, ModelSettings
+from monitor.packing import Packed, pack, unpack
+from monitor.snapshot import LaunchRecord, SeriesKey
+from monitor.sources import SavedSource, SourceLedger
+from monitor.streams import SavedDetector, SavedPool
+from monitor.tally import Tally
+
+Ints = npt.NDArray[np.int64]
+
+FORMAT: Final = 1
+DETECTOR_ROWS: Final = 64
+"""Detectors of so many series are one part."""
+SEPARATOR: Final = "\x1f"
+"""Not allowed in names, so that keys cannot collide."""
+
+PartId = tuple[str, int, int]
+"""("cohort", level, start) or ("detectors", group, 0)"""
+
+
+class UnreadableState(ValueError):  # noqa: N818 - names the situation; the owner sets it aside and rebuilds
+    """A checkpoint that cannot be continued from: damaged, incomplete or of a newer format."""
+
+
+class SavedSums(msgspec.Struct, frozen=True, array_like=True):
+    """Sparse sums: differences of ascending places, and values."""
+
+    steps: Packed
+    value: Packed
+
+
+class SavedTaken(msgspec.Struct, frozen=True, array_like=True):
+    """`ledger.Taken` under one model name."""
+
+    name: str
+    through: int
+    block: ModelBlock | None
+    rows: Packed | None
+
+
+class SavedLastBlock(msgspec.Struct, frozen=True, array_like=True):
+    """`ledger.LastBlock` of one source partition."""
+
+    topic: str
+    partition: int
+    first: int
+    taken: tuple[SavedTaken, ...]
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """The state of a model except its parts, and which slots hold the parts."""
+
+    format: int
+    model: str
+    signature: tuple[tuple[str, str, int], ...]
+    series: tuple[SeriesKey, ...]
+    totals: SavedSums
+    now: int | None
+    last: tuple[SavedLastBlock, ...]
+    arrivals: tuple[tuple[int, SavedSums], ...]
+    arrivals_from: int
+    launches: tuple[LaunchRecord, ...]
+    last_decision_ms: int | None
+    pool: SavedPool
+    slots: tuple[tuple[PartId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Records to write, in three steps that each wait for the one before: parts, head, then tombstones."""
+
+    parts: tuple[tuple[bytes, bytes], ...]
+    head: tuple[bytes, bytes]
+    obsolete: tuple[bytes, ...]
+
+
+class ModelCheckpoints:
+    """Writes one model's checkpoints; remembers which slot holds which part."""
+
+    def __init__(self, model: str, slots: Mapping[PartId, int] | None = None) -> None:
+        self._model = model
+        self._slots: dict[PartId, int] = dict(slots or {})
+        self._detectors: dict[PartId, bytes] = {}
+
+    def take(self, model: Model) -> Checkpoint:
+        """The records that bring the last checkpoint up to the model's present state."""
+        ledger = model.ledger
+        parts: list[tuple[bytes, bytes]] = []
+        obsolete: list[bytes] = []
+        for level, start in sorted(ledger.cohorts.touched):
+            part: PartId = ("cohort", int(level), start)
+            sums = ledger.cohorts.cohort(level, start)
+            if sums is None:
+                obsolete += self._drop(part)
+            else:
+                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums))))
+        ledger.cohorts.touched.clear()
+        pool, detectors = model.streams.snapshot()
+        for part, group in _grouped(detectors).items():
+            data = _ENCODER.encode(group)
+            if self._detectors.get(part) != data:
+                self._detectors[part] = data
+                parts.append(self._write(part, data))
+        head = _head(ledger, pool, tuple(sorted(self._slots.items())))
+        return Checkpoint(tuple(parts), (model_key(self._model), _ENCODER.encode(head)), tuple(obsolete))
+
+    def _write(self, part: PartId, data: bytes) -> tuple[bytes, bytes]:
+        slot = 1 - self._slots.get(part, 1)
+        self._slots[part] = slot
+        return _part_key(self._model, part, slot), data
+
+    def _drop(self, part: PartId) -> list[bytes]:
+        if self._slots.pop(part, None) is None:
+            return []
+        return [_part_key(self._model, part, slot) for slot in (0, 1)]
+
+
+def model_key(model: str) -> bytes:
+    """Key of a model's head."""
+    return SEPARATOR.join(("model", model)).encode()
+
+
+def source_record(ledger: SourceLedger) -> tuple[bytes, bytes]:
+    """The one record that holds the state of a source partition."""
+    return SEPARATOR.join(("source", ledger.topic, str(ledger.partition))).encode(), _ENCODER.encode(ledger.snapshot())
+
+
+def restore_sources(records: Mapping[bytes, bytes]) -> dict[tuple[str, int], SourceLedger]:
+    """The source ledgers among the records. UnreadableState names the key of one that is damaged."""
+    ledgers = {}
+    for key, data in records.items():
+        if key.split(SEPARATOR.encode())[0] == b"source":
+            saved = _decode(key, data, SavedSource)
+            ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved)
+    return ledgers
+
+
+def model_names(records: Mapping[bytes, bytes]) -> list[str]:
+    """Models that have a head among the records."""
+    split = [key.decode(errors="replace").split(SEPARATOR) for key in records]
+    return sorted(parts[1] for parts in split if parts[0] == "model" and len(parts) == 2)
+
+
+def restore_model(name: str, records: Mapping[bytes, bytes], settings: ModelSettings) -> tuple[Model, ModelCheckpoints]:
+    """The model as its last complete checkpoint left it. UnreadableState when that is not possible."""
+    key = model_key(name)
+    head = _decode(key, records[key], Head)
+    if head.format != FORMAT:
+        raise UnreadableState(f"state of model {name}: expected format {FORMAT}, got {head.format}")
+    model = Model(name, settings)
+    ledger = model.ledger
+    widths = sum(width for *_, width in head.signature)
+    translate = _translation(ledger.layout, head.signature, widths)
+    ledger.table.restore(head.series)
+    ledger.restore_totals(_dense(*translate(head.totals), rows=len(head.series), width=ledger.layout.width))
+    cohorts: dict[tuple[Level, int], tuple[Ints, Ints]] = {}
+    detectors: list[SavedDetector] = []
+    for part, slot in head.slots:
+        part_key = _part_key(name, part, slot)
+        data = records.get(part_key)
+        if data is None:
+            raise UnreadableState(f"state of model {name}: part {part} is missing")
+        if part[0] == "cohort":
+            cohorts[Level(part[1]), part[2]] = translate(_decode(part_key, data, SavedSums))
+        else:
+            detectors += _decode(part_key, data, tuple[SavedDetector, ...])
+    if head.now is not None:
+        ledger.cohorts.restore(head.now, len(head.series), cohorts)
+    ledger.arrivals = {minute: Tally(*translate(sums)) for minute, sums in head.arrivals}
+    ledger.arrivals_from = head.arrivals_from
+    ledger.launches = {(launch.model_version, launch.variant, launch.stage): launch for launch in head.launches}
+    ledger.last_decision_ms = head.last_decision_ms
+    ledger.last = {(last.topic, last.partition): _restore_last(last) for last in head.last}
+    model.streams.restore(head.pool, detectors)
+    return model, ModelCheckpoints(name, dict(head.slots))
+
+
+def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, int], ...]) -> Head:
+    totals = ledger.totals.reshape(-1)
+    places = np.flatnonzero(totals)
+    return Head(
+        format=FORMAT,
+        model=ledger.model,
+        signature=ledger.layout.signature,
+        series=tuple(ledger.table.series),
+        totals=_save_sums(places, totals[places]),
+        now=ledger.cohorts.now,
+        last=tuple(
+            SavedLastBlock(
+                topic,
+                partition,
+                last.first,
+                tuple(
+                    SavedTaken(
+                        name, taken.through, taken.block, None if taken.rows is None else pack(taken.rows.ravel())
+                    )
+                    for name, taken in sorted(last.taken.items())
+                ),
+            )
+            for (topic, partition), last in sorted(ledger.last.items())
+        ),
+        arrivals=tuple((minute, _save_sums(*tally.items())) for minute, tally in sorted(ledger.arrivals.items())),
+        arrivals_from=ledger.arrivals_from,
+        launches=tuple(ledger.launches[key] for key in sorted(ledger.launches)),
+        last_decision_ms=ledger.last_decision_ms,
+        pool=pool,
+        slots=slots,
+    )
+
+
+def _restore_last(saved: SavedLastBlock) -> LastBlock:
+    return LastBlock(saved.first, {taken.name: _restore_taken(taken) for taken in saved.taken})
+
+
+def _restore_taken(saved: SavedTaken) -> Taken:
+    if saved.block is None or saved.rows is None:
+        return Taken(saved.through, None, None)
+    keys = len(saved.block.keys)
+    rows = unpack(saved.rows).reshape(keys, -1) if keys else np.empty((0, 1), dtype=np.int64)
+    return Taken(saved.through, saved.block, rows)
+
+
+def _save_sums(place: Ints, value: Ints) -> SavedSums:
+    return SavedSums(pack(np.diff(place, prepend=0)), pack(value))
+
+
+def _translation(
+    layout: Layout, signature: Sequence[tuple[str, str, int]], width: int
+) -> Callable[[SavedSums], tuple[Ints, Ints]]:
+    """A function from saved sums to (places, values) in today's layout."""
+    columns = layout.translation(signature)
+
+    def translate(sums: SavedSums) -> tuple[Ints, Ints]:
+        place, value = np.cumsum(unpack(sums.steps)), unpack(sums.value)
+        if columns is None:
+            return place, value
+        column = columns[place % width]
+        moved = (place // width) * layout.width + column
+        order = np.argsort(moved[column >= 0], kind="stable")
+        return moved[column >= 0][order], value[column >= 0][order]
+
+    return translate
+
+
+def _dense(place: Ints, value: Ints, *, rows: int, width: int) -> Ints:
+    dense = np.zeros(rows * width, dtype=np.int64)
+    dense[place] = value
+    return dense.reshape(rows, width)
+
+
+def _grouped(detectors: Sequence[SavedDetector]) -> dict[PartId, tuple[SavedDetector, ...]]:
+    groups: dict[PartId, list[SavedDetector]] = {}
+    for detector in detectors:
+        groups.setdefault(("detectors", detector.row // DETECTOR_ROWS, 0), []).append(detector)
+    return {part: tuple(group) for part, group in groups.items()}
+
+
+def _part_key(model: str, part: PartId, slot: int) -> bytes:
+    return SEPARATOR.join(("part", model, *map(str, part), str(slot))).encode()
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+T = TypeVar("T")
+
+
+def _decode(key: bytes, data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise UnreadableState(f"state {key!r}: {error}") from error

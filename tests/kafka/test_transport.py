@@ -1,0 +1,89 @@
+"""The transport under a Faust app, on a real broker: kills, restarts, transactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+
+from tests.kafka_server import KafkaServer
+from tests.streaming.apps import publish, reading, until
+from tests.streaming.worker import Worker, committed
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_transactions_with_aborts_are_committed_to_the_end(kafka: KafkaServer) -> None:
+    topic, tp = kafka.create_topic("app-transactions"), TP("app-transactions", 0)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id="app") as producer:
+        for number in range(30):
+            await producer.begin_transaction()
+            for index in range(10):
+                await producer.send(topic, b"%d" % (10 * number + index), partition=0)
+            await (producer.abort_transaction() if number % 3 == 2 else producer.commit_transaction())
+    kept = [b"%d" % value for value in range(300) if value // 10 % 3 != 2]
+    async with reading(kafka.bootstrap, topic, group="app-transactions") as (reader, app):
+        await until(lambda: app.consumer.progress()[tp].committed == 330)
+        assert kept == reader.values(tp)
+        assert 330 == app.consumer.progress()[tp].end  # no lag is left by markers
+    async with reading(kafka.bootstrap, topic, group="app-transactions", rewind=lambda *_: 0) as (reader, _):
+        await until(lambda: len(reader.values(tp)) == len(kept))
+        assert kept == reader.values(tp)
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+async def test_partitions_arrive_complete_and_in_order(kafka: KafkaServer, codec: str) -> None:
+    topic = kafka.create_topic(f"app-{codec}", partitions=4)
+    values = [b"%d" % number for number in range(20_000)]
+    for partition in range(4):
+        publish(kafka.bootstrap, topic, values, partition=partition, **{"compression.type": codec})
+    async with reading(kafka.bootstrap, topic, group=topic) as (reader, _):
+        await until(lambda: reader.read() == 80_000)
+    for partition in range(4):
+        assert values == reader.values(TP(topic, partition))
+        assert len(reader.batches[TP(topic, partition)]) < 200
+
+
+def test_sigterm_and_kill_lose_nothing_and_redeliver_only_what_rewind_asks(kafka: KafkaServer, tmp_path: Path) -> None:
+    topic, end = kafka.create_topic("app-signals"), 60_000
+    publish(kafka.bootstrap, topic, [b"%d" % number for number in range(end)], **{"batch.num.messages": 500})
+    start = 0
+    for turn, hard in enumerate([False, True, False]):
+        worker = Worker(kafka.bootstrap, topic, tmp_path / f"{turn}", rewind=70, pause=0.5)
+        worker.until(lambda lines: len(lines) >= 2)
+        if hard:
+            worker.process.kill()
+            worker.process.wait()
+        else:
+            assert 0 == worker.stop()
+        values = worker.values()
+        assert [*range(start, start + len(values))] == values
+        at = committed(kafka.bootstrap, topic)
+        assert at <= values[-1] + 1
+        start = at - 70
+    last = Worker(kafka.bootstrap, topic, tmp_path / "last", rewind=70)
+    last.until_at(end)
+    assert 0 == last.stop()
+    assert [*range(start, end)] == last.values()
+    assert end == committed(kafka.bootstrap, topic)
+
+
+def test_a_broker_killed_and_restarted_is_read_on_where_it_was(tmp_path: Path) -> None:
+    server = KafkaServer(tmp_path / "node")
+    server.start()
+    try:
+        topic = server.create_topic("restarted")
+        worker = Worker(server.bootstrap, topic, tmp_path / "out")
+        publish(server.bootstrap, topic, [b"%d" % number for number in range(1000)])
+        worker.until_at(1000)
+        server.kill()
+        server.start()
+        publish(server.bootstrap, topic, [b"%d" % number for number in range(1000, 2000)])
+        worker.until_at(2000)
+        assert 0 == worker.stop()
+        assert [*range(2000)] == sorted(set(worker.values()))
+        assert 2000 == committed(server.bootstrap, topic)
+    finally:
+        server.terminate()

@@ -1,0 +1,160 @@
+"""A real Apache Kafka, one node in KRaft mode, for tests: fetched with Maven once, then started from a cache.
+
+`kill` is `kill -9`; `start` after it comes back on the same port with the same data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+DEPLOY = Path(__file__).parent.parent / "deploy" / "kafka"
+
+
+class KafkaServer:
+    """One Kafka node with its files in `directory`; `bootstrap` is its `host:port`, `log` the file it logs to.
+
+    `properties` are added to its configuration and win; `format_options` go to `kafka-storage format`.
+    """
+
+    def __init__(
+        self, directory: Path, *, properties: Mapping[str, str] | None = None, format_options: Sequence[str] = ()
+    ) -> None:
+        self.directory = directory
+        self.port, self.controller_port = free_port(), free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.log = directory / "kafka.log"
+        self._properties = dict(properties or {})
+        self._format_options = list(format_options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *, timeout: float = 60.0) -> None:
+        """Start and wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
+        jars = fetched_jars()
+        configuration = self.directory / "server.properties"
+        if not configuration.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            configuration.write_text("".join(f"{name}={value}\n" for name, value in self._configuration().items()))
+            self._java(jars, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(configuration),
+                       *self._format_options)  # fmt: skip
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(jars, "kafka.Kafka", str(configuration)), stdout=log, stderr=log, cwd=self.directory
+            )
+        self._wait(timeout)
+
+    def kill(self) -> None:
+        """End it at once, as `kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self, *, timeout: float = 30.0) -> None:
+        """Ask it to stop, then wait; kill it when `timeout` seconds were not enough."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def create_topic(self, name: str, *, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """Create a topic and return its name; raises `KafkaException` when it is refused."""
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for created in admin.create_topics([topic]).values():
+            created.result(30)
+        return name
+
+    def _configuration(self) -> dict[str, str]:
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.directory / "data"),
+            "num.partitions": "4",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.num.partitions": "4",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
+            "log.cleaner.backoff.ms": "200",
+        } | self._properties
+
+    def _command(self, jars: Path, *arguments: str) -> list[str]:
+        return [
+            "java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}", "-cp", f"{jars}/*", *arguments,
+        ]  # fmt: skip
+
+    def _java(self, jars: Path, *arguments: str) -> None:
+        done = subprocess.run(self._command(jars, *arguments), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"kafka: {' '.join(arguments)} ended with {done.returncode}: {done.stderr}{done.stdout}")
+
+    def _wait(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})
+        while time.monotonic() < deadline and self.running:
+            with contextlib.suppress(KafkaException):
+                if admin.list_topics(timeout=0.5).brokers:
+                    return
+        reason = "ended" if not self.running else f"does not answer after {timeout:g} s"
+        raise TimeoutError(f"kafka on {self.bootstrap} {reason}:\n{self.log.read_text()[-4000:]}")
+
+
+CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has
+
+
+def fetched_jars() -> Path:
+    """Directory with Kafka's jars, fetched with Maven when the cache has none of the version that the POM names."""
+    pom = DEPLOY / "pom.xml"
+    found = re.search(r"<kafka\.version>(.+)</kafka\.version>", pom.read_text())
+    if found is None:
+        raise RuntimeError(f"{pom}: no <kafka.version>")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moderation-monitor"
+    jars = cache / f"kafka-{found[1]}"
+    if jars.is_dir():
+        return jars
+    cache.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="kafka-", dir=cache))
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"cannot fetch Kafka: {' '.join(command)} ended with {done.returncode}: {done.stdout}")
+        with contextlib.suppress(OSError):  # another run was faster
+            fresh.rename(jars)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return jars
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

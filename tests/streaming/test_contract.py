@@ -1,0 +1,175 @@
+"""What we rely on inside Faust and aiokafka. A red test means: stop, read upstream again, then change the pin."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from importlib.metadata import entry_points, version
+from inspect import getsource, iscoroutinefunction, signature
+from typing import Any
+from unittest.mock import Mock
+
+import faust
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.structs import ConsumerRecord
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import Service
+
+from monitor.streaming.fetch import BatchRecords, deliver_batches
+from monitor.streaming.transport import BatchConsumer, Batching, BatchTransport
+
+
+def parameters(function: Any) -> list[str]:
+    return [*signature(function).parameters]
+
+
+def test_the_pinned_versions_are_installed() -> None:
+    assert ("0.15.3", "0.14.0") == (version("faust-streaming"), version("aiokafka"))
+
+
+def test_the_url_scheme_leads_to_our_transport() -> None:
+    [found] = entry_points(group="faust.transports", name="moderation")
+    assert found.load() is BatchTransport
+
+
+def test_a_fetcher_stores_lazy_results_that_can_be_exchanged() -> None:
+    assert ["self", "assignment", "node_id", "request"] == parameters(Fetcher._proc_fetch_request)
+    assert iscoroutinefunction(Fetcher._proc_fetch_request)
+    source = getsource(Fetcher._proc_fetch_request)
+    stored = source.index("self._records[tp] = FetchResult(")
+    assert "await " not in source[stored:]  # nobody sees a result before it is exchanged
+    assert "self._proc_fetch_request(" in getsource(Fetcher._fetch_requests_routine)  # looked up on the instance
+    assert "type(res_or_error) is FetchResult" in getsource(Fetcher.fetched_records)
+    assert ["self", "tp", "assignment", "partition_records", "backoff"] == parameters(FetchResult.__init__)
+    expected = "self tp records aborted_transactions fetch_offset key_deserializer value_deserializer check_crcs"
+    assert [*expected.split(), "isolation_level"] == parameters(PartitionRecords.__init__)
+
+
+def test_partition_records_ask_of_a_batch_what_ours_answers() -> None:
+    assert ["self", "tp", "record"] == parameters(PartitionRecords._consumer_record)
+    source = getsource(PartitionRecords._unpack_records)
+    asked = {"validate_crc", "producer_id", "base_offset", "is_control_batch", "is_transactional", "next_offset"}
+    assert asked == set(re.findall(r"next_batch\.(\w+)", source))
+    assert asked <= set(dir(DefaultRecordBatch))
+    assert "control_record = next(next_batch)" in getsource(PartitionRecords._contains_abort_marker)
+    assert "self.next_fetch_offset = record.offset + 1" in source
+    assert "_records_iterator = None" in getsource(PartitionRecords.__next__)
+    assert dataclasses.is_dataclass(ConsumerRecord)
+
+
+def test_faust_calls_the_methods_that_we_replace() -> None:
+    thread = driver.AIOKafkaConsumerThread
+    assert ["self", "tp"] == parameters(driver.Consumer._new_offset)
+    assert ["self", "tp", "offset_from", "offset_to"] == parameters(driver.Consumer._add_gap)
+    assert ["self", "active_partitions", "timeout"] == parameters(driver.Consumer._getmany)
+    assert ["self", "message"] == parameters(driver.Consumer.ack)
+    assert ["self", "offsets"] == parameters(driver.Consumer._commit)
+    assert ["self", "transport"] == parameters(thread._create_worker_consumer)
+    assert "self.scheduler.iterate(records)" in getsource(driver.Consumer.getmany)
+    assert "await self._getmany(" in getsource(BaseConsumer._wait_next_records)
+    assert "await self.sleep(1)" in getsource(BaseConsumer._wait_next_records)  # why ours waits for room instead
+    assert "offset >= r_offset" in getsource(BaseConsumer._drain_messages)
+    assert "self._fetch_records," in getsource(thread.getmany)
+    assert "self._create_consumer(" in getsource(thread.on_start)
+    assert "await self._consumer.stop()" in getsource(thread.on_thread_stop)
+    assert "_isolation_level" in getsource(AIOKafkaConsumer.start)
+    assert "_fetch_max_wait_ms" in getsource(AIOKafkaConsumer.start)
+
+
+def test_streams_acknowledge_what_they_skip_before_they_track_it() -> None:
+    source = getsource(faust.Stream._py_aiter)
+    assert source.index("message.generation_id != self.app.consumer_generation_id") < source.index(
+        "message.tracked = True"
+    )
+    assert "(do_ack or value is skipped_value)" in source
+
+
+def test_a_service_stops_its_thread_only_when_the_thread_says_so() -> None:
+    assert 60.0 == Service.shutdown_timeout  # what a shutdown costs when on_thread_stop dies
+
+
+async def test_a_gap_still_contains_the_message_itself() -> None:
+    consumer, tp = stock_consumer(), TP("t", 0)
+    consumer._committed_offset[tp], consumer._acked[tp] = 10, []
+    await consumer._add_gap(tp, 11, 12)  # message 10, a hole at 11, message 12
+    assert [(11, 13)] == [(gap.begin, gap.end) for gap in consumer._gap[tp]]  # half-open: 12 is inside
+
+
+async def test_only_the_fetcher_that_is_told_delivers_batches() -> None:
+    ours, other = Mock(_proc_fetch_request=fetched), Mock(_proc_fetch_request=fetched)
+    for fetcher in (ours, other):
+        fetcher._records = {
+            TP(topic, 0): FetchResult(
+                TP(topic, 0), assignment=None, backoff=0, partition_records=lazy_records(TP(topic, 0))
+            )
+            for topic in ("batched", "single")
+        }
+    deliver_batches(ours, topics={"batched"})
+    for fetcher in (ours, other):
+        assert await fetcher._proc_fetch_request(None, 0, None)
+    kinds = {tp.topic: type(result._partition_records) for tp, result in ours._records.items()}
+    assert {"batched": BatchRecords, "single": PartitionRecords} == kinds
+    assert {PartitionRecords} == {type(result._partition_records) for result in other._records.values()}
+
+
+async def test_a_cancelled_fetch_ends_quietly() -> None:
+    async def cancelled(assignment: Any, node_id: int, request: Any) -> bool:
+        raise asyncio.CancelledError
+
+    fetcher = Mock(_proc_fetch_request=cancelled, _records={})
+    deliver_batches(fetcher, topics=set())
+    assert not await fetcher._proc_fetch_request(None, 0, None)
+
+
+@pytest.mark.parametrize(("tracked", "generation", "accepted"), [(True, 5, True), (False, 5, False), (True, 4, False)])
+async def test_only_what_an_agent_saw_in_this_assignment_is_acknowledged(
+    *, tracked: bool, generation: int, accepted: bool
+) -> None:
+    consumer = batch_consumer()
+    consumer.app.consumer_generation_id = 5
+    consumer.app.topics._acking_topics.add("t")
+    message = consumer._to_message(TP("t", 0), Mock(topic="t", partition=0, offset=9, timestamp=0))
+    message.tracked, message.generation_id = tracked, generation
+    assert accepted == consumer.ack(message)
+    assert (10 if accepted else None) == consumer._new_offset(TP("t", 0))
+
+
+async def test_acknowledged_batches_commit_past_the_last_and_never_backwards() -> None:
+    consumer, tp = batch_consumer(), TP("t", 0)
+    consumer._committed_offset[tp] = 100
+    consumer._acked[tp] = [49, 99, 149]
+    assert {tp: 150} == consumer._filter_committable_offsets([tp])
+    consumer._acked[tp] = [49, 99]
+    assert {} == consumer._filter_committable_offsets([tp])
+
+
+async def fetched(assignment: Any, node_id: int, request: Any) -> bool:
+    return True
+
+
+def lazy_records(tp: Any) -> PartitionRecords:
+    return PartitionRecords(tp, Mock(), None, 0, None, None, True, 0)
+
+
+def stock_consumer() -> Any:
+    app = faust.App("contract", broker="kafka://unused", web_enabled=False)
+    return app.transport.Consumer(app.transport, **callbacks())
+
+
+def batch_consumer() -> Any:
+    app = faust.App("contract", broker="moderation://unused", web_enabled=False)
+    app.transport.batching = Batching(topics=frozenset({"t"}))
+    consumer = app.transport.Consumer(app.transport, **callbacks())
+    assert isinstance(consumer, BatchConsumer)
+    app.consumer = consumer
+    return consumer
+
+
+def callbacks() -> dict[str, Any]:
+    return {"callback": Mock(), "on_partitions_revoked": Mock(), "on_partitions_assigned": Mock()}

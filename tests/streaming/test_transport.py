@@ -1,0 +1,194 @@
+"""The transport under a running Faust app, on the embedded broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from unittest.mock import Mock
+
+import pytest
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from monitor.broker import EmbeddedBroker
+from monitor.streaming.fetch import RecordBatch, as_record
+from monitor.streaming.transport import BatchScheduler, broker_urls
+from tests.streaming.apps import Reader, build, publish, read_into, reading, until
+
+TOPIC = "events"
+
+
+def numbers(start: int, stop: int) -> list[bytes]:
+    return [b"%d" % number for number in range(start, stop)]
+
+
+async def test_every_event_arrives_once_in_order_and_in_batches(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 3)
+    for partition in range(3):
+        publish(embedded_broker.bootstrap, TOPIC, numbers(0, 5000), partition=partition)
+    async with reading(embedded_broker.bootstrap, TOPIC) as (reader, _):
+        await until(lambda: reader.read() == 15000)
+    for partition in range(3):
+        batches = reader.batches[TP(TOPIC, partition)]
+        assert numbers(0, 5000) == reader.values(TP(TOPIC, partition))
+        assert len(batches) < 500
+        assert [0, *(batch.next_offset for batch in batches[:-1])] == [batch.first_offset for batch in batches]
+    assert [{TP(TOPIC, partition): 0 for partition in range(3)}] == reader.starts
+
+
+async def test_other_topics_of_the_same_app_keep_one_event_a_record(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    embedded_broker.create_topic("single", 1)
+    publish(embedded_broker.bootstrap, "single", numbers(0, 300))
+    app, seen = build(embedded_broker.bootstrap, "both", topics={TOPIC}), []
+    read_into(Reader(), app, TOPIC)
+
+    @app.agent(app.topic("single", value_type=None, value_serializer="raw"), name="single")
+    async def receive(stream):  # type: ignore[no-untyped-def]
+        async for event in stream.noack().events():
+            seen.append(event.value)
+            event.ack()
+
+    await app.start()
+    try:
+        await until(lambda: len(seen) == 300)
+    finally:
+        await app.stop()
+    assert numbers(0, 300) == seen
+
+
+async def test_a_restart_reads_from_rewind_and_commits_nothing_backwards(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    tp, asked = TP(TOPIC, 0), []
+
+    def rewind(topic: str, partition: int, committed: int) -> int:
+        asked.append((topic, partition, committed))
+        return committed - committed % 400 - 400
+
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 1000))
+    async with reading(embedded_broker.bootstrap, TOPIC, rewind=rewind) as (reader, app):
+        await until(lambda: app.consumer.progress()[tp].committed == 1000)
+        assert app.consumer.progress()[tp].end == 1000
+    assert [] == asked  # nothing was committed: the beginning
+    async with reading(embedded_broker.bootstrap, TOPIC, rewind=rewind) as (reader, app):
+        await until(lambda: reader.read() == 600)
+        assert {tp: 400} == reader.starts[-1]
+        assert numbers(400, 1000) == reader.values(tp)
+        await asyncio.sleep(0.5)  # two commit intervals in which a wrong commit would happen
+        progress = app.consumer.progress()[tp]
+        assert (1000, None) == (progress.committed, progress.committed_at)
+        assert 1000 == await committed(app)
+        publish(embedded_broker.bootstrap, TOPIC, numbers(1000, 1001))
+        await until(lambda: app.consumer.progress()[tp].committed == 1001)
+        assert 1001 == await committed(app)
+        assert abs(time.time() - (app.consumer.progress()[tp].committed_at or 0)) < 10
+    assert {(TOPIC, 0, 1000)} == set(asked)
+
+
+async def test_rewind_is_clamped_to_what_the_log_still_has(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 1000), **{"batch.num.messages": 100})
+    async with reading(embedded_broker.bootstrap, TOPIC) as (_, app):
+        await until(lambda: app.consumer.progress()[TP(TOPIC, 0)].committed == 1000)
+    embedded_broker.truncate(TOPIC, 0, before=700)
+    async with reading(embedded_broker.bootstrap, TOPIC, rewind=lambda *_: -5) as (reader, _):
+        await until(lambda: reader.read() == 300)
+    assert [{TP(TOPIC, 0): 700}] == reader.starts
+    async with reading(embedded_broker.bootstrap, TOPIC, group="new") as (reader, _):
+        await until(lambda: reader.read() == 300)
+    assert [{TP(TOPIC, 0): 700}] == reader.starts
+
+
+async def test_a_rewind_beyond_the_committed_offset_skips_nothing(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 10))
+    async with reading(embedded_broker.bootstrap, TOPIC) as (_, app):
+        await until(lambda: app.consumer.progress()[TP(TOPIC, 0)].committed == 10)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(10, 20))
+    async with reading(embedded_broker.bootstrap, TOPIC, rewind=lambda *_: 15) as (reader, _):
+        await until(lambda: reader.read() == 10)
+    assert numbers(10, 20) == reader.values(TP(TOPIC, 0))
+
+
+async def test_partitions_move_to_a_second_app_and_nothing_is_lost(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 4)
+    bootstrap = embedded_broker.bootstrap
+    for partition in range(4):
+        publish(bootstrap, TOPIC, numbers(0, 500), partition=partition)
+    async with reading(bootstrap, TOPIC, rewind=lambda _t, _p, offset: offset - 100) as (first, app):
+        await until(lambda: {p.committed for p in app.consumer.progress().values()} == {500})
+        async with reading(bootstrap, TOPIC, rewind=lambda _t, _p, offset: offset - 100) as (second, _):
+            await until(lambda: bool(second.starts and second.starts[-1]), within=40)
+            await until(lambda: len(first.starts[-1]) == 2, within=40)
+            assert {TP(TOPIC, partition) for partition in range(4)} == first.revoked[-1]
+            for partition in range(4):
+                publish(bootstrap, TOPIC, numbers(500, 600), partition=partition)
+            owners = {tp: reader for reader in (first, second) for tp in reader.starts[-1]}
+            assert 4 == len(owners)
+            assert {400} == set(first.starts[-1].values()) | set(second.starts[-1].values())
+            for tp, reader in owners.items():
+                await until(lambda: len(reader.values(tp)) == 200)  # noqa: B023
+                assert numbers(400, 600) == reader.values(tp)
+
+
+async def test_a_slow_agent_is_waited_for_without_idle_seconds(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 20_000), **{"batch.num.messages": 100})
+    app, batches, slow = build(embedded_broker.bootstrap, "slow", topics={TOPIC}, max_records=100), [], 0.005
+
+    @app.agent(app.topic(TOPIC, value_type=None, value_serializer="raw"), name="slow")
+    async def receive(stream):  # type: ignore[no-untyped-def]
+        async for event in stream.noack().events():
+            await asyncio.sleep(slow)
+            batches.append(event.value)
+            event.ack()
+
+    await app.start()
+    try:
+        await until(lambda: len(batches) > 0)
+        started = time.monotonic()
+        await until(lambda: batches[-1].next_offset == 20_000)
+        assert time.monotonic() - started < 4 * slow * len(batches)
+    finally:
+        await app.stop()
+    assert numbers(0, 20_000) == [value for batch in batches for value in batch.values]
+
+
+@pytest.mark.parametrize("outage", [0.0, 2.0])
+async def test_a_stop_while_the_broker_is_down_is_bounded(embedded_broker: EmbeddedBroker, outage: float) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 100))
+    async with reading(embedded_broker.bootstrap, TOPIC, stop_within=1.0) as (reader, app):
+        reader.hold.clear()
+        await until(lambda: reader.read() == 100)
+        embedded_broker.go_down()
+        await asyncio.sleep(outage)
+        reader.hold.set()  # acknowledged, but not committed: the last commit is tried
+        started = time.monotonic()
+        await app.stop()
+        assert time.monotonic() - started < 8.0
+    embedded_broker.come_up()
+    async with reading(embedded_broker.bootstrap, TOPIC) as (reader, _):
+        await until(lambda: reader.read() == 100)
+
+
+def test_merged_batches_end_where_they_reach_the_bound() -> None:
+    tp, other = TopicPartition("t", 0), TopicPartition("o", 0)
+    found = [as_record(RecordBatch("t", 0, at, at + 40, offsets=[*range(at, at + 40)])) for at in (0, 40, 80)]
+    plain = [Mock(), Mock()]
+    events = [*BatchScheduler(topics={"t"}, max_records=80).iterate({tp: found, other: plain})]
+    assert [(tp, 79), (tp, 119)] == [(where, record.offset) for where, record in events[:2]]
+    assert [(0, 80), (80, 120)] == [(r.value.first_offset, r.value.next_offset) for _, r in events[:2]]
+    assert [(other, record) for record in plain] == events[2:]
+
+
+def test_bootstrap_servers_become_urls_of_our_scheme() -> None:
+    assert ["moderation://a:9092", "moderation://b:9093"] == broker_urls("a:9092, b:9093")
+    with pytest.raises(ValueError, match="expected host:port"):
+        broker_urls(" ,")
+
+
+async def committed(app: object) -> int | None:
+    """What the broker says is committed."""
+    [(offset, _, _)] = (await app.consumer._thread.bounds()).values()  # type: ignore[attr-defined]
+    return offset
