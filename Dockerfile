@@ -32,7 +32,7 @@ RUN groupadd --system --gid 10001 monitor \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/moderation-monitor --create-home --shell /usr/sbin/nologin monitor
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 \
-    MONITOR_HTTP__HOST=0.0.0.0 MONITOR_HTTP__PORT=8080 MONITOR_STATE__DIRECTORY=/var/lib/moderation-monitor
+    MONITOR_HTTP__PORT=8080 MONITOR_STATE__DIRECTORY=/var/lib/moderation-monitor
 WORKDIR /var/lib/moderation-monitor
 USER 10001:10001
 VOLUME ["/var/lib/moderation-monitor"]

@@ -46,7 +46,8 @@ check-generated: build-generated ## Fail when a generated file differs from the 
 		{ echo "generated, not committed:"; git ls-files --others --exclude-standard -- $(GENERATED); exit 1; }
 
 bench: .venv/.development ## Run the benchmarks and print their tables
-	@set -e; for script in tests/bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; done
+	@set -e; for name in $(basename $(notdir $(wildcard tests/bench/[a-z]*.py))); do \
+		echo "== $$name"; $(BIN)/python -m tests.bench.$$name; done
 
 lock: .venv/.development ## Resolve the dependencies again (LOCK_ARGS=--upgrade for the newest)
 	@deploy/bin/lock $(LOCK_ARGS)

@@ -10,17 +10,15 @@ from typing import Final
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.models import dashboard
 
-from grafana import board
+from grafana import board, service
 from grafana.board import FLEET_UID, MODEL_UID, READINGS, Section, several
-from grafana.panels import KEEP, About, Colour, Column, Query, Unit, grid, lines, number
-from grafana.promql import CHOSEN, ESTIMATOR, PSI, RATE, WHOLE, WINDOW, WITH_EFFECT, against_bound, most, rate, select
-from monitor import catalogue, topics
+from grafana.panels import KEEP, About, Colour, Column, Query, Unit, grid, lines
+from grafana.promql import ESTIMATOR, PSI, WHOLE, WINDOW, WITH_EFFECT, against_bound, most, rate, select
+from monitor import catalogue
 
 MODELS: Final = 'model=~"$model"'
 BY_MODEL: Final = ("model",)
 NO_MODEL: Final = "no decision of a chosen model in the window"
-NO_WORKER: Final = "no worker is scraped, or none has read a record yet"
-FEEDBACK: Final = "|".join(source.topic for source in (topics.REVIEWS, topics.APPEALS, topics.REPORTS))
 OPEN_MODEL: Final = f"/d/{MODEL_UID}?{KEEP}&var-model=${{__data.fields.model}}"
 OPEN_SERIES: Final = f"{OPEN_MODEL}&var-policy=${{__data.fields.policy}}&var-segment=${{__data.fields.segment}}"
 
@@ -58,7 +56,7 @@ def build() -> dashboard.Dashboard:
             board.window_variable(),
         ],
         annotations=[board.firing_annotation(), board.launch_annotation(MODELS), board.release_annotation()],
-        sections=[_glance(), _models(), _ingestion(), _workers()],
+        sections=[_glance(), _models(), service.ingestion(), service.workers()],
     )
 
 
@@ -67,7 +65,7 @@ def _glance() -> Section:
     firing = grid(
         About(
             "Alerts firing",
-            "Alerts of the monitor and its models, as Prometheus sees them; silences and inhibitions are Alertmanager's.",
+            "Alerts of the monitor and its models, as Prometheus sees them; silences are Alertmanager's.",
             Unit.NUMBER,
             "no alert is firing, or the rules are not loaded",
             span=24,
@@ -75,7 +73,7 @@ def _glance() -> Section:
         ),
         ("severity", "alertname", "model", "policy", "segment", "topic"),
         [Column(f"max by (severity, alertname, model, policy, segment, topic) ({FIRING})", "firing", Unit.NUMBER)],
-        links={"model": ("Open the model", OPEN_SERIES)},
+        links={"model": ("Open the model", OPEN_MODEL), "segment": ("Open the slice", OPEN_SERIES)},
     )
     return Section(
         "At a glance",
@@ -112,7 +110,7 @@ def _glance() -> Section:
                     ),
                 ],
                 links={"model": ("Open the model", OPEN_MODEL)},
-            ).sort_by([common_builders.TableSortByFieldState("precision margin").desc(False)]),
+            ).sort_by([common_builders.TableSortByFieldState().display_name("precision margin").desc(False)]),
             firing,
         ],
     )
@@ -125,8 +123,8 @@ def _models() -> Section:
             lines(
                 About(
                     "Precision margin",
-                    "Worst upper end of the 95 % interval minus the objective, by model. Below zero the precision is too "
-                    "low beyond doubt.",
+                    "Worst upper end of the 95 % interval minus the objective, by model. Below zero the precision is "
+                    "too low beyond doubt.",
                     Unit.RATIO,
                     "no series has enough effective labels",
                 ),
@@ -146,162 +144,6 @@ def _models() -> Section:
                     "no decisions arrive",
                 ),
                 Query(VOLUME, "{{model}}"),
-            ),
-        ],
-    )
-
-
-def _ingestion() -> Section:
-    per_topic = ("topic",)
-    orphans = rate(per_topic, catalogue.ORPHANS)
-    feedback = rate(per_topic, catalogue.RECORDS, f'topic=~"{FEEDBACK}"')
-    odd = (
-        (catalogue.LATE, "late"),
-        (catalogue.FUTURE, "future"),
-        (catalogue.UNKNOWN_VALUES, "unknown value"),
-        (catalogue.TOMBSTONES, "tombstone"),
-    )
-    return Section(
-        "Ingestion",
-        [
-            lines(
-                About("Records a second", "Records read, each offset once.", Unit.PER_SECOND, NO_WORKER),
-                Query(rate(per_topic, catalogue.RECORDS), "{{topic}}"),
-            ),
-            lines(
-                About(
-                    "Age of the latest record",
-                    "Time since the Kafka timestamp of the latest record that is in the metrics, worst worker. High with "
-                    "lag: the monitor is behind. High without lag: nobody publishes.",
-                    Unit.SECONDS,
-                    NO_WORKER,
-                ),
-                Query(f"max by (topic) (time() - {select(catalogue.LAST_EVENT)})", "{{topic}}"),
-            ),
-            lines(
-                About("Lag", "Records between the position and the end of the log.", Unit.NUMBER, NO_WORKER),
-                Query(f"sum by (topic) ({select(catalogue.LAG)})", "{{topic}}"),
-            ),
-            lines(
-                About(
-                    "Dead letters a second",
-                    "Records that could not be accepted, by topic and reason. They are missing from every reading.",
-                    Unit.PER_SECOND,
-                    NO_WORKER,
-                ),
-                Query(rate(("topic", "reason"), catalogue.DEAD_LETTERS), "{{topic}} {{reason}}"),
-            ),
-            lines(
-                About(
-                    "Duplicates a second",
-                    "Records whose id was seen within the horizon. They count once; a rise points to a retrying producer.",
-                    Unit.PER_SECOND,
-                    NO_WORKER,
-                ),
-                Query(rate(per_topic, catalogue.DUPLICATES), "{{topic}}"),
-            ),
-            lines(
-                About(
-                    "Orphans per feedback record",
-                    "Share of reviews, appeals and reports whose decision is not known.",
-                    Unit.RATIO,
-                    "no feedback arrives",
-                ),
-                Query(f"{orphans} / ({feedback} > 0)", "{{topic}}"),
-            ),
-            lines(
-                About(
-                    "Odd records a second",
-                    "Records too old, dated in the future, with values unknown here, or without a value.",
-                    Unit.PER_SECOND,
-                    NO_WORKER,
-                ),
-                *(Query(rate(per_topic, metric), f"{{{{topic}}}} {name}") for metric, name in odd),
-            ),
-            lines(
-                About(
-                    "Label overflow a second",
-                    "Decisions counted under `other` because a cap on label values was met.",
-                    Unit.PER_SECOND,
-                    NO_WORKER,
-                ),
-                Query(rate(("label",), catalogue.LABEL_OVERFLOW), "{{label}}"),
-            ),
-            lines(
-                About(
-                    "State discarded",
-                    "Pieces of checkpointed state that could not be used, within the resolution of the panel.",
-                    Unit.NUMBER,
-                    NO_WORKER,
-                ),
-                Query(f"sum by (reason) (increase({select(catalogue.STATE_DISCARDED)}{RATE}))", "{{reason}}"),
-            ),
-        ],
-    )
-
-
-def _workers() -> Section:
-    return Section(
-        "Workers",
-        [
-            number(
-                About(
-                    "Workers up",
-                    "Workers that answer scrapes.",
-                    Unit.NUMBER,
-                    "no worker is configured in Prometheus",
-                    span=6,
-                    height=7,
-                ),
-                Query(f"sum(up{{{','.join(CHOSEN)}}})"),
-                [(None, Colour.BAD), (1.0, Colour.GOOD)],
-            ),
-            lines(
-                About(
-                    "Age of readings, commits and checkpoints",
-                    "Time since readings were last computed, Kafka last acknowledged a commit, and state was last written.",
-                    Unit.SECONDS,
-                    NO_WORKER,
-                    span=9,
-                    height=7,
-                ),
-                *(
-                    Query(f"max by (instance) (time() - {select(metric)})", f"{name} {{{{instance}}}}")
-                    for metric, name in (
-                        (catalogue.SNAPSHOT_TIMESTAMP, "readings"),
-                        (catalogue.LAST_COMMIT, "commit"),
-                        (catalogue.CHECKPOINT_TIMESTAMP, "checkpoint"),
-                    )
-                ),
-            ),
-            lines(
-                About(
-                    "Time to compute the readings",
-                    "How long the latest readings took.",
-                    Unit.SECONDS,
-                    NO_WORKER,
-                    span=9,
-                    height=7,
-                ),
-                Query(f"max by (instance) ({select(catalogue.SNAPSHOT_SECONDS)})", "{{instance}}"),
-            ),
-            lines(
-                About("Series", "Series of watched models by worker.", Unit.NUMBER, NO_WORKER, height=7),
-                Query(f"max by (instance) ({select(catalogue.SERIES_COUNT)})", "{{instance}}"),
-            ),
-            lines(
-                About(
-                    "Assigned partitions",
-                    "Partitions by worker; a step is a rebalance.",
-                    Unit.NUMBER,
-                    NO_WORKER,
-                    height=7,
-                ),
-                Query(f"sum by (instance) ({select(catalogue.PARTITIONS)})", "{{instance}}"),
-            ),
-            lines(
-                About("Memory", "Resident memory by worker.", Unit.BYTES, NO_WORKER, height=7),
-                Query(f"max by (instance) ({select('process_resident_memory_bytes')})", "{{instance}}"),
             ),
         ],
     )

@@ -18,10 +18,15 @@ from monitor.sources import SourceLedger, merge_totals
 from monitor.state import (
     Checkpoint,
     ModelCheckpoints,
+    Position,
     UnreadableState,
+    model_key,
     model_names,
+    position_record,
     restore_model,
+    restore_position,
     restore_sources,
+    source_key,
     source_record,
 )
 from monitor.summarise import MINUTE_MS
@@ -32,16 +37,31 @@ IDLE_MS: Final = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of a checkpoint: `unreadable` are the pieces set aside; when there are any, blocks must be reread."""
+    """What became of a checkpoint: where blocks have to be read from, and the pieces that had to be set aside."""
 
+    reread_from: int
     unreadable: tuple[str, ...]
 
 
-class PartitionEvaluator:
-    """The models and sources whose blocks come through one partition of the blocks topic."""
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """What to write so that a new owner can go on: models, then sources, then the position."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    models: tuple[Checkpoint, ...]
+    sources: tuple[tuple[bytes, bytes], ...]
+    position: tuple[bytes, bytes]
+
+
+class PartitionEvaluator:
+    """The models and sources whose blocks come through one partition of the blocks topic.
+
+    `owner` is a token that no other owner of the partition has or had: it marks what this one writes.
+    """
+
+    def __init__(self, settings: ModelSettings, *, owner: str = "") -> None:
         self.settings = settings
+        self._owner = owner
+        self._heads: dict[str, int] = {}
         self._models: dict[str, Model] = {}
         self._checkpoints: dict[str, ModelCheckpoints] = {}
         self._sources: dict[tuple[str, int], SourceLedger] = {}
@@ -81,34 +101,44 @@ class PartitionEvaluator:
         for model in self._models.values():
             model.advance(now // MINUTE_MS, complete=complete // MINUTE_MS)
 
-    def checkpoints(self) -> tuple[list[Checkpoint], list[tuple[bytes, bytes]]]:
-        """What to write so that a new owner can go on from here: changed models, and records of changed sources."""
-        models = [
-            self._checkpoints.setdefault(name, ModelCheckpoints(name)).take(self._models[name])
-            for name in sorted(self._changed_models)
-        ]
-        sources = [source_record(self._sources[source]) for source in sorted(self._changed_sources)]
+    def checkpoints(self, *, position: int) -> Checkpoints:
+        """The records that bring the checkpoint up to date; `position` is the offset after the last folded block."""
+        models, sources = [], []
+        for name in sorted(self._changed_models):
+            writer = self._checkpoints.setdefault(name, ModelCheckpoints(name, owner=self._owner))
+            models.append(writer.take(self._models[name], position=position))
+            self._heads[model_key(name).decode()] = position
+        for source in sorted(self._changed_sources):
+            sources.append(source_record(self._sources[source], position=position))
+            self._heads[source_key(*source).decode()] = position
         self._changed_models.clear()
         self._changed_sources.clear()
-        return models, sources
+        return Checkpoints(tuple(models), tuple(sources), position_record(Position(position, dict(self._heads))))
 
     def restore(self, records: Mapping[bytes, bytes]) -> Restored:
         """Go on from checkpoint records. A damaged piece is set aside, named in the result, and starts anew."""
         unreadable: list[str] = []
         try:
-            self._sources = restore_sources(records)
+            told = restore_position(records)
+            for source, (ledger, position) in restore_sources(records).items():
+                self._sources[source] = ledger
+                self._heads[source_key(*source).decode()] = position
+                self._see(source, ledger.clock_ms)
         except UnreadableState as error:
             unreadable.append(str(error))
-            self._discard("unreadable")
-        for source, ledger in self._sources.items():
-            self._see(source, ledger.clock_ms)
+            told = Position(0, {})
         for name in model_names(records):
             try:
-                self._models[name], self._checkpoints[name] = restore_model(name, records, self.settings)
+                found = restore_model(name, records, self.settings, owner=self._owner)
+                self._models[name], self._checkpoints[name], self._heads[model_key(name).decode()] = found
             except UnreadableState as error:
                 unreadable.append(str(error))
-                self._discard("unreadable")
-        return Restored(tuple(unreadable))
+        self._discarded["unreadable"] = len(unreadable)
+        return Restored(0 if unreadable else told.reread_from(self._heads), tuple(unreadable))
+
+    def set_aside(self, reason: str) -> None:
+        """Count a piece of state or a message that cannot be read."""
+        self._discarded[reason] = self._discarded.get(reason, 0) + 1
 
     def models(self) -> Iterable[Model]:
         """The models of the partition, by name."""
@@ -135,9 +165,6 @@ class PartitionEvaluator:
         if model is None:
             model = self._models[name] = Model(name, self.settings)
         return model
-
-    def _discard(self, reason: str) -> None:
-        self._discarded[reason] = self._discarded.get(reason, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)

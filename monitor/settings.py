@@ -143,7 +143,7 @@ class PoisonSettings(Section):
     """When so many records are refused that a producer must have broken the contract: the worker stops."""
 
     maximum_ratio: Ratio = 0.5
-    window_records: Annotated[int, Field(ge=10)] = 10_000
+    window_records: Annotated[int, Field(ge=10)] = 50_000
     """The ratio is taken over this many last records of a topic."""
 
 

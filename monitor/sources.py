@@ -22,6 +22,8 @@ class SavedSource(msgspec.Struct, frozen=True, array_like=True):
     clock_ms: int
     finished: tuple[tuple[str, tuple[str, ...], int], ...]
     open: tuple[tuple[str, tuple[str, ...], int], ...]
+    position: int
+    """Blocks below this offset of the partition of the blocks topic are in the state."""
 
 
 @dataclass(slots=True)
@@ -54,8 +56,8 @@ class SourceLedger:
         _add(totals, self.open)
         return totals
 
-    def snapshot(self) -> SavedSource:
-        """The state, to be continued by `restore`."""
+    def snapshot(self, position: int) -> SavedSource:
+        """The state, to be continued by `restore`; `position` as in `SavedSource`."""
         return SavedSource(
             self.topic,
             self.partition,
@@ -64,6 +66,7 @@ class SourceLedger:
             self.clock_ms,
             _listed(self.finished),
             _listed(self.open),
+            position,
         )
 
     @classmethod

@@ -1,7 +1,8 @@
 """Checkpoints: the state of a model as records of a compacted topic, written so that a crash never tears it.
 
-A model is a head and parts (cohorts, groups of detectors). A changed part goes to the slot that the last head does not
-name; then the head names it. Whatever of this reached Kafka, the last head and the parts it names fit together.
+A model is a head and parts (cohorts, groups of detectors). A changed part goes to a slot that the last head does not
+name; then the head names it. Slots bear the token of their owner, so that a former owner that has not noticed yet never
+writes into them. Whatever of this reached Kafka, the last head and the parts it names fit together.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     launches: tuple[LaunchRecord, ...]
     last_decision_ms: int | None
     pool: SavedPool
-    slots: tuple[tuple[PartId, int], ...]
+    slots: tuple[tuple[PartId, str], ...]
+    position: int
+    """Blocks below this offset of the partition of the blocks topic are in the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +97,15 @@ class Checkpoint:
 
 
 class ModelCheckpoints:
-    """Writes one model's checkpoints; remembers which slot holds which part."""
+    """Writes one model's checkpoints; remembers which slot holds which part. `owner` is a token no other owner has."""
 
-    def __init__(self, model: str, slots: Mapping[PartId, int] | None = None) -> None:
+    def __init__(self, model: str, *, owner: str, slots: Mapping[PartId, str] | None = None) -> None:
         self._model = model
-        self._slots: dict[PartId, int] = dict(slots or {})
+        self._own = (f"{owner}a", f"{owner}b")
+        self._slots: dict[PartId, str] = dict(slots or {})
         self._detectors: dict[PartId, bytes] = {}
 
-    def take(self, model: Model) -> Checkpoint:
+    def take(self, model: Model, *, position: int) -> Checkpoint:
         """The records that bring the last checkpoint up to the model's present state."""
         ledger = model.ledger
         parts: list[tuple[bytes, bytes]] = []
@@ -110,28 +114,57 @@ class ModelCheckpoints:
             part: PartId = ("cohort", int(level), start)
             sums = ledger.cohorts.cohort(level, start)
             if sums is None:
-                obsolete += self._drop(part)
+                slot = self._slots.pop(part, None)
+                used = {*self._own, slot} if slot is not None else set()
+                obsolete += [_part_key(self._model, part, name) for name in sorted(used)]
             else:
-                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums))))
+                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums)), obsolete))
         ledger.cohorts.touched.clear()
         pool, detectors = model.streams.snapshot()
         for part, group in _grouped(detectors).items():
             data = _ENCODER.encode(group)
             if self._detectors.get(part) != data:
                 self._detectors[part] = data
-                parts.append(self._write(part, data))
-        head = _head(ledger, pool, tuple(sorted(self._slots.items())))
+                parts.append(self._write(part, data, obsolete))
+        head = _head(ledger, pool, tuple(sorted(self._slots.items())), position)
         return Checkpoint(tuple(parts), (model_key(self._model), _ENCODER.encode(head)), tuple(obsolete))
 
-    def _write(self, part: PartId, data: bytes) -> tuple[bytes, bytes]:
-        slot = 1 - self._slots.get(part, 1)
+    def _write(self, part: PartId, data: bytes, obsolete: list[bytes]) -> tuple[bytes, bytes]:
+        before = self._slots.get(part)
+        slot = self._own[1] if before == self._own[0] else self._own[0]
+        if before is not None and before not in self._own:
+            obsolete.append(_part_key(self._model, part, before))
         self._slots[part] = slot
         return _part_key(self._model, part, slot), data
 
-    def _drop(self, part: PartId) -> list[bytes]:
-        if self._slots.pop(part, None) is None:
-            return []
-        return [_part_key(self._model, part, slot) for slot in (0, 1)]
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """How far the partition of the blocks topic is in the state, and how far each model and source was by its key.
+
+    One that is further back than told here was written by a former owner: blocks are read again from there.
+    """
+
+    offset: int
+    heads: dict[str, int]
+
+    def reread_from(self, heads: Mapping[str, int]) -> int:
+        """Where reading of blocks has to start, given the positions of the heads that were found, by key."""
+        behind = [heads.get(key, 0) for key, told in self.heads.items() if heads.get(key, 0) < told]
+        return min([self.offset, *behind])
+
+
+POSITION_KEY: Final = b"position"
+
+
+def position_record(position: Position) -> tuple[bytes, bytes]:
+    """The record that is written after all others of a checkpoint."""
+    return POSITION_KEY, _ENCODER.encode(position)
+
+
+def restore_position(records: Mapping[bytes, bytes]) -> Position:
+    """The position among the records; zero when there is none. UnreadableState when it is damaged."""
+    data = records.get(POSITION_KEY)
+    return Position(0, {}) if data is None else _decode(POSITION_KEY, data, Position)
 
 
 def model_key(model: str) -> bytes:
@@ -139,18 +172,23 @@ def model_key(model: str) -> bytes:
     return SEPARATOR.join(("model", model)).encode()
 
 
-def source_record(ledger: SourceLedger) -> tuple[bytes, bytes]:
-    """The one record that holds the state of a source partition."""
-    return SEPARATOR.join(("source", ledger.topic, str(ledger.partition))).encode(), _ENCODER.encode(ledger.snapshot())
+def source_key(topic: str, partition: int) -> bytes:
+    """Key of the one record that holds a source partition."""
+    return SEPARATOR.join(("source", topic, str(partition))).encode()
 
 
-def restore_sources(records: Mapping[bytes, bytes]) -> dict[tuple[str, int], SourceLedger]:
-    """The source ledgers among the records. UnreadableState names the key of one that is damaged."""
+def source_record(ledger: SourceLedger, *, position: int) -> tuple[bytes, bytes]:
+    """The record that holds the state of a source partition."""
+    return source_key(ledger.topic, ledger.partition), _ENCODER.encode(ledger.snapshot(position))
+
+
+def restore_sources(records: Mapping[bytes, bytes]) -> dict[tuple[str, int], tuple[SourceLedger, int]]:
+    """The source ledgers among the records, each with its position. UnreadableState names one that is damaged."""
     ledgers = {}
     for key, data in records.items():
         if key.split(SEPARATOR.encode())[0] == b"source":
             saved = _decode(key, data, SavedSource)
-            ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved)
+            ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved), saved.position
     return ledgers
 
 
@@ -160,8 +198,10 @@ def model_names(records: Mapping[bytes, bytes]) -> list[str]:
     return sorted(parts[1] for parts in split if parts[0] == "model" and len(parts) == 2)
 
 
-def restore_model(name: str, records: Mapping[bytes, bytes], settings: ModelSettings) -> tuple[Model, ModelCheckpoints]:
-    """The model as its last complete checkpoint left it. UnreadableState when that is not possible."""
+def restore_model(
+    name: str, records: Mapping[bytes, bytes], settings: ModelSettings, *, owner: str
+) -> tuple[Model, ModelCheckpoints, int]:
+    """The model as its last complete checkpoint left it, and the position of its head; or UnreadableState."""
     key = model_key(name)
     head = _decode(key, records[key], Head)
     if head.format != FORMAT:
@@ -191,10 +231,10 @@ def restore_model(name: str, records: Mapping[bytes, bytes], settings: ModelSett
     ledger.last_decision_ms = head.last_decision_ms
     ledger.last = {(last.topic, last.partition): _restore_last(last) for last in head.last}
     model.streams.restore(head.pool, detectors)
-    return model, ModelCheckpoints(name, dict(head.slots))
+    return model, ModelCheckpoints(name, owner=owner, slots=dict(head.slots)), head.position
 
 
-def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, int], ...]) -> Head:
+def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, str], ...], position: int) -> Head:
     totals = ledger.totals.reshape(-1)
     places = np.flatnonzero(totals)
     return Head(
@@ -224,6 +264,7 @@ def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, int],
         last_decision_ms=ledger.last_decision_ms,
         pool=pool,
         slots=slots,
+        position=position,
     )
 
 
@@ -274,8 +315,8 @@ def _grouped(detectors: Sequence[SavedDetector]) -> dict[PartId, tuple[SavedDete
     return {part: tuple(group) for part, group in groups.items()}
 
 
-def _part_key(model: str, part: PartId, slot: int) -> bytes:
-    return SEPARATOR.join(("part", model, *map(str, part), str(slot))).encode()
+def _part_key(model: str, part: PartId, slot: str) -> bytes:
+    return SEPARATOR.join(("part", model, *map(str, part), slot)).encode()
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

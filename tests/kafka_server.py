@@ -99,6 +99,7 @@ class KafkaServer:
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
             "log.cleaner.backoff.ms": "200",
         } | self._properties

@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import pytest
 
+from monitor.settings import load_settings
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -70,8 +72,15 @@ def test_the_image_runs_the_worker_as_a_numbered_user() -> None:
 
 def test_the_state_directory_belongs_to_the_user_and_is_a_volume() -> None:
     directory = environment()["MONITOR_STATE__DIRECTORY"]
-    assert [[directory]] == [json.loads(value) for value in final("VOLUME")]
+    assert [directory] == json.loads(final("VOLUME")[0])
     assert f"--home-dir {directory} --create-home" in final("RUN")[0]
+
+
+def test_the_settings_accept_the_environment_of_the_image() -> None:
+    settings = load_settings(None, environment())
+    assert final("EXPOSE") == [str(settings.http.port)]
+    assert final("VOLUME") == [json.dumps([str(settings.state.directory)])]
+    assert "0.0.0.0" == settings.http.host
 
 
 def test_what_is_installed_is_locked_and_the_installer_stays_behind() -> None:

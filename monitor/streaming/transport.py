@@ -18,6 +18,7 @@ from typing import Any
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 from monitor.streaming.fetch import RecordBatch, as_record, deliver_batches, merge
 
@@ -119,6 +120,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()  # joins no group and fetches nothing before the app subscribes
         deliver_batches(self._consumer._fetcher, topics=self.transport.batching.topics)  # noqa: SLF001
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_group(self) -> None:
+        # aiokafka keeps a fatal error of the group (refused, no right, fenced) for its own getmany, which Faust does
+        # not call: without this the worker would wait for ever and look alive.
+        while not self.should_stop:
+            await self.sleep(1.0)
+            if self._consumer is not None and self._consumer._coordinator is not None:  # noqa: SLF001
+                self._consumer._coordinator.check_errors()  # noqa: SLF001
 
     async def on_thread_stop(self) -> None:
         await bounded(super().on_thread_stop(), self.transport.batching.stop_within, self.log, "leaving the group")

@@ -65,7 +65,8 @@ def test_segments_are_paged_with_their_counts() -> None:
 def test_readings_can_be_paged_through_without_loss_or_repetition() -> None:
     world = World()
     client = world.client()
-    found, total = [], 1
+    found: list[dict[str, str]] = []
+    total = 1
     while len(found) < total:
         page = client.get("/api/v1/readings", params={"limit": 997, "offset": len(found)}).json()
         total = page["total"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,7 +14,7 @@ from monitor.http.negotiation import accepts_gzip, text_format
 from monitor.http.shared import Shared
 from monitor.snapshot import Snapshot
 from tests.http.serving import World
-from tests.snapshots import build_snapshot, renamed
+from tests.snapshots import Plan, build_snapshot, renamed
 from tests.test_exposition import ABUSE
 
 # What Prometheus 2.42 and 3 send.
@@ -81,8 +82,12 @@ def test_what_is_made_of_one_snapshot_within_a_second_is_made_once() -> None:
     made: list[tuple[Snapshot, float]] = []
     shared: Shared[str, int] = Shared(lambda: world.snapshot, now=lambda: world.now)
 
+    def make(snapshot: Snapshot, at: float) -> int:
+        made.append((snapshot, at))
+        return len(made)
+
     def ask() -> int:
-        return shared.get("metrics", lambda snapshot, at: made.append((snapshot, at)) or len(made))  # type: ignore[func-returns-value]
+        return shared.get("metrics", make)
 
     assert [1, 1] == [ask(), ask()]
     world.now += 1.0
@@ -93,11 +98,15 @@ def test_what_is_made_of_one_snapshot_within_a_second_is_made_once() -> None:
     assert 4 == ask()
 
 
+def _key(key: int, snapshot: Snapshot, at: float) -> int:
+    return key
+
+
 def test_what_is_shared_is_bounded() -> None:
     world = World()
     shared: Shared[int, int] = Shared(lambda: world.snapshot, now=lambda: world.now, max_entries=3)
     for key in range(100):
-        assert key == shared.get(key, lambda _, __, key=key: key)
+        assert key == shared.get(key, partial(_key, key))
     assert 3 == len(shared._entries)
 
 
@@ -110,7 +119,7 @@ def test_a_new_snapshot_is_seen_at_once() -> None:
 
 
 def test_a_scrape_survives_names_that_nobody_should_use() -> None:
-    snapshot = build_snapshot()
+    snapshot = build_snapshot({"m": (Plan("1", "champion", "p"),)}, segments=("all",))
     models = tuple(renamed(snapshot.models[0], to=name) for name in ABUSE)
     client = World(snapshot=replace(snapshot, models=models)).client()
     for accept, parse in (("text/plain", parse_prometheus), (PROMETHEUS_3, parse_openmetrics)):

@@ -51,8 +51,8 @@ def test_sigterm_and_kill_lose_nothing_and_redeliver_only_what_rewind_asks(kafka
     publish(kafka.bootstrap, topic, [b"%d" % number for number in range(end)], **{"batch.num.messages": 500})
     start = 0
     for turn, hard in enumerate([False, True, False]):
-        worker = Worker(kafka.bootstrap, topic, tmp_path / f"{turn}", rewind=70, pause=0.5)
-        worker.until(lambda lines: len(lines) >= 2)
+        worker = Worker(kafka.bootstrap, topic, tmp_path / f"{turn}", rewind=70, pause=0.1, max_records=500)
+        worker.until(lambda lines: len(lines) >= 5)
         if hard:
             worker.process.kill()
             worker.process.wait()
@@ -70,6 +70,12 @@ def test_sigterm_and_kill_lose_nothing_and_redeliver_only_what_rewind_asks(kafka
     assert end == committed(kafka.bootstrap, topic)
 
 
+def test_a_worker_that_the_group_refuses_ends_instead_of_waiting(kafka: KafkaServer, tmp_path: Path) -> None:
+    worker = Worker(kafka.bootstrap, kafka.create_topic("refused"), tmp_path / "out", session=0.5)
+    assert 0 != worker.process.wait(30)
+    assert "InvalidSessionTimeoutError" in worker.log()
+
+
 def test_a_broker_killed_and_restarted_is_read_on_where_it_was(tmp_path: Path) -> None:
     server = KafkaServer(tmp_path / "node")
     server.start()
@@ -82,8 +88,8 @@ def test_a_broker_killed_and_restarted_is_read_on_where_it_was(tmp_path: Path) -
         server.start()
         publish(server.bootstrap, topic, [b"%d" % number for number in range(1000, 2000)])
         worker.until_at(2000)
+        worker.until(lambda _: committed(server.bootstrap, topic) == 2000)  # the group may have to form anew first
         assert 0 == worker.stop()
         assert [*range(2000)] == sorted(set(worker.values()))
-        assert 2000 == committed(server.bootstrap, topic)
     finally:
         server.terminate()

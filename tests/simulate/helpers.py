@@ -27,9 +27,7 @@ def model(name: str = "m", *, rate: float = 2000.0, audit: AnyDesign | None = No
         "regions": {"us": 0.6, "eu": 0.4},
         "separation": 2.5,
     }
-    return Model(  # type: ignore[arg-type]
-        name=name, modality="text", decisions_per_minute=rate, audit=audit, **(values | fields)
-    )
+    return Model(name=name, modality="text", decisions_per_minute=rate, audit=audit, **(values | fields))  # type: ignore[arg-type]
 
 
 def scenario(*models: Model, **fields: object) -> Scenario:

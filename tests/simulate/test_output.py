@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import Consumer
 
+from monitor.broker import EmbeddedBroker
 from monitor.simulate import (
     DeliveryError,
     EventClock,
@@ -18,6 +21,7 @@ from monitor.simulate import (
     Prepared,
     Progress,
     TruthRow,
+    create_producer,
     generate,
     publish,
     write_files,
@@ -35,7 +39,10 @@ def test_files_hold_the_events_as_published_and_the_truth(tmp_path: Path) -> Non
         expected = [value for batch in batches for value in batch.records[f"moderation.{topic}"].values]
         assert expected == (tmp_path / "out" / f"{topic}.jsonl").read_bytes().splitlines()
         assert len(expected) == lines[f"{topic}.jsonl"]
-    rows = [msgspec.json.decode(line, type=TruthRow) for line in (tmp_path / "out" / "truth.jsonl").open("rb")]
+    rows = [
+        msgspec.json.decode(line, type=TruthRow)
+        for line in (tmp_path / "out" / "truth.jsonl").read_bytes().splitlines()
+    ]
     assert [row for batch in batches for row in batch.truth] == rows
     assert total(batches)["decisions"] == sum(row.decisions for row in rows)
 
@@ -175,3 +182,21 @@ def test_batches_can_be_taken_lazily() -> None:
     published: list[MinuteBatch] = []
     publish(lazily(), FakeProducer(), on_progress=lambda _: published.append(log(SMALL)[0]))
     assert len(taken) == len(published) == 3
+
+
+def test_a_broker_hands_back_every_record_with_its_key_and_timestamp(embedded_broker: EmbeddedBroker) -> None:
+    batches = log(SMALL)
+    publish(batches, create_producer(embedded_broker.bootstrap))
+    expected = Counter(flat(batches))
+    consumer = Consumer(
+        {"bootstrap.servers": embedded_broker.bootstrap, "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe(list(batches[0].records))
+    found: Counter[tuple[str, int, bytes, bytes]] = Counter()
+    deadline = time.monotonic() + 20
+    while found.total() < expected.total() and time.monotonic() < deadline:
+        for message in consumer.consume(1000, timeout=0.5):
+            assert message.error() is None
+            found[message.topic(), message.timestamp()[1], message.key(), message.value()] += 1
+    consumer.close()
+    assert expected == found

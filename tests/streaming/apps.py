@@ -47,14 +47,14 @@ class Reader:
         return sum(len(batch) for batches in self.batches.values() for batch in batches)
 
 
-def build(bootstrap: str, group: str, *, topics: Collection[str], **batching: Any) -> faust.App:
-    """The settings of the service that matter here."""
+def build(bootstrap: str, group: str, *, topics: Collection[str], session: float = 3.0, **batching: Any) -> faust.App:
+    """An app with the settings of the service that matter here; `session` is the group's session timeout (seconds)."""
     app = faust.App(
         group,
         broker=broker_urls(bootstrap),
         broker_commit_interval=0.2,
-        broker_session_timeout=3.0,
-        broker_heartbeat_interval=0.5,
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 6,
         stream_wait_empty=False,
         stream_buffer_maxsize=8,
         agent_supervisor="mode.CrashingSupervisor",
@@ -129,8 +129,15 @@ def main() -> None:
         arguments.add_argument(name)
     arguments.add_argument("--rewind", type=int, default=0)
     arguments.add_argument("--pause", type=float, default=0.0)
+    arguments.add_argument("--session", type=float, default=3.0)
+    arguments.add_argument("--max_records", type=int, default=20_000)
     given = arguments.parse_args()
-    app = build(given.bootstrap, "worker", topics={given.topic}, rewind=lambda _t, _p, offset: offset - given.rewind)
+
+    def rewind(_topic: str, _partition: int, offset: int) -> int:
+        return offset - given.rewind
+
+    bounds = {"session": given.session, "max_records": given.max_records}
+    app = build(given.bootstrap, "worker", topics={given.topic}, rewind=rewind, **bounds)
 
     async def write(stream: Any) -> None:
         async for event in stream.noack().events():

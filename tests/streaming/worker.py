@@ -21,9 +21,9 @@ class Worker:
     A line is (partition, first offset, offset after the last, values).
     """
 
-    def __init__(self, bootstrap: str, topic: str, output: Path, *, rewind: int = 0, pause: float = 0.0) -> None:
+    def __init__(self, bootstrap: str, topic: str, output: Path, **options: float) -> None:
         command = [sys.executable, "-m", "tests.streaming.apps", bootstrap, topic, str(output)]
-        command += ["--rewind", str(rewind), "--pause", str(pause)]
+        command += [f"--{name}={value}" for name, value in options.items()]
         self.output = output
         with output.with_suffix(".log").open("wb") as log:
             self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=log)
@@ -32,6 +32,10 @@ class Worker:
         text = self.output.read_text() if self.output.exists() else ""
         return [tuple(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
+    def log(self) -> str:
+        """The end of what it wrote to standard error."""
+        return self.output.with_suffix(".log").read_text()[-3000:]
+
     def values(self) -> list[int]:
         return [value for *_, values in self.lines() for value in values]
 
@@ -39,10 +43,7 @@ class Worker:
         """Wait until the lines fulfil a condition; fails when they do not in time."""
         deadline = time.monotonic() + within
         while not condition(self.lines()):
-            log = self.output.with_suffix(".log").read_text()[-3000:]
-            assert time.monotonic() < deadline, (
-                f"not within {within} s: {[line[:3] for line in self.lines()[-1:]]} {log}"
-            )
+            assert time.monotonic() < deadline, f"not within {within} s; {len(self.lines())} batches; {self.log()}"
             try:
                 self.process.wait(0.05)
             except subprocess.TimeoutExpired:

@@ -1,0 +1,134 @@
+"""Where events are read from outside a worker: partitions of records in order, here those of files.
+
+A file is one partition: the offset of a record is the number of its line (from 0), its Kafka timestamp the event's own
+time. That differs from the topic where a producer published late.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from monitor.decode import Rejected, decode_event
+from monitor.events import Decision, Event, Review
+from monitor.topics import SourceTopic
+
+LINES: Final = 4096
+"""Lines of a file that are read at once."""
+UNKNOWN_TIME: Final = -1
+"""Timestamp of records before the first one whose time is known."""
+
+
+class UnreadableLog(ValueError):  # noqa: N818 - says what the log is
+    """A file or topic that cannot be read to its end; the message says which, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Adjacent records of one partition, at least one; `next_offset` is where the log goes on, beyond gaps."""
+
+    offsets: list[int]
+    timestamps: list[int]
+    """ms since the epoch"""
+    values: list[bytes | None]
+    next_offset: int
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def part(self, begin: int, end: int) -> Batch:
+        """The records from `begin` to before `end`, counted from 0."""
+        last = end == len(self)
+        return Batch(
+            self.offsets[begin:end],
+            self.timestamps[begin:end],
+            self.values[begin:end],
+            self.next_offset if last else self.offsets[end],
+        )
+
+
+class EventLog(Protocol):
+    """The records of one partition; may be read again from the beginning."""
+
+    source: SourceTopic
+    partition: int
+    size: int
+    """How much there is, in the unit of `position`."""
+    position: int
+    """How much of it has been read."""
+
+    def batches(self) -> Iterator[Batch]:
+        """All records, from the first; UnreadableLog if that fails on the way."""
+        ...
+
+
+class FileLog:
+    """A file of events of one type, one JSON object a line; `.gz` is decompressed. Size and position are bytes.
+
+    Blank lines are skipped and counted; they keep their line number. A line that is no event has the time of the line
+    before.
+    """
+
+    def __init__(self, source: SourceTopic, path: Path) -> None:
+        self.source = source
+        self.partition = 0
+        self.position = 0
+        self.blank_lines = 0
+        self._path = path
+        try:
+            self.size = path.stat().st_size
+        except OSError as error:
+            raise UnreadableLog(f"{path}: cannot be read: {error.strerror}") from error
+
+    def batches(self) -> Iterator[Batch]:
+        """All records, from the first; UnreadableLog if the file cannot be read to its end."""
+        self.position = self.blank_lines = 0
+        latest = UNKNOWN_TIME
+        try:
+            with self._path.open("rb") as raw, _lines(raw, self._path) as lines:
+                numbered = enumerate(lines)
+                while chunk := list(islice(numbered, LINES)):
+                    self.position = raw.tell()
+                    filled = [(number, line.rstrip(b"\r\n")) for number, line in chunk if not line.isspace()]
+                    self.blank_lines += len(chunk) - len(filled)
+                    if filled:
+                        values: list[bytes | None] = [value for _, value in filled]
+                        times = _times(self.source, [value for _, value in filled], latest)
+                        latest = times[-1]
+                        yield Batch([number for number, _ in filled], times, values, chunk[-1][0] + 1)
+        except OSError as error:
+            raise UnreadableLog(f"{self._path}: cannot be read: {error.strerror or error}") from error
+        except (EOFError, zlib.error) as error:
+            raise UnreadableLog(f"{self._path}: expected a whole gzip file: {error}") from error
+
+
+def event_time(event: Event) -> datetime:
+    """When the event says that it happened: the decision, the review, the step of the appeal, the report, the launch."""
+    if isinstance(event, Decision):
+        return event.occurred_at
+    return event.reviewed_at if isinstance(event, Review) else event.at
+
+
+def _lines(raw: IO[bytes], path: Path) -> AbstractContextManager[IO[bytes]]:
+    if path.suffix == ".gz":
+        opened: AbstractContextManager[IO[bytes]] = gzip.open(raw)
+        return opened
+    return nullcontext(raw)
+
+
+def _times(source: SourceTopic, values: list[bytes], latest: int) -> list[int]:
+    times: list[int] = []
+    for value in values:
+        event = decode_event(source, value)
+        if not isinstance(event, Rejected):
+            latest = max(0, round(event_time(event).timestamp() * 1000))
+        times.append(latest)
+    first = next((at for at in times if at != UNKNOWN_TIME), UNKNOWN_TIME)
+    return [first if at == UNKNOWN_TIME else at for at in times]

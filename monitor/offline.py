@@ -1,0 +1,83 @@
+"""The same pure steps as a worker's, in one process and without Kafka: for replays, references and batch comparisons.
+
+Nothing happens by itself: open blocks count once `publish_open` was called, readings move with `tick`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from monitor.assembly import Pipeline
+from monitor.evaluate import PartitionEvaluator, take_snapshot
+from monitor.model import Model
+from monitor.partition import DeadLetter, PartitionSummariser
+from monitor.snapshot import ServiceSnapshot, Snapshot
+from monitor.topics import SourceTopic
+
+
+class OfflinePipeline:
+    """One summariser for each source partition, and one evaluator for all models.
+
+    However the records of a partition are split into calls of `feed`, the numbers are the same.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._summarisers: dict[tuple[str, int], PartitionSummariser] = {}
+        self._evaluator = PartitionEvaluator(pipeline.evaluate)
+
+    @property
+    def clock_ms(self) -> int | None:
+        """Kafka time that the sources have reached; None before the first block."""
+        return self._evaluator.clock_ms
+
+    def feed(
+        self,
+        source: SourceTopic,
+        partition: int,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        values: Sequence[bytes | None],
+        *,
+        next_offset: int,
+    ) -> list[DeadLetter]:
+        """Take records of one partition in order of offset; returns those that are refused.
+
+        `timestamps` are Kafka's, in ms; `next_offset` is where the log goes on, beyond gaps. A partition may begin at
+        any offset: what lies before the first call is not part of the log.
+        """
+        summariser = self._summarisers.get((source.topic, partition))
+        if summariser is None:
+            summariser = self._summarisers[source.topic, partition] = PartitionSummariser(
+                source, partition, summarise_from=0, log_start=0, settings=self._pipeline.summarise
+            )
+        refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
+        for message in closed:
+            self._evaluator.fold(message)
+        return refused
+
+    def publish_open(self) -> None:
+        """Let everything count that was fed, blocks that have not ended included."""
+        for summariser in self._summarisers.values():
+            for message in summariser.open_block():
+                self._evaluator.fold(message)
+
+    def advance(self) -> None:
+        """Move windows and detectors to where the sources have come, without reading anything off."""
+        self._evaluator.advance()
+
+    def tick(self) -> Snapshot:
+        """Move to where the sources have come and read everything off; has no time of its own (`taken_at` None)."""
+        self.advance()
+        return take_snapshot(
+            [self._evaluator],
+            objectives=self._pipeline.objectives,
+            service=ServiceSnapshot(),
+            taken_at=None,
+            ready=True,
+            reason="",
+        )
+
+    def models(self) -> Iterable[Model]:
+        """The models met so far, by name."""
+        return self._evaluator.models()

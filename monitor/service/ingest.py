@@ -1,0 +1,240 @@
+"""The first stage at work: records of source partitions in, dead letters and block messages written, then acknowledged.
+
+A record's offset may be committed once its dead letter, or a block message that covers it, is acknowledged by Kafka.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+from xxhash import xxh3_64_intdigest
+
+from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, rewind
+from monitor.decode import Reason
+from monitor.partition import DeadLetter, PartitionSummariser, SummariseSettings
+from monitor.service.outlet import Outlet, Record, dead_letter
+from monitor.topics import BLOCKS, BY_TOPIC
+
+log = structlog.get_logger(__name__)
+
+STAGE: Final = "summarise"
+
+
+class Batch(Protocol):
+    """What the transport hands over: records of one partition as columns."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    offsets: list[int]
+    timestamps: list[int]
+    values: list[bytes | None]
+
+    def __len__(self) -> int: ...
+    def key(self, index: int) -> bytes | None: ...
+    def headers(self, index: int) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+class PoisonBudgetExceeded(RuntimeError):  # noqa: N818 - says what happened
+    """So much of a topic is refused that a producer must have broken the contract; stopping loses nothing."""
+
+
+@dataclass(slots=True)
+class _Partition:
+    topic: str
+    number: int
+    summariser: PartitionSummariser
+    committed: int
+    position: int
+    """offset after the last record that was summarised"""
+    closed: list[BlockMessage] = field(default_factory=list)
+    waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
+    clock_ms: int = -1
+    told_clock_ms: int = -1
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Ingest:
+    """Source partitions of this worker. Methods run on one event loop."""
+
+    def __init__(
+        self,
+        settings: SummariseSettings,
+        outlet: Outlet,
+        *,
+        poison_ratio: float,
+        poison_window: int,
+        app_version: str,
+    ) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._poison = {topic: _PoisonBudget(topic, poison_ratio, poison_window) for topic in BY_TOPIC}
+        self._version = app_version
+        self._partitions: dict[tuple[str, int], _Partition] = {}
+        self._committed: dict[tuple[str, int], int] = {}
+        self._block_partitions: int | None = None
+
+    def rewind(self, topic: str, partition: int, committed: int) -> int:
+        """Where reading has to start for a partition that was processed up to `committed`."""
+        self._committed[topic, partition] = committed
+        return self.rewound(committed)
+
+    def rewound(self, committed: int) -> int:
+        """First offset that the open block at `committed` depends on."""
+        return rewind(committed, size=self._settings.block_size, horizon=self._settings.horizon)
+
+    def start(self, topic: str, partition: int, offset: int) -> None:
+        """A partition is ours: records will come from `offset` on."""
+        committed = self._committed.pop((topic, partition), offset)
+        wanted = self.rewound(committed)
+        self._partitions[topic, partition] = _Partition(
+            topic,
+            partition,
+            PartitionSummariser(
+                BY_TOPIC[topic],
+                partition,
+                summarise_from=block_first(committed, self._settings.block_size),
+                log_start=offset if offset > wanted else 0,
+                settings=self._settings,
+            ),
+            committed=committed,
+            position=offset,
+        )
+
+    def revoke(self, topic: str, partition: int) -> None:
+        """A partition is no longer ours."""
+        self._partitions.pop((topic, partition), None)
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Offset after the last summarised record of each partition."""
+        return {key: partition.position for key, partition in self._partitions.items()}
+
+    async def take(self, batch: Batch, acknowledge: Callable[[], None]) -> None:
+        """Summarise a batch; `acknowledge` is called once its records are safe. Raises PoisonBudgetExceeded."""
+        partition = self._partitions.get((batch.topic, batch.partition))
+        if partition is None:
+            return
+        dead, closed = partition.summariser.feed(
+            batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset
+        )
+        partition.closed += closed
+        partition.position = batch.next_offset
+        if batch.timestamps:
+            partition.clock_ms = max(partition.clock_ms, sorted(batch.timestamps)[len(batch.timestamps) // 2])
+        fresh = [letter for letter in dead if letter.offset >= partition.committed]
+        self._poison[batch.topic].spend(len(batch), len(fresh))
+        if fresh:
+            await self._outlet.write([self._dead_letter(batch, letter) for letter in fresh])
+        partition.waiting.append((batch.next_offset, acknowledge))
+        if closed:
+            await self._publish(partition, with_open=False)
+
+    async def publish(self) -> None:
+        """Publish all open blocks that have grown, and the clocks; acknowledge what that makes safe."""
+        for partition in list(self._partitions.values()):
+            await self._publish(partition, with_open=True)
+        await self._publish_clocks()
+
+    async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
+        async with partition.lock:
+            messages, partition.closed = partition.closed, []
+            through = partition.position
+            if with_open:
+                messages = messages + partition.summariser.open_block()
+            elif messages:
+                through = max(_through(message) for message in messages)
+            await self._write(messages)
+            while partition.waiting and partition.waiting[0][0] <= through:
+                partition.waiting.popleft()[1]()
+
+    async def _write(self, messages: Sequence[BlockMessage]) -> None:
+        count = await self._count_block_partitions()
+        records = []
+        for message in messages:
+            name = message.model if isinstance(message, ModelBlock) else _source_name(message)
+            records.append(Record(BLOCKS, name.encode(), encode_block(message), partition=block_partition(name, count)))
+        await self._outlet.write(records)
+
+    async def _publish_clocks(self) -> None:
+        count = await self._count_block_partitions()
+        records = []
+        for partition in self._partitions.values():
+            if partition.clock_ms > partition.told_clock_ms:
+                partition.told_clock_ms = partition.clock_ms
+                data = encode_block(Clock(partition.topic, partition.number, partition.clock_ms))
+                records += [Record(BLOCKS, b"clock", data, partition=number) for number in range(count)]
+        await self._outlet.write(records)
+
+    async def _count_block_partitions(self) -> int:
+        if self._block_partitions is None:
+            self._block_partitions = await self._outlet.partitions(BLOCKS)
+        return self._block_partitions
+
+    def _dead_letter(self, batch: Batch, letter: DeadLetter) -> Record:
+        value = batch.values[letter.index]
+        why = {
+            "exception": letter.why.reason.value,
+            "message": str(letter.why),
+            "stacktrace": "",
+            "stage": STAGE,
+            "app_version": self._version,
+        }
+        if letter.why.reason is Reason.OVERSIZE and value is not None:
+            # The body would not fit where records of the source's size are not allowed; its size and hash identify it.
+            why |= {"size": str(len(value)), "sha256": hashlib.sha256(value).hexdigest()}
+            value = b""
+        return dead_letter(
+            batch.topic,
+            batch.partition,
+            letter.offset,
+            key=batch.key(letter.index),
+            value=value,
+            headers=batch.headers(letter.index),
+            why=why,
+        )
+
+
+class _PoisonBudget:
+    """Refused records among the last ones of a topic."""
+
+    def __init__(self, topic: str, ratio: float, window: int) -> None:
+        self._topic = topic
+        self._ratio = ratio
+        self._window = window
+        self._recent: deque[tuple[int, int]] = deque()
+        self._read = 0
+        self._refused = 0
+
+    def spend(self, read: int, refused: int) -> None:
+        self._recent.append((read, refused))
+        self._read += read
+        self._refused += refused
+        while self._recent and self._read - self._recent[0][0] >= self._window:
+            gone = self._recent.popleft()
+            self._read -= gone[0]
+            self._refused -= gone[1]
+        if self._read >= self._window and self._refused > self._ratio * self._read:
+            raise PoisonBudgetExceeded(
+                f"{self._topic}: {self._refused} of the last {self._read} records were refused, allowed are"
+                f" {self._ratio:.0%}; they are in {self._topic}.dlq. Mend the producer, or raise poison.maximum_ratio"
+            )
+
+
+def block_partition(name: str, count: int) -> int:
+    """Partition of the blocks topic for a model or a source."""
+    return xxh3_64_intdigest(name.encode()) % count
+
+
+def _source_name(message: BlockMessage) -> str:
+    span = message if isinstance(message, Clock) else message.span
+    return f"{span.topic}/{span.partition}"
+
+
+def _through(message: BlockMessage) -> int:
+    return -1 if isinstance(message, Clock) else message.span.through

@@ -1,0 +1,116 @@
+"""Everything the service writes to Kafka goes through here: block messages, dead letters, checkpoints.
+
+A write counts when all in-sync replicas have it; records of one partition keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaProducer
+
+from monitor.streaming.security import Security, aiokafka_options
+
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+"""Block messages and state records may be as large as this; the internal topics are created for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to write. `partition` None leaves the choice to the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Outlet(Protocol):
+    """Where the stages write to."""
+
+    async def write(self, records: Iterable[Record]) -> None:
+        """Write records in order; returns when all are acknowledged, raises when one cannot be written."""
+
+    async def partitions(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+
+
+class KafkaOutlet:
+    """An `Outlet` on a producer of its own."""
+
+    def __init__(self, bootstrap_servers: str, security: Security, *, client_id: str, timeout: float = 30.0) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=False,  # the order holds with one request in flight; copies are recognised downstream
+            compression_type="lz4",
+            max_request_size=MAX_RECORD_BYTES,
+            linger_ms=0,
+            request_timeout_ms=int(1000 * timeout),
+            **aiokafka_options(security),
+        )
+
+    async def start(self) -> None:
+        """Connect; KafkaError when no broker answers."""
+        await self._producer.start()
+
+    async def stop(self, *, within: float) -> None:
+        """Close, but wait no longer than `within` seconds for what is on its way."""
+        try:
+            await asyncio.wait_for(self._producer.stop(), within)
+        except TimeoutError:
+            self._producer = _Closed()
+
+    async def write(self, records: Iterable[Record]) -> None:
+        """Write records in order; returns when all are acknowledged, raises when one cannot be written."""
+        sent = [
+            await self._producer.send(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                partition=record.partition,
+                headers=list(record.headers),
+            )
+            for record in records
+        ]
+        if sent:
+            await asyncio.gather(*sent)
+
+    async def partitions(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+        return len(await self._producer.partitions_for(topic))
+
+
+class _Closed:
+    """Stands where a producer was that could not be closed in time."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"outlet: {name} after the outlet was closed")
+
+
+def dead_letter(
+    topic: str,
+    partition: int,
+    offset: int,
+    *,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]],
+    why: Mapping[str, str],
+) -> Record:
+    """A refused record for `<topic>.dlq`: bytes unchanged, its own headers, then where it came from and why."""
+    told = {"topic": topic, "partition": str(partition), "offset": str(offset), **why}
+    return Record(
+        f"{topic}.dlq",
+        key,
+        value,
+        headers=(
+            *((name, content if content is not None else b"") for name, content in headers),
+            *((f"monitor.error.{name}", text.encode("utf-8", "backslashreplace")) for name, text in told.items()),
+        ),
+    )

@@ -1,0 +1,90 @@
+"""Exposition of a snapshot beside `prometheus_client.generate_latest` on the very same series.
+
+Run: `python -m tests.bench.exposition`. CPU time of this thread, the least of some runs: other work on the machine then
+counts little. prometheus_client gets its metric objects ready made; ours starts from the snapshot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from monitor.export import families
+from monitor.exposition import Renderer
+from monitor.http.metrics import GZIP_LEVEL
+from monitor.snapshot import Snapshot
+from tests.snapshots import snapshot_of_size
+
+SERIES_PER_SEGMENT = 121
+"""Lines of the exposition for each series of a model in `snapshot_of_size`."""
+
+
+class Ready(Collector):
+    """Metric objects that were made before."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = list(metrics)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics."""
+        return self._metrics
+
+
+def seconds(work: Callable[[], object], *, runs: int) -> float:
+    """The least CPU time of some runs, after one that warms up."""
+    work()
+    least = float("inf")
+    for _ in range(runs):
+        begun = time.thread_time()
+        work()
+        least = min(least, time.thread_time() - begun)
+    return least
+
+
+def measure(lines: int, *, runs: int) -> str:
+    """A row of the report for about so many lines."""
+    snapshot = snapshot_of_size(lines // SERIES_PER_SEGMENT)
+    renderer = Renderer(process_metrics=False)
+
+    def ours(snapshot: Snapshot = snapshot) -> bytes:
+        return renderer.render(families(snapshot, version="1", config_fingerprint=""))
+
+    text = ours()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Ready(text_string_to_metric_families(text.decode())))
+    if generate_latest(registry).count(b"\n") != text.count(b"\n"):
+        raise ValueError("the two expositions do not have the same lines")
+    series = sum(not line.startswith(b"#") for line in text.splitlines())
+    mine = seconds(ours, runs=runs)
+    theirs = seconds(lambda: generate_latest(registry), runs=max(1, runs // 3))
+    packed = zlib.compress(text, GZIP_LEVEL, wbits=31)
+    gzip = seconds(lambda: zlib.compress(text, GZIP_LEVEL, wbits=31), runs=runs)
+    return (
+        f"{series:>8,} {mine * 1e3:>9.1f} {theirs * 1e3:>19.1f} {theirs / mine:>7.1f} "
+        f"{gzip * 1e3:>8.1f} {len(text) / 1e6:>7.2f} {len(packed) / 1e6:>10.2f}"
+    )
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 50_000])
+    parser.add_argument("--runs", type=int, default=9)
+    arguments = parser.parse_args()
+    rows = [
+        f"{'series':>8} {'ours ms':>9} {'generate_latest ms':>19} {'ratio':>7} {'gzip ms':>8} {'MB':>7} {'MB gzip':>10}"
+    ]
+    rows += [measure(lines, runs=arguments.runs) for lines in arguments.lines]
+    sys.stdout.write("\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()
