@@ -37,19 +37,19 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first: int
     through: int
     closed: bool
-    truncated: bool
-    """The log no longer held the first records of the block when it was read."""
+    begin: int
+    """First offset that was read: beyond `first` where the log no longer held the begin of the block."""
     clock_ms: int
     """Kafka time the block has reached."""
 
 
-def supersedes(span: Span, first: int, through: int) -> bool:
-    """Whether a span says more than what was taken of its partition: block `first`, as far as `through`.
+def supersedes(span: Span, *, first: int, begin: int, through: int) -> bool:
+    """Whether a span says more than what was taken of its partition: block `first` from `begin` to `through`.
 
-    Half a block, its begin lost to retention, replaces nothing that was taken of the same block.
+    Part of a block, its begin lost to retention, does not replace what was taken of the same block from further back.
     """
     if span.first == first:
-        return span.through > through and not span.truncated
+        return span.through > through and span.begin <= begin
     return span.first > first
 
 

@@ -37,7 +37,8 @@ class EmbeddedBroker:
     @property
     def bootstrap(self) -> str:
         """Address for `bootstrap.servers`."""
-        address: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._running())
+        cluster = self._running()
+        address: bytes = self._library.rd_kafka_mock_cluster_bootstraps(cluster)
         return address.decode()
 
     def __enter__(self) -> Self:
@@ -63,24 +64,25 @@ class EmbeddedBroker:
 
     def create_topic(self, topic: str, partitions: int) -> None:
         """Create a topic; raises `ValueError` when it exists or the number of partitions is refused."""
-        if self._library.rd_kafka_mock_topic_create(self._running(), topic.encode(), partitions, 1):
+        cluster = self._running()
+        if self._library.rd_kafka_mock_topic_create(cluster, topic.encode(), partitions, 1):
             raise ValueError(f"embedded broker: cannot create {topic!r} with {partitions} partitions, or it exists")
 
     def truncate(self, topic: str, partition: int, *, before: int) -> None:
         """Delete the records of a partition below an offset, as retention does."""
-        failed = self._library.rd_kafka_mock_partition_delete_records(
-            self._running(), topic.encode(), partition, ctypes.c_int64(before)
-        )
-        if failed:
+        cluster = self._running()
+        if self._library.rd_kafka_mock_partition_delete_records(cluster, topic.encode(), partition, before):
             raise ValueError(f"embedded broker: cannot truncate {topic!r}[{partition}] before offset {before}")
 
     def go_down(self) -> None:
         """Close all connections and accept none, until `come_up`; records and groups are kept."""
-        self._library.rd_kafka_mock_broker_set_down(self._running(), _NODE)
+        cluster = self._running()
+        self._library.rd_kafka_mock_broker_set_down(cluster, _NODE)
 
     def come_up(self) -> None:
         """Accept connections again, on the same port."""
-        self._library.rd_kafka_mock_broker_set_up(self._running(), _NODE)
+        cluster = self._running()
+        self._library.rd_kafka_mock_broker_set_up(cluster, _NODE)
 
     def _running(self) -> int:
         if self._cluster is None:

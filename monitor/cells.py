@@ -71,6 +71,10 @@ class KeyTable:
             code = self._codes[raw] = self._admit(raw)
         return code
 
+    def model(self, name: str) -> str:
+        """The name under which a model counts in this block."""
+        return self._capped("model", name, self._limits.models)
+
     def _admit(self, raw: RawKey) -> int | Rejected:
         model, version, variant, policy, language, region, surface, modality = raw
         names = (("model", model), ("model_version", version), ("policy", policy))
@@ -78,7 +82,7 @@ class KeyTable:
         for where, name in (*names, *dimensions):
             if name is not None and not name_is_allowed(name):
                 return invalid_name(where, name)
-        capped_model = self._capped("model", model, self._limits.models)
+        capped_model = self.model(model)
         language, region, surface = (
             self._capped((dimension, capped_model), self._listed(dimension, name), self._limits.dimension_values)
             for dimension, name in dimensions

@@ -20,7 +20,7 @@ from monitor.topics import SOURCES, SourceTopic
 MAX_EVENT_BYTES: Final = 1_000_000
 """Events are a few hundred bytes; a larger one is a producer's mistake and would stall its partition."""
 
-_VERSION: Final = re.compile(r"^(\d{1,4})\.(\d{1,4})$")
+_VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAME: Final = re.compile(NAME_PATTERN)
 
@@ -84,7 +84,7 @@ def decode_event(source: SourceTopic, value: bytes) -> Event | Rejected:
 
 def name_is_allowed(name: str) -> bool:
     """Whether a name may become a label of metrics."""
-    return _NAME.match(name) is not None
+    return _NAME.fullmatch(name) is not None
 
 
 def invalid_name(field: str, name: str) -> Rejected:
@@ -94,7 +94,7 @@ def invalid_name(field: str, name: str) -> Rejected:
 
 
 def _version_problem(version: str) -> Rejected | None:
-    match = _VERSION.match(version)
+    match = _VERSION.fullmatch(version)
     if match is None:
         return Rejected(
             Reason.INVALID, "schema_version", f"expected `major.minor` such as `1.0`, got `{version[:20]!r}`"

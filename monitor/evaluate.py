@@ -120,13 +120,15 @@ class PartitionEvaluator:
         unreadable: list[str] = []
         try:
             told = restore_position(records)
-            for source, (ledger, position) in restore_sources(records).items():
-                self._sources[source] = ledger
-                self._heads[source_key(*source).decode()] = position
-                self._see(source, ledger.clock_ms)
         except UnreadableState as error:
             unreadable.append(str(error))
             told = Position(0, {})
+        sources, damaged = restore_sources(records)
+        unreadable += map(str, damaged)
+        for source, (ledger, position) in sources.items():
+            self._sources[source] = ledger
+            self._heads[source_key(*source).decode()] = position
+            self._see(source, ledger.clock_ms)
         for name in model_names(records):
             try:
                 found = restore_model(name, records, self.settings, owner=self._owner)
@@ -159,7 +161,8 @@ class PartitionEvaluator:
 
     def _model(self, block: ModelBlock) -> Model:
         name = block.model
-        if name not in self._models and len(self._models) >= self.settings.ledger.limits.models:
+        named = len(self._models) - (OTHER in self._models)
+        if name not in self._models and named >= self.settings.ledger.limits.models:
             name = OTHER
         model = self._models.get(name)
         if model is None:

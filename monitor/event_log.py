@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -110,17 +110,19 @@ class FileLog:
 
 
 def event_time(event: Event) -> datetime:
-    """When the event says that it happened: the decision, the review, the step of the appeal, the report, the launch."""
+    """When an event happened, as it says itself: of feedback its own time, not its decision's."""
     if isinstance(event, Decision):
         return event.occurred_at
     return event.reviewed_at if isinstance(event, Review) else event.at
 
 
-def _lines(raw: IO[bytes], path: Path) -> AbstractContextManager[IO[bytes]]:
-    if path.suffix == ".gz":
-        opened: AbstractContextManager[IO[bytes]] = gzip.open(raw)
-        return opened
-    return nullcontext(raw)
+@contextmanager
+def _lines(raw: IO[bytes], path: Path) -> Iterator[Iterable[bytes]]:
+    if path.suffix != ".gz":
+        yield raw
+        return
+    with gzip.GzipFile(fileobj=raw) as lines:
+        yield lines
 
 
 def _times(source: SourceTopic, values: list[bytes], latest: int) -> list[int]:

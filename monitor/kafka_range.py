@@ -74,7 +74,8 @@ class TopicRange:
 
     def fetch(self, at: TopicPartition) -> tuple[list[Any], int]:
         """The next records of a partition, none if there are none yet, and the position behind them."""
-        return self._run(self._fetch(at))
+        found: tuple[list[Any], int] = self._run(self._fetch(at))
+        return found
 
     def _close(self) -> None:
         if self._consumer is not None:
@@ -110,12 +111,58 @@ class TopicRange:
         self._consumer.assign(list(found))
         firsts = await self._consumer.beginning_offsets(list(found))
         ends = await self._consumer.end_offsets(list(found))
-        since, until = (await self._at(found, firsts, time) for time in (self._since, self._until))
-        for at, source in found.items():
-            first = firsts[at] if self._since is None else (await since)[at]
-        for at, source in found.items():
-            self.logs.append(TopicLog(self, source, at, first=firsts[at], end=max(ends[at], firsts[at])))
+        begins = firsts if self._since is None else await self._offsets(self._since, ends)
+        stops = ends if self._until is None else await self._offsets(self._until, ends)
+        self.logs = [
+            TopicLog(self, source, at.partition, first=max(begins[at], firsts[at]), end=stops[at])
+            for at, source in found.items()
+        ]
+
+    async def _offsets(self, time_ms: int, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """First offset at or after a time in each partition; its end where all records are older."""
+        found = await self._consumer.offsets_for_times(dict.fromkeys(ends, time_ms))
+        return {at: end if found.get(at) is None else min(end, found[at].offset) for at, end in ends.items()}
 
     async def _fetch(self, at: TopicPartition) -> tuple[list[Any], int]:
         found = await self._consumer.getmany(at, timeout_ms=POLL_MS)
         return found.get(at, []), await self._consumer.position(at)
+
+
+class TopicLog:
+    """One partition of the range: offsets `first` to before `end`. Size and position are numbers of offsets."""
+
+    def __init__(self, whole: TopicRange, source: SourceTopic, partition: int, *, first: int, end: int) -> None:
+        self.source = source
+        self.partition = partition
+        self.size = max(0, end - first)
+        self.position = 0
+        self._whole = whole
+        self._at = TopicPartition(source.topic, partition)
+        self._first = first
+        self._end = end
+
+    def __str__(self) -> str:
+        return f"{self.source.topic}[{self.partition}] {self._first}..{max(self._first, self._end)}"
+
+    def batches(self) -> Iterator[Batch]:
+        """All records, from the first; UnreadableLog when the brokers do not give them."""
+        self.position = 0
+        if not self.size:
+            return
+        self._whole.seek(self._at, self._first)
+        reached, idle = self._first, 0
+        while reached < self._end:
+            records, position = self._whole.fetch(self._at)
+            idle = idle + 1 if position == reached else 0
+            if idle > PATIENCE:
+                raise UnreadableLog(f"{self}: Kafka gives nothing from offset {reached} on; is a transaction open?")
+            reached = position
+            self.position = min(reached, self._end) - self._first
+            inside = [record for record in records if record.offset < self._end]
+            if inside:
+                yield Batch(
+                    [record.offset for record in inside],
+                    [record.timestamp for record in inside],
+                    [record.value for record in inside],
+                    min(reached, self._end),
+                )

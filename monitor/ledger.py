@@ -28,6 +28,8 @@ Ints = npt.NDArray[np.int64]
 Partition = tuple[str, int]
 
 DEFAULT_KINDS: Final = (("language",), ("region",), ("modality",))
+MAX_LAUNCHES: Final = 256
+"""Launches (version, variant, stage) that are kept, the latest ones: each becomes a series of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Taken:
     block: ModelBlock | None
     rows: Ints | None
     """rows that each key of the block was counted in"""
+
+    @property
+    def begin(self) -> int:
+        """First offset that the block covers; -1 once it may not be replaced."""
+        return -1 if self.block is None else self.block.span.begin
 
 
 @dataclass(slots=True)
@@ -86,7 +93,11 @@ class ModelLedger:
         span = block.span
         last = self.last.setdefault((span.topic, span.partition), LastBlock(span.first))
         before = last.taken.get(block.model)
-        if not (span.first >= last.first if before is None else supersedes(span, last.first, before.through)):
+        if before is None:
+            more = span.first >= last.first
+        else:
+            more = supersedes(span, first=last.first, begin=before.begin, through=before.through)
+        if not more:
             return False
         if span.first > last.first:
             last.first, last.taken, before = span.first, {}, None
@@ -174,6 +185,8 @@ class ModelLedger:
             known = self.launches.get(key)
             if known is None or known.at <= launch.at.timestamp():
                 self.launches[key] = _launch_record(launch)
+        while len(self.launches) > MAX_LAUNCHES:
+            del self.launches[min(self.launches, key=lambda key: (self.launches[key].at, key))]
 
     def _resize(self) -> None:
         rows = len(self.table.series)

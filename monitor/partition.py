@@ -47,7 +47,9 @@ GROUPS: Final[dict[str, Callable[[Layout], Group] | None]] = {
 """Column group that the rows of a topic count in; decisions have several."""
 
 CLOCK_RECORDS: Final = 64
-"""The block's clock is the median Kafka timestamp of so many last records: one absurd timestamp moves nothing."""
+"""The block's clock is the median Kafka timestamp of so many last records: one absurd timestamp moves nothing.
+
+The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class PartitionSummariser:
         self._from = summarise_from
         self._log_start = log_start
         self._seen: dict[int, Hashes] = {}
+        self._clocks: dict[int, list[int]] = {}
         self._block: _OpenBlock | None = None
         self._told_through = -1
 
@@ -109,9 +112,13 @@ class PartitionSummariser:
             end = at + int(np.searchsorted(offsets[at:], first + self._settings.block_size))
             if self._block is None or self._block.first != first:
                 closed += self._close()
-                truncated = self._log_start > first
                 self._block = _OpenBlock(
-                    self._source, self._partition, first, truncated=truncated, settings=self._settings
+                    self._source,
+                    self._partition,
+                    first,
+                    begin=max(first, self._log_start),
+                    clock=self._clock(first),
+                    settings=self._settings,
                 )
             dead += self._block.add(offsets[at:end], timestamps[at:end], values[at:end], base=at)
             at = end
@@ -137,11 +144,18 @@ class PartitionSummariser:
         if block.first >= self._from:
             messages = block.messages(self._horizon(block.first), closed=True)
         self._seen[block.first] = block.ids()
+        self._clocks[block.first] = block.timestamps
         self._block = None
         oldest = block.first - (self._settings.horizon - 1) * self._settings.block_size
         for first in [first for first in self._seen if first < oldest]:
-            del self._seen[first]
+            del self._seen[first], self._clocks[first]
         return messages
+
+    def _clock(self, first: int) -> list[int]:
+        """Last timestamps before block `first`, of the blocks within the horizon: a restart reads these and no more."""
+        oldest = first - self._settings.horizon * self._settings.block_size
+        known = [at for start, clock in sorted(self._clocks.items()) if start >= oldest for at in clock]
+        return known[-CLOCK_RECORDS:]
 
     def _horizon(self, first: int) -> Hashes:
         """Sorted ids of the blocks before `first` that are within the horizon."""
@@ -154,19 +168,28 @@ class _OpenBlock:
     """The records of one block as far as they have been read."""
 
     def __init__(
-        self, source: SourceTopic, partition: int, first: int, *, truncated: bool, settings: SummariseSettings
+        self,
+        source: SourceTopic,
+        partition: int,
+        first: int,
+        *,
+        begin: int,
+        clock: list[int],
+        settings: SummariseSettings,
     ) -> None:
         self.first = first
         self.end = first + settings.block_size
         self.through = first
+        self.timestamps: list[int] = []
+        """Kafka timestamps of the last records of the block, as many as the clock looks at"""
         self._source = source
         self._partition = partition
-        self._truncated = truncated
+        self._begin = begin
+        self._clock = clock
         self._settings = settings
         self._table = KeyTable(settings.limits)
         self._parts: list[Rows] = []
-        self._launches: list[Launch] = []
-        self._clock: list[int] = []
+        self._launches: list[tuple[str, Launch]] = []
         self._counts: Counts = {}
 
     def add(
@@ -175,7 +198,7 @@ class _OpenBlock:
         """Take the next records of the block; returns those that are refused."""
         topic = self._source.topic
         self.through = offsets[-1] + 1
-        self._clock = [*self._clock, *timestamps][-CLOCK_RECORDS:]
+        self.timestamps = [*self.timestamps, *timestamps][-CLOCK_RECORDS:]
         self._count(catalogue.RECORDS, (topic,), len(offsets))
         dead: list[DeadLetter] = []
         events: list[Event] = []
@@ -209,8 +232,8 @@ class _OpenBlock:
             first=self.first,
             through=self.end if closed else self.through,
             closed=closed,
-            truncated=self._truncated,
-            clock_ms=int(np.median(self._clock)) if self._clock else -1,
+            begin=self._begin,
+            clock_ms=_lower_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
         )
         counts = dict(self._counts)
         messages: list[BlockMessage] = []
@@ -245,7 +268,7 @@ class _OpenBlock:
             if bad is not None:
                 refused[index] = invalid_name(*bad)
             else:
-                self._launches.append(launch)
+                self._launches.append((self._table.model(launch.model), launch))
                 _increase(
                     self._counts,
                     catalogue.UNKNOWN_VALUES,
@@ -287,14 +310,14 @@ class _OpenBlock:
             _increase(counts, catalogue.UNKNOWN_VALUES, (topic, name), count)
 
     def _models(self, span: Span, rows: Rows) -> list[ModelBlock]:
-        names = sorted({key.model for key in self._table.keys} | {launch.model for launch in self._launches})
+        names = sorted({key.model for key in self._table.keys} | {model for model, _ in self._launches})
         number = {name: index for index, name in enumerate(names)}
         of_key = np.array([number[key.model] for key in self._table.keys], dtype=np.int64)
         of_row = of_key[rows.key] if len(rows.key) else rows.key
         blocks = []
         for index, name in enumerate(names):
             own = take(rows, of_row == index)
-            launches = tuple(launch for launch in self._launches if launch.model == name)
+            launches = tuple(launch for model, launch in self._launches if model == name)
             if len(own.key) or launches:
                 blocks.append(self._model(span, name, own, launches))
         return blocks
@@ -323,6 +346,11 @@ class _OpenBlock:
 
     def _count(self, metric: Metric, labels: tuple[str, ...], by: int) -> None:
         _increase(self._counts, metric, labels, by)
+
+
+def _lower_median(values: Sequence[int]) -> int:
+    """The middle value, of two the earlier: never a value between two that nobody told."""
+    return sorted(values)[(len(values) - 1) // 2]
 
 
 def _increase(counts: Counts, metric: Metric, labels: tuple[str, ...], by: int) -> None:

@@ -6,6 +6,7 @@ A reference fixes the bins of the features it names; without one there is no dri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from monitor.layout import Feature, Layout
+from monitor.layout import Feature, Layout, NumericFeature
 from monitor.segments import ALL
 from monitor.snapshot import SeriesKey
 
@@ -66,7 +67,12 @@ def load_reference(path: Path) -> Reference:
         raise InvalidReference(f"reference {path}: {error}") from error
     if reference.format != FORMAT:
         raise InvalidReference(f"reference {path}: format: expected {FORMAT}, got {reference.format}")
+    if len({model.model for model in reference.models}) < len(reference.models):
+        raise InvalidReference(f"reference {path}: models: expected each model once")
     for model in reference.models:
+        problem = _bins_problem(model)
+        if problem:
+            raise InvalidReference(f"reference {path}: model {model.model}: {problem}")
         widths = {feature.name: feature.bins for feature in model.features}
         for series in model.series:
             where = f"reference {path}: model {model.model}, policy {series.policy}, segment {series.segment}"
@@ -75,6 +81,24 @@ def load_reference(path: Path) -> Reference:
             if {name: len(counts) for name, counts in series.features.items()} != widths:
                 raise InvalidReference(f"{where}: features: expected bins {widths}")
     return reference
+
+
+def _bins_problem(model: ModelReference) -> str:
+    """What is wrong with the bins of a model, "" when nothing is: counts could not be compared by them."""
+    edges = model.score_edges
+    if any(left >= right for left, right in pairwise((0.0, *edges, 1.0))):
+        return f"score_edges: expected ascending numbers between 0 and 1, got {list(edges)}"
+    if len({feature.name for feature in model.features}) < len(model.features):
+        return "features: expected each name once"
+    for feature in model.features:
+        if isinstance(feature, NumericFeature):
+            if any(left >= right for left, right in pairwise(feature.edges)):
+                return f"feature {feature.name}: edges: expected ascending numbers, got {list(feature.edges)}"
+            if feature.low > feature.high:
+                return f"feature {feature.name}: expected low <= high, got {feature.low} and {feature.high}"
+        elif len(set(feature.categories)) < len(feature.categories):
+            return f"feature {feature.name}: categories: expected each once"
+    return ""
 
 
 class Baseline:

@@ -5,7 +5,7 @@ A key counts once in `all` and once in each configured segment kind, such as `la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -57,8 +57,6 @@ class SeriesTable:
             segment = ",".join(f"{name}={key[3 + place]}" for name, place in zip(kind, places, strict=True))
             if segment not in self._segments and len(self._segments) >= self._limits.segments:
                 segment = ",".join(f"{name}={OTHER}" for name in kind)
-            else:
-                self._segments.add(segment)
             row = self._row(version, key[1], policy, segment)
             rows.append(-1 if row is None else row)
         return rows
@@ -86,10 +84,6 @@ class SeriesTable:
             self._segments.add(key.segment)
 
 
-def _capped(seen: set[str], name: str, limit: int) -> str:
-    if name in seen:
-        return name
-    if len(seen) >= limit:
-        return OTHER
-    seen.add(name)
-    return name
+def _capped(seen: Collection[str], name: str, limit: int) -> str:
+    """The name, or `other`. It is not remembered here but with its series: a name that got none takes no place."""
+    return name if name in seen or len(seen) < limit else OTHER

@@ -301,7 +301,8 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
             value = yaml.safe_load(environ[name])
         except yaml.YAMLError:
             value = environ[name]
-        found.append((name, keys, environ[name] if isinstance(value, dict) else value))
+        # Text stays text (a password 0123 is no number); the sections turn it into what they expect.
+        found.append((name, keys, value if value is None or isinstance(value, list) else environ[name]))
     return found
 
 
@@ -320,7 +321,8 @@ def _explain(problem: Any, origin: str, places: Mapping[tuple[str, ...], str]) -
     key = ".".join(path) or "settings"
     if problem["type"] == "extra_forbidden":
         return f"{where}: {key}: no such key; allowed here: {', '.join(_allowed(path[:-1]))}"
-    given = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+    unsaid = problem["type"] == "missing" or isinstance(problem["input"], dict) or path[-1:] == ("password",)
+    given = "" if unsaid else f", got {problem['input']!r}"
     return f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}{given}"
 
 

@@ -18,6 +18,7 @@ class SavedSource(msgspec.Struct, frozen=True, array_like=True):
     topic: str
     partition: int
     first: int
+    begin: int
     through: int
     clock_ms: int
     finished: tuple[tuple[str, tuple[str, ...], int], ...]
@@ -33,6 +34,7 @@ class SourceLedger:
     topic: str
     partition: int
     first: int = -1
+    begin: int = -1
     through: int = -1
     clock_ms: int = -1
     finished: Counts = field(default_factory=dict)
@@ -41,12 +43,12 @@ class SourceLedger:
     def fold(self, block: SourceBlock) -> bool:
         """Take a block; False if nothing of it is new."""
         span = block.span
-        if not supersedes(span, self.first, self.through):
+        if not supersedes(span, first=self.first, begin=self.begin, through=self.through):
             return False
         if span.first != self.first:
             _add(self.finished, self.open)
         self.open = {(name, labels): count for name, labels, count in block.counts}
-        self.first, self.through = span.first, span.through
+        self.first, self.begin, self.through = span.first, span.begin, span.through
         self.clock_ms = max(self.clock_ms, span.clock_ms)
         return True
 
@@ -62,6 +64,7 @@ class SourceLedger:
             self.topic,
             self.partition,
             self.first,
+            self.begin,
             self.through,
             self.clock_ms,
             _listed(self.finished),
@@ -76,6 +79,7 @@ class SourceLedger:
             topic=saved.topic,
             partition=saved.partition,
             first=saved.first,
+            begin=saved.begin,
             through=saved.through,
             clock_ms=saved.clock_ms,
             finished={(name, labels): count for name, labels, count in saved.finished},

@@ -182,14 +182,21 @@ def source_record(ledger: SourceLedger, *, position: int) -> tuple[bytes, bytes]
     return source_key(ledger.topic, ledger.partition), _ENCODER.encode(ledger.snapshot(position))
 
 
-def restore_sources(records: Mapping[bytes, bytes]) -> dict[tuple[str, int], tuple[SourceLedger, int]]:
-    """The source ledgers among the records, each with its position. UnreadableState names one that is damaged."""
-    ledgers = {}
+def restore_sources(
+    records: Mapping[bytes, bytes],
+) -> tuple[dict[tuple[str, int], tuple[SourceLedger, int]], list[UnreadableState]]:
+    """The source ledgers among the records, each with its position, and what is wrong with the damaged ones."""
+    ledgers: dict[tuple[str, int], tuple[SourceLedger, int]] = {}
+    damaged: list[UnreadableState] = []
     for key, data in records.items():
         if key.split(SEPARATOR.encode())[0] == b"source":
-            saved = _decode(key, data, SavedSource)
-            ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved), saved.position
-    return ledgers
+            try:
+                saved = _decode(key, data, SavedSource)
+            except UnreadableState as error:
+                damaged.append(error)
+            else:
+                ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved), saved.position
+    return ledgers, damaged
 
 
 def model_names(records: Mapping[bytes, bytes]) -> list[str]:
@@ -206,10 +213,21 @@ def restore_model(
     head = _decode(key, records[key], Head)
     if head.format != FORMAT:
         raise UnreadableState(f"state of model {name}: expected format {FORMAT}, got {head.format}")
+    try:
+        model = _restore_model(name, head, records, settings)
+    except UnreadableState:
+        raise
+    except (ValueError, IndexError) as error:
+        # Bytes that decode, but whose numbers do not fit together.
+        raise UnreadableState(f"state of model {name}: {error}") from error
+    return model, ModelCheckpoints(name, owner=owner, slots=dict(head.slots)), head.position
+
+
+def _restore_model(name: str, head: Head, records: Mapping[bytes, bytes], settings: ModelSettings) -> Model:
     model = Model(name, settings)
     ledger = model.ledger
     widths = sum(width for *_, width in head.signature)
-    translate = _translation(ledger.layout, head.signature, widths)
+    translate = _translation(ledger.layout, head.signature, rows=len(head.series), width=widths)
     ledger.table.restore(head.series)
     ledger.restore_totals(_dense(*translate(head.totals), rows=len(head.series), width=ledger.layout.width))
     cohorts: dict[tuple[Level, int], tuple[Ints, Ints]] = {}
@@ -231,7 +249,7 @@ def restore_model(
     ledger.last_decision_ms = head.last_decision_ms
     ledger.last = {(last.topic, last.partition): _restore_last(last) for last in head.last}
     model.streams.restore(head.pool, detectors)
-    return model, ModelCheckpoints(name, owner=owner, slots=dict(head.slots)), head.position
+    return model
 
 
 def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, str], ...], position: int) -> Head:
@@ -285,13 +303,17 @@ def _save_sums(place: Ints, value: Ints) -> SavedSums:
 
 
 def _translation(
-    layout: Layout, signature: Sequence[tuple[str, str, int]], width: int
+    layout: Layout, signature: Sequence[tuple[str, str, int]], *, rows: int, width: int
 ) -> Callable[[SavedSums], tuple[Ints, Ints]]:
-    """A function from saved sums to (places, values) in today's layout."""
+    """A function from saved sums to (places, values) in today's layout; ValueError where they cannot be such sums."""
     columns = layout.translation(signature)
 
     def translate(sums: SavedSums) -> tuple[Ints, Ints]:
-        place, value = np.cumsum(unpack(sums.steps)), unpack(sums.value)
+        steps, value = unpack(sums.steps), unpack(sums.value)
+        place = np.cumsum(steps)
+        ascending = bool((steps[1:] > 0).all())
+        if len(place) != len(value) or not ascending or (len(place) and not 0 <= place[0] <= place[-1] < rows * width):
+            raise ValueError(f"sums: expected ascending places of {rows} rows of {width} columns, a value each")
         if columns is None:
             return place, value
         column = columns[place % width]

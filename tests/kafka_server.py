@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -25,23 +28,37 @@ DEPLOY = Path(__file__).parent.parent / "deploy" / "kafka"
 class KafkaServer:
     """One Kafka node with its files in `directory`; `bootstrap` is its `host:port`, `log` the file it logs to.
 
-    `properties` are added to its configuration and win; `format_options` go to `kafka-storage format`.
+    `properties` are added to its configuration and win. `listeners` maps names of further listeners to their security
+    protocol; `address` gives where they are. `users` (name to password) may log in with SCRAM.
     """
 
     def __init__(
-        self, directory: Path, *, properties: Mapping[str, str] | None = None, format_options: Sequence[str] = ()
+        self,
+        directory: Path,
+        *,
+        properties: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
-        self.port, self.controller_port = free_port(), free_port()
-        self.bootstrap = f"127.0.0.1:{self.port}"
         self.log = directory / "kafka.log"
+        self._protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **(listeners or {})}
+        self._ports = {name: free_port() for name in self._protocols}
         self._properties = dict(properties or {})
-        self._format_options = list(format_options)
+        self._users = dict(users or {})
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return self.address("PLAINTEXT")
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def address(self, listener: str) -> str:
+        """`host:port` of a listener."""
+        return f"127.0.0.1:{self._ports[listener]}"
 
     def start(self, *, timeout: float = 60.0) -> None:
         """Start and wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
@@ -50,11 +67,14 @@ class KafkaServer:
         if not configuration.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             configuration.write_text("".join(f"{name}={value}\n" for name, value in self._configuration().items()))
-            self._java(jars, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(configuration),
-                       *self._format_options)  # fmt: skip
+            self._format(jars, configuration)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(jars, "kafka.Kafka", str(configuration)), stdout=log, stderr=log, cwd=self.directory
+                self._command(jars, "kafka.Kafka", str(configuration)),
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                preexec_fn=_end_with_parent,
             )
         self._wait(timeout)
 
@@ -85,9 +105,9 @@ class KafkaServer:
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.quorum.voters": f"1@{self.address('CONTROLLER')}",
+            "listeners": ",".join(f"{name}://{self.address(name)}" for name in self._ports),
+            "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in self._protocols.items()),
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.directory / "data"),
             "num.partitions": "4",
@@ -100,6 +120,8 @@ class KafkaServer:
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
+            "broker.session.timeout.ms": "2000",  # a restarted node waits for its former self to expire
+            "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
             "log.cleaner.backoff.ms": "200",
         } | self._properties
@@ -110,10 +132,14 @@ class KafkaServer:
             f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}", "-cp", f"{jars}/*", *arguments,
         ]  # fmt: skip
 
-    def _java(self, jars: Path, *arguments: str) -> None:
+    def _format(self, jars: Path, configuration: Path) -> None:
+        arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(configuration)]
+        for name, password in self._users.items():
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                arguments += ["--add-scram", f"{mechanism}=[name={name},password={password}]"]
         done = subprocess.run(self._command(jars, *arguments), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"kafka: {' '.join(arguments)} ended with {done.returncode}: {done.stderr}{done.stdout}")
+            raise RuntimeError(f"kafka: format ended with {done.returncode}: {done.stderr}{done.stdout}")
 
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -127,6 +153,12 @@ class KafkaServer:
 
 
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has
+
+
+def _end_with_parent() -> None:
+    # A test run that is killed must not leave a broker behind (prctl PR_SET_PDEATHSIG, Linux).
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def fetched_jars() -> Path:

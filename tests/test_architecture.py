@@ -33,7 +33,7 @@ BUILDERS_READ = ("monitor.catalogue", "monitor.topics")
 ONLY_IN = {
     "faust": ("monitor.streaming",),
     "mode": ("monitor.streaming",),
-    "aiokafka": ("monitor.streaming", "monitor.service"),
+    "aiokafka": ("monitor.streaming", "monitor.service", "monitor.kafka_range"),
     "confluent_kafka": ("monitor.broker", "monitor.streaming.security", "monitor.simulate"),
     "prometheus_client": ("monitor.exposition",),
     "fastapi": ("monitor.http",),
@@ -62,6 +62,7 @@ SHELL = (
     "monitor.service",
     "monitor.simulate.publish",  # paces what it sends
     "monitor.streaming",
+    "monitor.worker",
 )
 IMPURE = ("os", "random", "secrets", "time", "uuid")
 

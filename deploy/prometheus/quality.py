@@ -15,6 +15,8 @@ from monitor import catalogue
 from monitor.catalogue import SERIES
 
 WINDOW: Final = 'window="1h"'
+LONG_WINDOW: Final = 'window="24h"'
+"""For precision where an hour has too few labels: it sees small segments, and takes a day to forget."""
 ESTIMATOR: Final = 'estimator="hajek"'
 """One estimator: with two, the same alert would leave twice under the same labels."""
 WITH_EFFECT: Final = 'variant!="shadow"'
@@ -48,41 +50,46 @@ def _looked_up(metric: catalogue.Metric, labels: tuple[str, ...], how: str, *mat
 
 
 OBJECTIVE_TEXT: Final = _looked_up(catalogue.PRECISION_OBJECTIVE, ("model", "policy"), "humanizePercentage")
-LABELS_TEXT: Final = _looked_up(catalogue.PRECISION_EFFECTIVE_LABELS, SERIES, 'printf "%.0f"', WINDOW, ESTIMATOR)
+LABELS_TEXT: Final = _looked_up(catalogue.PRECISION_EFFECTIVE_LABELS, (*SERIES, "window"), 'printf "%.0f"', ESTIMATOR)
 
 
-def _enough_labels() -> str:
-    labels = worst(catalogue.PRECISION_EFFECTIVE_LABELS, WINDOW, ESTIMATOR, WITH_EFFECT)
+def _enough_labels(window: str) -> str:
+    labels = worst(catalogue.PRECISION_EFFECTIVE_LABELS, window, ESTIMATOR, WITH_EFFECT)
     minimum = bound(catalogue.PRECISION_MINIMUM_LABELS, "model", "policy")
     return f"(\n  {labels}\n  >= {per_bound('model', 'policy')}\n  {minimum}\n)"
 
 
-def _below_objective(metric: catalogue.Metric) -> str:
+def _against_objective(metric: catalogue.Metric, operator: str, window: str) -> str:
     objective = bound(catalogue.PRECISION_OBJECTIVE, "model", "policy")
-    precision = worst(metric, WINDOW, ESTIMATOR, WITH_EFFECT)
-    return f"(\n  {precision}\n  < {per_bound('model', 'policy')}\n  {objective}\n)"
-
-
-def _objective_inside_interval() -> str:
-    objective = bound(catalogue.PRECISION_OBJECTIVE, "model", "policy")
-    upper = worst(catalogue.PRECISION_UPPER, WINDOW, ESTIMATOR, WITH_EFFECT)
-    return f"(\n  {upper}\n  >= {per_bound('model', 'policy')}\n  {objective}\n)"
+    precision = worst(metric, window, ESTIMATOR, WITH_EFFECT)
+    return f"(\n  {precision}\n  {operator} {per_bound('model', 'policy')}\n  {objective}\n)"
 
 
 def _joined(*conditions: str) -> str:
     return "\nand\n".join(conditions)
 
 
+def _in_the_window_with_labels(*comparisons: tuple[catalogue.Metric, str]) -> str:
+    """The comparisons in the short window; in the long one only for series that have too few labels in the short."""
+    short, long = (
+        _joined(
+            *(_against_objective(metric, operator, window) for metric, operator in comparisons), _enough_labels(window)
+        )
+        for window in (WINDOW, LONG_WINDOW)
+    )
+    return f"{short}\nor\n{long}\nunless {on_series()}\n{_enough_labels(WINDOW)}"
+
+
 PRECISION_BELOW: Final = Alert(
     name="ModerationPrecisionBelowObjective",
     severity=Severity.CRITICAL,
-    expr=_joined(_below_objective(catalogue.PRECISION_UPPER), _enough_labels()),
+    expr=_in_the_window_with_labels((catalogue.PRECISION_UPPER, "<")),
     for_seconds=600,
     keep_firing_seconds=900,
     summary="Audited precision is below its objective.",
     description=(
-        f"{WHERE}: even the upper end of the 95 % interval over 1 h, {{{{ $value | humanizePercentage }}}}, is below "
-        f"the objective of {OBJECTIVE_TEXT} ({LABELS_TEXT} effective labels)."
+        f"{WHERE}: even the upper end of the 95 % interval over {{{{ $labels.window }}}}, "
+        f"{{{{ $value | humanizePercentage }}}}, is below the objective of {OBJECTIVE_TEXT} ({LABELS_TEXT} effective labels)."
     ),
     board=Board.MODEL,
     variables=SERIES_VARIABLES,
@@ -91,12 +98,12 @@ PRECISION_BELOW: Final = Alert(
 PRECISION_DOUBTFUL: Final = Alert(
     name=PRECISION_BELOW.name,
     severity=Severity.WARNING,
-    expr=_joined(_below_objective(catalogue.PRECISION), _objective_inside_interval(), _enough_labels()),
+    expr=_in_the_window_with_labels((catalogue.PRECISION, "<"), (catalogue.PRECISION_UPPER, ">=")),
     for_seconds=3600,
     keep_firing_seconds=900,
     summary="Audited precision may be below its objective.",
     description=(
-        f"{WHERE}: the estimate over 1 h, {{{{ $value | humanizePercentage }}}}, has been below the objective of "
+        f"{WHERE}: the estimate over {{{{ $labels.window }}}}, {{{{ $value | humanizePercentage }}}}, has been below the objective of "
         f"{OBJECTIVE_TEXT} for an hour; the 95 % interval still contains the objective "
         f"({LABELS_TEXT} effective labels)."
     ),

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from monitor.simulate.rows import MS_PER_MINUTE
 from monitor.simulate.spec import Spec
 
-MS_PER_MINUTE = 60_000
 MAX_DELAY_MINUTES = 180 * 24 * 60
 """The longest delay drawn: appeals may stay open for six months (DSA Art. 20)."""
 

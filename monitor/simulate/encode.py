@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.events import SCHEMA_VERSION
+from monitor.simulate.draw import MAX_LATENCY_MS, NUMBER_LIMIT, NUMBER_STEPS
 from monitor.simulate.feedback import STAGES, VERDICTS, Feedback, Kind
 from monitor.simulate.records import Records
-from monitor.simulate.rows import SCORE_UNITS, Ints, Release
+from monitor.simulate.rows import MS_PER_MINUTE, SCORE_UNITS, Ints, Release
 from monitor.simulate.scenario import CategoryFeature, Model, NumberFeature
-from monitor.simulate.traffic import MAX_LATENCY_MS, MS_PER_MINUTE, NUMBER_LIMIT, NUMBER_STEPS, Traffic
+from monitor.simulate.traffic import Traffic
 
 ID_WIDTH: Final = 24
 """Seed (6) and model (2), minute since the epoch (8), row (6), in hexadecimal with two dashes between them."""

@@ -15,8 +15,9 @@ from monitor.simulate import truth
 from monitor.simulate.encode import Encoder, launch
 from monitor.simulate.feedback import Kind, follow_up
 from monitor.simulate.records import MinuteBatch, Records, empty_topics
+from monitor.simulate.rows import MS_PER_MINUTE
 from monitor.simulate.scenario import Scenario
-from monitor.simulate.traffic import MS_PER_MINUTE, Purpose, Traffic, draw, stream
+from monitor.simulate.traffic import Purpose, Traffic, draw, stream
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS
 
 _TOPICS = {

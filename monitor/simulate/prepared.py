@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from monitor.simulate.encode import ID_MINUTE, ID_WIDTH, minute_text
 from monitor.simulate.records import MinuteBatch, Records
-from monitor.simulate.rows import Ints
-from monitor.simulate.traffic import MS_PER_MINUTE
+from monitor.simulate.rows import MS_PER_MINUTE, Ints
 
 _TIME_FIELDS = (b'"occurred_at":"', b'"reviewed_at":"', b'"at":"')
 _ID_FIELDS = (b'"decision_id":"', b'_id":"ra-', b'_id":"rq-', b'_id":"ap-', b'_id":"rp-')

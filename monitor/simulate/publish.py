@@ -60,8 +60,11 @@ class Progress:
 
 
 def create_producer(bootstrap: str, *, config: Mapping[str, Any] | None = None) -> KafkaProducer:
-    """A librdkafka producer with acknowledgement by all replicas, keys partitioned as Java clients do, no compression
-    (the broker is mostly on the same machine), a queue of at most 200 thousand records or 256 MB. `config` (security and the like) overrides."""
+    """A librdkafka producer that waits for all replicas and partitions keys as Java clients do.
+
+    Its queue holds at most 200 thousand records or 256 MB; nothing is compressed, as the broker is mostly on the same
+    machine. `config` (security and the like) overrides.
+    """
     from confluent_kafka import Producer
 
     values: dict[str, Any] = {

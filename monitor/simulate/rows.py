@@ -16,6 +16,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+MS_PER_MINUTE = 60_000
 SCORE_UNITS = 10_000
 
 

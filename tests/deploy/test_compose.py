@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
+
+from monitor.settings import PREFIX, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -74,7 +77,13 @@ def test_the_monitor_is_configured_by_its_own_variables(name: str) -> None:
     if "build" not in SERVICES[name]:
         return
     environment = SERVICES[name]["environment"]
-    assert all(re.fullmatch(r"MONITOR_[A-Z]+(__[A-Z_]+)+", variable) for variable in environment)
+    for variable in environment:
+        section, _, key = variable.removeprefix(PREFIX).lower().partition("__")
+        part = Settings.model_fields[section].annotation
+        assert variable.startswith(PREFIX)
+        assert isinstance(part, type)
+        assert issubclass(part, BaseModel)
+        assert key in part.model_fields, variable
     internal = re.search(r"INTERNAL://(kafka:\d+)", SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"])
     assert internal
     assert internal[1] == environment["MONITOR_KAFKA__BOOTSTRAP_SERVERS"]

@@ -47,25 +47,33 @@ class Reader:
         return sum(len(batch) for batches in self.batches.values() for batch in batches)
 
 
-def build(bootstrap: str, group: str, *, topics: Collection[str], session: float = 3.0, **batching: Any) -> faust.App:
+def build(
+    bootstrap: str,
+    group: str,
+    *,
+    topics: Collection[str],
+    session: float = 3.0,
+    settings: Mapping[str, Any] | None = None,
+    **batching: Any,
+) -> faust.App:
     """An app with the settings of the service that matter here; `session` is the group's session timeout (seconds)."""
-    app = faust.App(
-        group,
-        broker=broker_urls(bootstrap),
-        broker_commit_interval=0.2,
-        broker_session_timeout=session,
-        broker_heartbeat_interval=session / 6,
-        stream_wait_empty=False,
-        stream_buffer_maxsize=8,
-        agent_supervisor="mode.CrashingSupervisor",
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        table_standby_replicas=0,
-        web_enabled=False,
-        worker_redirect_stdouts=False,
-        store="memory://",
-        consumer_max_fetch_size=1 << 20,
-    )
+    defaults: dict[str, Any] = {
+        "broker": broker_urls(bootstrap),
+        "broker_commit_interval": 0.2,
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": session / 6,
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": 8,
+        "agent_supervisor": "mode.CrashingSupervisor",
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+        "store": "memory://",
+        "consumer_max_fetch_size": 1 << 20,
+    }
+    app = faust.App(group, **{**defaults, **(settings or {})})
     app.transport.batching = Batching(topics=frozenset(topics), **batching)
     return app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+from collections.abc import Iterator
 from importlib.metadata import entry_points, version
 from inspect import getsource, iscoroutinefunction, signature
 from typing import Any
@@ -94,8 +95,8 @@ def test_a_service_stops_its_thread_only_when_the_thread_says_so() -> None:
     assert 60.0 == Service.shutdown_timeout  # what a shutdown costs when on_thread_stop dies
 
 
-async def test_a_gap_still_contains_the_message_itself() -> None:
-    consumer, tp = stock_consumer(), TP("t", 0)
+async def test_a_gap_still_contains_the_message_itself(stock_consumer: Any) -> None:
+    consumer, tp = stock_consumer, TP("t", 0)
     consumer._committed_offset[tp], consumer._acked[tp] = 10, []
     await consumer._add_gap(tp, 11, 12)  # message 10, a hole at 11, message 12
     assert [(11, 13)] == [(gap.begin, gap.end) for gap in consumer._gap[tp]]  # half-open: 12 is inside
@@ -129,9 +130,10 @@ async def test_a_cancelled_fetch_ends_quietly() -> None:
 
 @pytest.mark.parametrize(("tracked", "generation", "accepted"), [(True, 5, True), (False, 5, False), (True, 4, False)])
 async def test_only_what_an_agent_saw_in_this_assignment_is_acknowledged(
-    *, tracked: bool, generation: int, accepted: bool
+    batch_consumer: Any, *, tracked: bool, generation: int, accepted: bool
 ) -> None:
-    consumer = batch_consumer()
+    consumer = batch_consumer
+    assert isinstance(consumer, BatchConsumer)
     consumer.app.consumer_generation_id = 5
     consumer.app.topics._acking_topics.add("t")
     message = consumer._to_message(TP("t", 0), Mock(topic="t", partition=0, offset=9, timestamp=0))
@@ -140,8 +142,8 @@ async def test_only_what_an_agent_saw_in_this_assignment_is_acknowledged(
     assert (10 if accepted else None) == consumer._new_offset(TP("t", 0))
 
 
-async def test_acknowledged_batches_commit_past_the_last_and_never_backwards() -> None:
-    consumer, tp = batch_consumer(), TP("t", 0)
+async def test_acknowledged_batches_commit_past_the_last_and_never_backwards(batch_consumer: Any) -> None:
+    consumer, tp = batch_consumer, TP("t", 0)
     consumer._committed_offset[tp] = 100
     consumer._acked[tp] = [49, 99, 149]
     assert {tp: 150} == consumer._filter_committable_offsets([tp])
@@ -157,18 +159,22 @@ def lazy_records(tp: Any) -> PartitionRecords:
     return PartitionRecords(tp, Mock(), None, 0, None, None, True, 0)
 
 
-def stock_consumer() -> Any:
-    app = faust.App("contract", broker="kafka://unused", web_enabled=False)
-    return app.transport.Consumer(app.transport, **callbacks())
+@pytest.fixture
+def stock_consumer() -> Iterator[Any]:
+    yield from consumer_of(faust.App("contract", broker="kafka://unused", web_enabled=False))
 
 
-def batch_consumer() -> Any:
+@pytest.fixture
+def batch_consumer() -> Iterator[Any]:
     app = faust.App("contract", broker="moderation://unused", web_enabled=False)
     app.transport.batching = Batching(topics=frozenset({"t"}))
-    consumer = app.transport.Consumer(app.transport, **callbacks())
-    assert isinstance(consumer, BatchConsumer)
-    app.consumer = consumer
-    return consumer
+    yield from consumer_of(app)
+
+
+def consumer_of(app: faust.App) -> Iterator[Any]:
+    app.consumer = app.transport.Consumer(app.transport, **callbacks())
+    yield app.consumer
+    app.consumer._thread.thread_loop.close()
 
 
 def callbacks() -> dict[str, Any]:

@@ -1,0 +1,161 @@
+"""The files of a replay: readings and dead letters as JSON Lines, metrics as text.
+
+A value that is undefined is `null`; a part that a reading does not have at all (an interval, a threshold) is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from monitor.partition import DeadLetter
+from monitor.snapshot import Floats, ModelSnapshot, Snapshot
+
+READINGS: Final = "readings.jsonl"
+METRICS: Final = "metrics.prom"
+DEAD_LETTERS: Final = "dead_letters.jsonl"
+
+
+class ReadingLine(msgspec.Struct, frozen=True, gc=False):
+    """One reading. `at` is the end of the minute up to which records were taken, `sample` what stands behind it."""
+
+    at: str
+    model: str
+    model_version: str
+    variant: str
+    policy: str
+    segment: str
+    window: str
+    quantity: str
+    method: str | UnsetType
+    input: str | UnsetType
+    value: float
+    lower: float | UnsetType
+    upper: float | UnsetType
+    sample: float
+    p_value: float | UnsetType
+    threshold: float | UnsetType
+
+
+class DeadLetterLine(msgspec.Struct, frozen=True):
+    """A refused record and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    field: str
+    message: str
+
+
+class Outputs:
+    """New files of a directory, as a context manager: they get their names when the block ends without an error.
+
+    Raises FileExistsError if one of the names is taken, unless `force`.
+    """
+
+    def __init__(self, directory: Path, names: Sequence[str], *, force: bool) -> None:
+        self._paths = {name: directory / name for name in names}
+        taken = [str(path) for path in self._paths.values() if path.exists()]
+        if taken and not force:
+            raise FileExistsError(f"{', '.join(taken)}: there already; choose another directory or force it")
+        self._files: dict[str, IO[bytes]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        for name, path in self._paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._files[name] = self._stack.enter_context(_partial(path).open("wb"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        for path in self._paths.values():
+            if error is None:
+                _partial(path).replace(path)
+            else:
+                _partial(path).unlink(missing_ok=True)
+
+    def __getitem__(self, name: str) -> IO[bytes]:
+        return self._files[name]
+
+
+class ReadingWriter:
+    """Writes all readings of a snapshot that something stands behind."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, at_ms: int, snapshot: Snapshot) -> int:
+        """Write the readings of one tick; returns their number."""
+        at = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        written = 0
+        for model in snapshot.models:
+            lines = list(_lines(at, model))
+            self._file.write(self._encoder.encode_lines(lines))
+            written += len(lines)
+        return written
+
+
+class DeadLetterWriter:
+    """Writes refused records in the order in which they are met."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, topic: str, partition: int, letters: Sequence[DeadLetter]) -> None:
+        """Write the refused records of one partition."""
+        self._file.write(
+            self._encoder.encode_lines(
+                [
+                    DeadLetterLine(
+                        topic, partition, letter.offset, letter.why.reason.value, letter.why.field, letter.why.message
+                    )
+                    for letter in letters
+                ]
+            )
+        )
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
+
+
+def _lines(at: str, model: ModelSnapshot) -> Iterator[ReadingLine]:
+    for column in model.readings:
+        rows = np.flatnonzero(column.sample > 0).tolist()
+        method, name = column.method or UNSET, column.input or UNSET
+        threshold = UNSET if column.threshold is None else column.threshold
+        values, samples = column.value.tolist(), column.sample.tolist()
+        lower, upper, p_value = (_listed(array, len(values)) for array in (column.lower, column.upper, column.p_value))
+        for row in rows:
+            yield ReadingLine(
+                at,
+                *model.series[row],
+                column.window,
+                column.quantity.value,
+                method,
+                name,
+                values[row],
+                lower[row],
+                upper[row],
+                samples[row],
+                p_value[row],
+                threshold,
+            )
+
+
+def _listed(array: Floats | None, length: int) -> Sequence[float | UnsetType]:
+    return [UNSET] * length if array is None else array.tolist()
