@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from monitor.event_log import Batch, UnreadableLog
@@ -90,6 +91,12 @@ class TopicRange:
             raise UnreadableLog(f"Kafka at {self._servers}: {error!r}") from error
 
     async def _open(self) -> None:
+        partitions = await self._partitions()
+        found = {
+            TopicPartition(source.topic, number): source
+            for source in self._sources
+            for number in partitions[source.topic]
+        }
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._servers,
             enable_auto_commit=False,
@@ -99,15 +106,6 @@ class TopicRange:
             **self._options,
         )
         await self._consumer.start()
-        known = await self._consumer.topics()
-        missing = [source.topic for source in self._sources if source.topic not in known]
-        if missing:
-            raise UnreadableLog(f"Kafka at {self._servers}: there is no topic {', '.join(missing)}")
-        found = {
-            TopicPartition(source.topic, partition): source
-            for source in self._sources
-            for partition in sorted(self._consumer.partitions_for_topic(source.topic) or ())
-        }
         self._consumer.assign(list(found))
         firsts = await self._consumer.beginning_offsets(list(found))
         ends = await self._consumer.end_offsets(list(found))
@@ -117,6 +115,19 @@ class TopicRange:
             TopicLog(self, source, at.partition, first=max(begins[at], firsts[at]), end=stops[at])
             for at, source in found.items()
         ]
+
+    async def _partitions(self) -> dict[str, list[int]]:
+        """Partitions of each topic. Asks for all topics: asking for one by name may create it."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, **self._options)
+        try:
+            await admin.start()
+            described = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+        finally:
+            await admin.close()
+        missing = [source.topic for source in self._sources if source.topic not in described]
+        if missing:
+            raise UnreadableLog(f"Kafka at {self._servers}: there is no topic {', '.join(missing)}")
+        return {topic: sorted(one["partition"] for one in found) for topic, found in described.items()}
 
     async def _offsets(self, time_ms: int, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """First offset at or after a time in each partition; its end where all records are older."""

@@ -89,7 +89,8 @@ PRECISION_BELOW: Final = Alert(
     summary="Audited precision is below its objective.",
     description=(
         f"{WHERE}: even the upper end of the 95 % interval over {{{{ $labels.window }}}}, "
-        f"{{{{ $value | humanizePercentage }}}}, is below the objective of {OBJECTIVE_TEXT} ({LABELS_TEXT} effective labels)."
+        f"{{{{ $value | humanizePercentage }}}}, is below the objective of {OBJECTIVE_TEXT} "
+        f"({LABELS_TEXT} effective labels)."
     ),
     board=Board.MODEL,
     variables=SERIES_VARIABLES,
@@ -103,9 +104,9 @@ PRECISION_DOUBTFUL: Final = Alert(
     keep_firing_seconds=900,
     summary="Audited precision may be below its objective.",
     description=(
-        f"{WHERE}: the estimate over {{{{ $labels.window }}}}, {{{{ $value | humanizePercentage }}}}, has been below the objective of "
-        f"{OBJECTIVE_TEXT} for an hour; the 95 % interval still contains the objective "
-        f"({LABELS_TEXT} effective labels)."
+        f"{WHERE}: the estimate over {{{{ $labels.window }}}}, "
+        f"{{{{ $value | humanizePercentage }}}}, has been below the objective of {OBJECTIVE_TEXT} for an hour; the "
+        f"95 % interval still contains the objective ({LABELS_TEXT} effective labels)."
     ),
     board=Board.MODEL,
     variables=SERIES_VARIABLES,

@@ -51,7 +51,8 @@ def model_settings(
     **streams: Any,
 ) -> ModelSettings:
     """Settings of the second stage."""
-    told = {"detectors": (Adwin(), PageHinkley()), "minimum_decisions": 2, "minimum_labels": 1} | streams
+    told: dict[str, Any] = {"detectors": (Adwin(), PageHinkley()), "minimum_decisions": 2, "minimum_labels": 1}
+    told |= streams
     return ModelSettings(
         ledger=LedgerSettings(layout=lambda _: layout, kinds=kinds, limits=limits or Limits()),
         streams=StreamSettings(**told),

@@ -130,4 +130,4 @@ def test_a_stalled_monitor_holds_back_what_it_says_of_the_models(path: AlertPath
 
     until(held_back, seconds=30.0, what="the inhibition")
     names = {alert["labels"]["alertname"] for sent in path.notifications("on-call") for alert in sent["alerts"]}
-    assert {"MonitorIngestStalled"} == names
+    assert not {name for name in names if name.startswith("Moderation")}

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,13 +20,17 @@ from typing import Any, Final, Self
 import httpx
 
 from monitor.catalogue import LAG, RECORDS
-from monitor.topics import SOURCES
 from tests.e2e.scrape import Scrape
 
 POLL_SECONDS: Final = 0.1
 READY_SECONDS: Final = 40.0
 
-COMMAND: Final = (sys.executable, "-m", "monitor.cli", "worker")
+COMMAND: Final = (
+    sys.executable,
+    "-c",
+    "import os,sys;from pathlib import Path;from monitor.settings import load_settings;from monitor.worker import run;"
+    "sys.exit(run(load_settings(Path(sys.argv[2]) if len(sys.argv)>2 else None, os.environ)))",
+)
 
 QUICK: Final[Mapping[str, object]] = {
     "kafka.session_timeout_seconds": 6,
@@ -47,7 +51,7 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def _as_yaml(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
 class WorkerProcess:
@@ -206,20 +210,3 @@ class WorkerProcess:
             return look()
         except httpx.TransportError:
             return None
-
-
-def internal_topics(partitions: int) -> dict[str, int]:
-    """The topics beside the sources that a worker needs, with their numbers of partitions."""
-    from monitor.topics import BLOCKS, STATE
-
-    return {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: partitions, STATE: partitions}
-
-
-def all_topics(partitions: int, *, internal: int = 2) -> dict[str, int]:
-    """Every topic that a worker needs: `partitions` for each source, `internal` for blocks and state."""
-    return {source.topic: partitions for source in SOURCES} | internal_topics(internal)
-
-
-def of_topics(names: Iterable[str]) -> dict[str, int]:
-    """A partition for each topic."""
-    return dict.fromkeys(names, 1)

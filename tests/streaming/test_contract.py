@@ -22,8 +22,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from monitor.streaming.consumer import BatchConsumer
 from monitor.streaming.fetch import BatchRecords, deliver_batches
-from monitor.streaming.transport import BatchConsumer, Batching, BatchTransport
+from monitor.streaming.transport import Batching, BatchTransport
 
 
 def parameters(function: Any) -> list[str]:

@@ -7,12 +7,13 @@ import time
 from unittest.mock import Mock
 
 import pytest
-from aiokafka.structs import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from faust.types import TP
 
 from monitor.broker import EmbeddedBroker
+from monitor.streaming.consumer import BatchScheduler
 from monitor.streaming.fetch import RecordBatch, as_record
-from monitor.streaming.transport import BatchScheduler, broker_urls
+from monitor.streaming.transport import broker_urls
 from tests.streaming.apps import Reader, build, publish, read_into, reading, until
 
 TOPIC = "events"
@@ -74,7 +75,7 @@ async def test_a_restart_reads_from_rewind_and_commits_nothing_backwards(embedde
         await until(lambda: reader.read() == 600)
         assert {tp: 400} == reader.starts[-1]
         assert numbers(400, 1000) == reader.values(tp)
-        await asyncio.sleep(0.5)  # two commit intervals in which a wrong commit would happen
+        await until(lambda: len(app.monitor.commit_latency) > 2)  # a wrong commit would have happened
         progress = app.consumer.progress()[tp]
         assert (1000, None) == (progress.committed, progress.committed_at)
         assert 1000 == await committed(app)
@@ -108,6 +109,18 @@ async def test_a_rewind_beyond_the_committed_offset_skips_nothing(embedded_broke
     async with reading(embedded_broker.bootstrap, TOPIC, rewind=lambda *_: 15) as (reader, _):
         await until(lambda: reader.read() == 10)
     assert numbers(10, 20) == reader.values(TP(TOPIC, 0))
+
+
+async def test_a_committed_offset_beyond_the_end_is_of_another_log(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    publish(embedded_broker.bootstrap, TOPIC, numbers(0, 10))
+    former = Consumer({"bootstrap.servers": embedded_broker.bootstrap, "group.id": "readers"})
+    former.commit(offsets=[TopicPartition(TOPIC, 0, 5000)], asynchronous=False)
+    former.close()
+    async with reading(embedded_broker.bootstrap, TOPIC) as (reader, app):
+        await until(lambda: app.consumer.progress()[TP(TOPIC, 0)].committed == 10)
+        assert numbers(0, 10) == reader.values(TP(TOPIC, 0))
+        assert 10 == await committed(app)
 
 
 async def test_partitions_move_to_a_second_app_and_nothing_is_lost(embedded_broker: EmbeddedBroker) -> None:
@@ -162,7 +175,8 @@ async def test_a_stop_while_the_broker_is_down_is_bounded(embedded_broker: Embed
         reader.hold.clear()
         await until(lambda: reader.read() == 100)
         embedded_broker.go_down()
-        await asyncio.sleep(outage)
+        down = time.monotonic()
+        await until(lambda: time.monotonic() > down + outage)
         reader.hold.set()  # acknowledged, but not committed: the last commit is tried
         started = time.monotonic()
         await app.stop()

@@ -1,0 +1,58 @@
+"""What the app factory tells the transport, and what the transport tells of its progress.
+
+`rewind` moves only where reading starts; the committed offset stays where processing got to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+def resume(_topic: str, _partition: int, committed: int) -> int:
+    """Read on where processing got to."""
+    return committed
+
+
+def ignore(_partitions: Any) -> None:
+    """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """What the app factory tells the transport: `app.transport.batching = Batching(topics=..., rewind=...)`.
+
+    `rewind(topic, partition, committed)` gives the offset where reading starts, at most `committed`; it is clamped to
+    the log and not asked where nothing was ever committed, or what was lies beyond the log's end (the topic was made
+    anew): there reading starts at the beginning.
+    `on_start({TP: offset})` says where reading starts, each time before it does and maybe twice with the same offsets;
+    `on_revoked({TP})` says which partitions are no longer ours. Both run on the app's loop and must not block.
+    `max_records`: an event ends with the batch of the log that reaches it. `isolation` "read_committed" leaves aborted
+    records out. `fetch_wait` (seconds) bounds how long a fetch waits for data: aiokafka has one in flight a broker, and
+    a partition that becomes readable waits for its return. `stop_within` (seconds) bounds each step of a shutdown that
+    needs the broker. `clock` gives seconds since the epoch.
+    """
+
+    topics: Collection[str] = frozenset()
+    rewind: Callable[[str, int, int], int] = resume
+    on_start: Callable[[Mapping[Any, int]], None] = ignore
+    on_revoked: Callable[[Collection[Any]], None] = ignore
+    max_records: int = 20_000
+    isolation: str = "read_committed"
+    fetch_wait: float = 0.25
+    stop_within: float = 4.0
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one partition is: the log's end as last fetched, the committed offset and when we committed it last.
+
+    `None` = not known yet: nothing fetched, nothing ever committed. `committed_at` is in seconds since the epoch.
+    """
+
+    end: int | None
+    committed: int | None
+    committed_at: float | None

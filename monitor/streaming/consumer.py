@@ -1,0 +1,253 @@
+"""Faust's consumer, made to read whole batches: what leaves a fetch, where reading starts, what is acknowledged.
+
+Faust reads a partition from its committed offset, takes the jump between two batches for a gap, acknowledges what a
+stream skipped unseen and goes on when a seek timed out; each override below undoes one of these, and the contract test
+pins what it stands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Iterator, Mapping
+from typing import Any
+
+from aiokafka.errors import IllegalStateError, KafkaError
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from mode import Service
+
+from monitor.streaming.batching import Batching, Progress
+from monitor.streaming.fetch import RecordBatch, as_record, deliver_batches, merge
+
+
+class BatchScheduler:
+    """Decides what leaves a fetch: of batched topics one record a partition, its value the merged `RecordBatch`.
+
+    Merged batches end at `max_records` or with the batch of the log that passes it, so one event is bounded by that.
+    """
+
+    def __init__(self, *, topics: Collection[str], max_records: int) -> None:
+        self.topics = topics
+        self.max_records = max_records
+
+    def iterate(self, records: Mapping[Any, list[Any]]) -> Iterator[tuple[Any, Any]]:
+        """Pairs of (TP, aiokafka record) from what one fetch brought, partition by partition, in offset order."""
+        for tp, found in records.items():
+            if tp.topic not in self.topics:
+                for record in found:
+                    yield tp, record
+                continue
+            group: list[RecordBatch] = []
+            size = 0
+            for record in found:
+                group.append(record.value)
+                size += len(record.value)
+                if size >= self.max_records:
+                    yield tp, as_record(merge(group))
+                    group, size = [], 0
+            if group:
+                yield tp, as_record(merge(group))
+
+
+class Fetched(dict[Any, list[Any]]):
+    """Records of one fetch, with the number of the seek after which they were read."""
+
+    def __init__(self, records: Mapping[Any, list[Any]], seeks: int) -> None:
+        super().__init__(records)
+        self.seeks = seeks
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's thread around the aiokafka consumer: delivers batches and seeks where it is told."""
+
+    seeks = 0
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = self.transport.batching.isolation  # noqa: SLF001
+        consumer._fetch_max_wait_ms = int(1000 * self.transport.batching.fetch_wait)  # noqa: SLF001
+        return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()  # joins no group and fetches nothing before the app subscribes
+        deliver_batches(self._consumer._fetcher, topics=self.transport.batching.topics)  # noqa: SLF001
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_group(self) -> None:
+        # aiokafka keeps a fatal error of the group (refused, no right, fenced) for its own getmany, which Faust does
+        # not call: without this the worker would wait for ever and look alive.
+        while not self.should_stop:
+            await self.sleep(1.0)
+            if self._consumer is not None and self._consumer._coordinator is not None:  # noqa: SLF001
+                self._consumer._coordinator.check_errors()  # noqa: SLF001
+
+    async def on_thread_stop(self) -> None:
+        await bounded(super().on_thread_stop(), self.transport.batching.stop_within, self.log, "leaving the group")
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetched:
+        records = await super()._fetch_records(*args, **kwargs)
+        return Fetched(records, self.seeks)
+
+    async def bounds(self) -> dict[Any, tuple[int | None, int, int]]:
+        """For each assigned partition the committed offset, the log's first offset and the offset after its end."""
+        return dict(await self.call_thread(self._bounds))
+
+    async def _bounds(self) -> dict[Any, tuple[int | None, int, int]]:
+        consumer = self._ensure_consumer()
+        tps = sorted(consumer.assignment())
+        committed = await asyncio.gather(*(consumer.committed(tp) for tp in tps))
+        first = await consumer.beginning_offsets(tps)
+        end = await consumer.end_offsets(tps)
+        return {tp: (offset, first[tp], end[tp]) for tp, offset in zip(tps, committed, strict=True)}
+
+    def ends(self) -> dict[Any, int | None]:
+        """End of the log (high water mark) of each assigned partition as the last fetch told it; callable anywhere."""
+        subscription = self._consumer and self._consumer._subscription.subscription  # noqa: SLF001
+        assignment = subscription and subscription.assignment
+        return {ensure_TP(tp): assignment.state_value(tp).highwater for tp in assignment.tps} if assignment else {}
+
+    async def seek_all(self, starts: Mapping[Any, int]) -> None:
+        """Read on at these offsets; whatever was fetched before is stale."""
+        await self.call_thread(self._seek_all, starts)
+
+    async def _seek_all(self, starts: Mapping[Any, int]) -> None:
+        consumer = self._ensure_consumer()
+        self.seeks += 1
+        for tp, offset in starts.items():
+            consumer.seek(driver.ensure_aiokafka_TP(tp), offset)
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer for events that are batches: acknowledged in order, read from where `Batching.rewind` says."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batching: Batching = self.transport.batching
+        self.scheduler = BatchScheduler(topics=self.batching.topics, max_records=self.batching.max_records)
+        self._generation_sought: int | None = None
+        self._committed: dict[Any, tuple[int | None, float | None]] = {}  # offset, and when we committed it
+        self._room = asyncio.Event()
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Reading.
+
+    async def perform_seek(self) -> None:
+        """Start reading every assigned partition: batched ones at `rewind`, the others at their committed offset."""
+        generation = self.app.consumer_generation_id
+        committed: dict[Any, int | None] = {}
+        starts: dict[Any, int] = {}
+        for assigned, (offset, first, end) in (await self._thread.bounds()).items():
+            tp = ensure_TP(assigned)
+            committed[tp] = offset
+            if offset is None:
+                starts[tp] = first
+            elif offset > end:
+                self.log.warning("%s: committed offset %d is beyond the log's end %d: it is a new log", tp, offset, end)
+                committed[tp], starts[tp] = None, first
+            elif tp.topic in self.batching.topics:
+                starts[tp] = max(first, min(offset, self.batching.rewind(tp.topic, tp.partition, offset)))
+            else:
+                starts[tp] = max(first, offset)
+        await self._thread.seek_all(starts)
+        # Faust drops what it reads below the read offset and acknowledges nothing below the committed one.
+        self._read_offset.update(starts)
+        self._committed_offset.update(committed)
+        self._committed.update(
+            {tp: (offset, self._committed.get(tp, (None, None))[1]) for tp, offset in committed.items()}
+        )
+        self._generation_sought = generation
+        self.batching.on_start({tp: offset for tp, offset in starts.items() if tp.topic in self.batching.topics})
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        if not self.app.client_only and self._generation_sought != self.app.consumer_generation_id:
+            try:  # Faust goes on when its own seek takes too long: never read without it
+                await self.perform_seek()
+            except IllegalStateError:
+                self.log.info("Assignment changed while seeking")
+                return {}
+        records = await super()._getmany(active_partitions, timeout)
+        if getattr(records, "seeks", self._thread.seeks) != self._thread.seeks:
+            return {}  # read before the last seek: they come again
+        return records
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        # Without this Faust sleeps a whole second when the buffers of all partitions are full.
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            self._room.clear()
+            await self.wait(self._room, timeout=1.0)
+        return await super()._wait_next_records(timeout)
+
+    def on_buffer_drop(self, tp: Any) -> None:
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        self.batching.on_revoked({tp for tp in revoked if tp.topic in self.batching.topics})
+        for tp in revoked:
+            self._committed.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    # Acknowledging.
+
+    def ack(self, message: Any) -> bool:
+        # Faust's streams also "acknowledge" what they skip unseen during a rebalance or a stop: it was never tracked.
+        # What an earlier assignment read is read again.
+        if message.topic in self.batching.topics and (
+            not message.tracked or message.generation_id != self.app.consumer_generation_id
+        ):
+            message.acked = True
+            return False
+        return bool(super().ack(message))
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        if tp.topic not in self.batching.topics:  # the offsets inside a batch are no gap
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    def _new_offset(self, tp: Any) -> int | None:
+        if tp.topic not in self.batching.topics:
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        offset = max(acked) + 1  # in order, and an agent that fails stops the app: all below is processed
+        acked.clear()
+        self._acked_index[tp].clear()
+        return offset
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        done = bool(await super()._commit(offsets))
+        if done:
+            now = self.batching.clock()
+            self._committed.update({tp: (offset, now) for tp, offset in offsets.items()})
+        return done
+
+    async def on_stop(self) -> None:
+        await bounded(super().on_stop(), self.batching.stop_within, self.log, "the last commit")
+
+    # Looking on.
+
+    def progress(self) -> dict[Any, Progress]:
+        """Progress of each assigned partition of the batched topics; asks nobody, so it never waits."""
+        return {
+            tp: Progress(end, *self._committed.get(tp, (None, None)))
+            for tp, end in self._thread.ends().items()
+            if tp.topic in self.batching.topics
+        }
+
+
+async def bounded(step: Awaitable[None], seconds: float, log: Any, name: str) -> None:
+    """Await a step of the shutdown, but not longer than `seconds`; what is not acknowledged in time is read again."""
+    try:
+        await asyncio.wait_for(step, timeout=seconds)
+    except TimeoutError:
+        log.warning("Shutdown: %s took more than %g s, going on without", name, seconds)
+    except KafkaError as error:
+        log.warning("Shutdown: %s failed: %s", name, error)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        log.warning("Shutdown: %s was cancelled from within", name)  # left alone it would end the thread unnoticed

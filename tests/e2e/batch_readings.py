@@ -1,0 +1,217 @@
+"""Readings over windows, recomputed in batch from the independent count: plain sums, textbook formulas, SciPy.
+
+Windows end with the clock's minute, that minute included; those of a day and more begin with a whole hour.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from scipy import stats
+from scipy.spatial import distance
+
+from tests.e2e.independent_count import Count, Label, Series
+
+WINDOW_MINUTES: Final = {"5m": 5, "1h": 60, "24h": 24 * 60, "7d": 7 * 24 * 60}
+
+Readings = dict[tuple[str, ...], float]
+"""(series labels, window, ...) -> value"""
+Bins = Mapping[str, list[int]]
+"""input -> counts by bin"""
+
+
+def window_start(window: str, now: int) -> int:
+    """First minute of a window when the clock stands in minute `now`."""
+    last = now + 1 if window in {"5m", "1h"} else now - now % 60 + 60
+    return last - WINDOW_MINUTES[window]
+
+
+def sums(count: Count, window: str, now: int) -> dict[Series, Counter[str]]:
+    """Counts by series of what was decided in the window."""
+    start = window_start(window, now)
+    found: dict[Series, Counter[str]] = defaultdict(Counter)
+    for (series, what, minute), number in count.by_minute.items():
+        if minute >= start:
+            found[series][what] += number
+    return found
+
+
+def ratios(count: Count, now: int, numerator: str | tuple[str, ...], denominator: str | tuple[str, ...]) -> Readings:
+    """A ratio of counts for each series and window with a denominator above 0."""
+    over, under = (names if isinstance(names, tuple) else (names,) for names in (numerator, denominator))
+    found: Readings = {}
+    for window in WINDOW_MINUTES:
+        for series, counts in sums(count, window, now).items():
+            below = sum(counts[name] for name in under)
+            if below:
+                found[(*series, window)] = sum(counts[name] for name in over) / below
+    return found
+
+
+def precision(count: Count, now: int) -> dict[str, Readings]:
+    """Hajek's ratio among acted-on decisions; the effective labels theta (1 - theta) / variance; Wilson's interval.
+
+    The variance leaves out the finite population correction and each verdict's mean weight is shrunk by one label of
+    the mean weight, as `detectors.hajek` says.
+    """
+    names = ("estimate", "labels", "lower", "upper")
+    found: dict[str, Readings] = {name: {} for name in names}
+    for window in WINDOW_MINUTES:
+        start = window_start(window, now)
+        for series, labels in count.labels.items():
+            used = [label for label in labels if label.acted and label.minute >= start]
+            if used:
+                for name, value in zip(names, _hajek(used), strict=True):
+                    found[name][(*series, window, "hajek")] = value
+    return found
+
+
+def _hajek(labels: Sequence[Label]) -> tuple[float, float, float, float]:
+    weight, square = {}, {}
+    for violating in (True, False):
+        weights = [label.weight for label in labels if label.violating is violating]
+        weight[violating] = math.fsum(weights)
+        square[violating] = math.fsum(one * one for one in weights)
+    total = weight[True] + weight[False]
+    estimate = weight[True] / total
+    mean = (square[True] + square[False]) / total
+    spread = {verdict: (square[verdict] + mean**2) / (weight[verdict] + mean) for verdict in (True, False)}
+    effective = total / ((1 - estimate) * spread[True] + estimate * spread[False])
+    z = stats.norm.ppf(0.975)
+    centre = (estimate + z * z / (2 * effective)) / (1 + z * z / effective)
+    half = z / (1 + z * z / effective) * math.sqrt(estimate * (1 - estimate) / effective + z * z / (4 * effective**2))
+    lower = 0.0 if estimate == 0 else max(0.0, centre - half)
+    upper = 1.0 if estimate == 1 else min(1.0, centre + half)
+    return estimate, effective, lower, upper
+
+
+# --- drift ---------------------------------------------------------------------------------------------------------
+
+SCORE_EDGES: Final = tuple(round(0.1 * step, 1) for step in range(1, 10))
+
+
+def bins(rows: Iterable[tuple[int, float, Mapping[str, Any]]], features: Sequence[Mapping[str, Any]]) -> Bins:
+    """Counts by bin of the score and of each feature, missing values left out. Edges belong to the bin below them."""
+    found: dict[str, list[int]] = {"score": [0] * (len(SCORE_EDGES) + 1)}
+    for feature in features:
+        found[feature["name"]] = [0] * (len(feature.get("edges") or feature["categories"]) + 1)
+    for _, score, values in rows:
+        found["score"][sum(score > edge for edge in SCORE_EDGES)] += 1
+        for feature in features:
+            value = values.get(feature["name"])
+            if value is not None:
+                found[feature["name"]][_bin(feature, value)] += 1
+    return found
+
+
+def _bin(feature: Mapping[str, Any], value: Any) -> int:
+    if feature["type"] == "numeric":
+        return sum(value > edge for edge in feature["edges"])
+    categories: list[str] = feature["categories"]
+    return categories.index(value) if value in categories else len(categories)
+
+
+def write_reference(
+    path: Path, count: Count, features: Mapping[str, Sequence[Mapping[str, Any]]], *, before: int
+) -> dict[tuple[str, str, str], Bins]:
+    """Pin what was decided before a minute; the counts by (model, policy, segment), all versions together."""
+    rows: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+    for (model, _, _, policy, segment), found in count.features.items():
+        rows[model, policy, segment] += [row for row in found if row[0] < before]
+    pinned = {key: bins(found, features[key[0]]) for key, found in rows.items()}
+    at = datetime.fromtimestamp(before * 60, UTC).isoformat()
+    models = [
+        {
+            "model": model,
+            "score_edges": SCORE_EDGES,
+            "features": features[model],
+            "series": [
+                {
+                    "policy": policy,
+                    "segment": segment,
+                    "decisions": sum(counts["score"]),
+                    "score": counts["score"],
+                    "features": {name: values for name, values in counts.items() if name != "score"},
+                }
+                for (name, policy, segment), counts in pinned.items()
+                if name == model
+            ],
+        }
+        for model in features
+    ]
+    document = {"format": 1, "source": "test", "first_decision": at, "last_decision": at, "models": models}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return pinned
+
+
+def distances(reference: Sequence[int], current: Sequence[int], *, ordered: bool, placed: bool) -> dict[str, float]:
+    """PSI with half a count in each bin that is used, SciPy's Jensen-Shannon and Wasserstein, and binned KS."""
+    left, right = np.array(reference, dtype=float), np.array(current, dtype=float)
+    used = left + right > 0
+    p, q = ((side[used] + 0.5) / (side[used] + 0.5).sum() for side in (left, right))
+    found = {
+        "psi": float(((q - p) * np.log(q / p)).sum()),
+        "jensen_shannon": float(distance.jensenshannon(left, right, base=2)),
+    }
+    if ordered:
+        found["ks"] = float(np.abs(np.cumsum(left) / left.sum() - np.cumsum(right) / right.sum()).max())
+    if placed:
+        edges = np.array([0.0, *SCORE_EDGES, 1.0])
+        middles = (edges[:-1] + edges[1:]) / 2
+        found["wasserstein"] = float(stats.wasserstein_distance(middles, middles, left, right))
+    return found
+
+
+def drift(
+    count: Count,
+    features: Mapping[str, Sequence[Mapping[str, Any]]],
+    pinned: Mapping[tuple[str, str, str], Bins],
+    *,
+    window: str,
+    now: int,
+) -> Readings:
+    """Distances of one window from the reference by (series, window, input, statistic)."""
+    start = window_start(window, now)
+    found: Readings = {}
+    for series, rows in count.features.items():
+        model, _, _, policy, segment = series
+        reference = pinned.get((model, policy, segment)) or pinned[model, policy, "all"]
+        current = bins([row for row in rows if row[0] >= start], features[model])
+        for name, counts in current.items():
+            if not sum(counts):
+                continue
+            numeric = name == "score" or next(f for f in features[model] if f["name"] == name)["type"] == "numeric"
+            apart = distances(reference[name], counts, ordered=numeric, placed=name == "score")
+            found |= {(*series, window, name, statistic): value for statistic, value in apart.items()}
+    return found
+
+
+def missing(
+    count: Count, features: Mapping[str, Sequence[Mapping[str, Any]]], *, window: str, now: int
+) -> dict[str, Readings]:
+    """Shares of the window's decisions without a feature, and of those whose value lies outside its range."""
+    start = window_start(window, now)
+    found: dict[str, Readings] = {"missing": {}, "outside": {}}
+    for series, rows in count.features.items():
+        inside = [values for minute, _, values in rows if minute >= start]
+        for feature in features[series[0]] if inside else ():
+            values = [row.get(feature["name"]) for row in inside]
+            key = (*series, window, feature["name"])
+            found["missing"][key] = sum(value is None for value in values) / len(values)
+            found["outside"][key] = sum(value is not None and _outside(feature, value) for value in values) / len(
+                values
+            )
+    return found
+
+
+def _outside(feature: Mapping[str, Any], value: Any) -> bool:
+    if feature["type"] == "numeric":
+        return not feature["low"] <= value <= feature["high"]
+    return value not in feature["categories"]
