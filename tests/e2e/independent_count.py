@@ -27,6 +27,8 @@ LAUNCHES: Final = "moderation.launches"
 
 Series = tuple[str, str, str, str, str]
 """(model, model_version, variant, policy, segment)"""
+Cell = tuple[str | None, ...]
+"""(model, model_version, variant, policy, language, region, modality) of a decision"""
 Event = dict[str, Any]
 
 
@@ -64,6 +66,23 @@ class Count:
         default_factory=lambda: defaultdict(list)
     )
     """(minute, score, features) of the decisions of the models that were asked for"""
+    cells: Counter[tuple[Cell, str, int]] = field(default_factory=Counter)
+    """(cell, action, minute of the decision), before they are spread over series"""
+    cell_scores: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cell_latencies: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def spread(self) -> None:
+        """Let each cell count in its series."""
+        for (cell, action, minute), number in self.cells.items():
+            for series in series_of(cell):
+                self.decisions[(*series, action)] += number
+                self.by_minute[series, "decisions", minute] += number
+                if action in POSITIVE:
+                    self.by_minute[series, "acted", minute] += number
+        for own, spread in ((self.cell_scores, self.scores), (self.cell_latencies, self.latencies)):
+            for cell, values in own.items():
+                for series in series_of(cell):
+                    spread[series] += values
 
 
 def count(records: Iterable[Published], *, refused: Mapping[bytes, str], featured: Collection[str] = ()) -> Count:
@@ -96,25 +115,41 @@ def count(records: Iterable[Published], *, refused: Mapping[bytes, str], feature
                 result.orphans[here] += 1
             else:
                 take[topic](result, event, timestamp)
+    result.spread()
     return result
 
 
-def series_of(context: Event) -> list[Series]:
-    """The series that a decision counts in: the whole, then language, region and modality."""
-    head = (context["model"], context["model_version"], context.get("variant", "champion"), context["policy"])
-    segments = ["all", *(f"{name}={context.get(name) or 'unknown'}" for name in ("language", "region", "modality"))]
-    return [(*head, segment) for segment in segments]
+def cell_of(context: Event) -> Cell:
+    """What tells the series of a decision."""
+    told = context.get
+    return (
+        context["model"],
+        context["model_version"],
+        told("variant", "champion"),
+        context["policy"],
+        told("language"),
+        told("region"),
+        told("modality"),
+    )
 
 
 @cache
-def _minute_start_ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
+def series_of(cell: Cell) -> tuple[Series, ...]:
+    """The series that a cell counts in: the whole, then language, region and modality."""
+    model, version, variant, policy, *values = cell
+    told = zip(("language", "region", "modality"), values, strict=True)
+    segments = ["all", *(f"{name}={value or 'unknown'}" for name, value in told)]
+    return tuple((str(model), str(version), str(variant), str(policy), segment) for segment in segments)
+
+
+@cache
+def _start_of_minute_ms(text: str) -> int:
+    return round(datetime.fromisoformat(f"{text}:00+00:00").timestamp() * 1000)
 
 
 def milliseconds(text: str) -> int:
-    """RFC 3339 in UTC, as the simulator writes it, to milliseconds since the epoch."""
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return _minute_start_ms(f"{whole}+00:00") + int((fraction + "000")[:3])
+    """An RFC 3339 time in UTC with `Z`, as the simulator writes it, to milliseconds since the epoch."""
+    return _start_of_minute_ms(text[:16]) + round(float(text[17:-1]) * 1000)
 
 
 def _identity(topic: str, event: Event) -> str | None:
@@ -132,17 +167,15 @@ def _decision(result: Count, event: Event, timestamp: int, featured: Collection[
     if occurred - timestamp > FUTURE_MS:
         result.future[DECISIONS,] += 1
         occurred = timestamp
-    minute, action, latency = occurred // 60_000, event["action"], event.get("latency_seconds")
-    for series in series_of(event):
-        result.decisions[(*series, action)] += 1
-        result.scores[series].append(event["score"])
-        if latency is not None:
-            result.latencies[series].append(latency)
-        result.by_minute[series, "decisions", minute] += 1
-        if action in POSITIVE:
-            result.by_minute[series, "acted", minute] += 1
-        if event["model"] in featured:
-            result.features[series].append((minute, event["score"], event.get("features") or {}))
+    cell, latency = cell_of(event), event.get("latency_seconds")
+    result.cells[cell, event["action"], occurred // 60_000] += 1
+    result.cell_scores[cell].append(event["score"])
+    if latency is not None:
+        result.cell_latencies[cell].append(latency)
+    if event["model"] in featured:
+        row = (occurred // 60_000, event["score"], event.get("features") or {})
+        for series in series_of(cell):
+            result.features[series].append(row)
 
 
 def _review(result: Count, event: Event, _timestamp: int) -> None:
@@ -153,7 +186,7 @@ def _review(result: Count, event: Event, _timestamp: int) -> None:
         probability = context.get("inclusion_probability")
     labelled = probability is not None and source != "golden" and verdict in {"violating", "benign"}
     minute = milliseconds(context["occurred_at"]) // 60_000
-    for series in series_of(context):
+    for series in series_of(cell_of(context)):
         result.reviews[(*series, source, verdict)] += 1
         if labelled:
             label = Label(minute, context["action"] in POSITIVE, verdict == "violating", 1 / probability)
@@ -162,13 +195,13 @@ def _review(result: Count, event: Event, _timestamp: int) -> None:
 
 def _appeal(result: Count, event: Event, _timestamp: int) -> None:
     minute = milliseconds(event["decision"]["occurred_at"]) // 60_000
-    for series in series_of(event["decision"]):
+    for series in series_of(cell_of(event["decision"])):
         result.appeals[(*series, event["stage"])] += 1
         result.by_minute[series, event["stage"], minute] += 1
 
 
 def _report(result: Count, event: Event, _timestamp: int) -> None:
     minute = milliseconds(event["decision"]["occurred_at"]) // 60_000
-    for series in series_of(event["decision"]):
+    for series in series_of(cell_of(event["decision"])):
         result.reports[series] += 1
         result.by_minute[series, "reports", minute] += 1

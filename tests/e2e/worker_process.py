@@ -28,8 +28,10 @@ READY_SECONDS: Final = 40.0
 COMMAND: Final = (
     sys.executable,
     "-c",
-    "import os,sys;from pathlib import Path;from monitor.settings import load_settings;from monitor.worker import run;"
-    "sys.exit(run(load_settings(Path(sys.argv[2]) if len(sys.argv)>2 else None, os.environ)))",
+    (
+        "import os,sys;from pathlib import Path;from monitor.settings import load_settings;from monitor.worker import run;"
+        "sys.exit(run(load_settings(Path(sys.argv[2]) if len(sys.argv)>2 else None, os.environ)))"
+    ),
 )
 
 QUICK: Final[Mapping[str, object]] = {
