@@ -114,7 +114,7 @@ def decode_block(data: bytes) -> BlockMessage:
     """The message that was encoded. ValueError when the bytes are not one of ours or of another format."""
     try:
         message: BlockMessage = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"block message: expected format {FORMAT}, cannot decode: {error}") from error
     if message.format != FORMAT:
         raise ValueError(f"block message: expected format {FORMAT}, got {message.format}")

@@ -2,7 +2,8 @@
 
 It is no Kafka: it keeps about 5 MB a partition and then drops the oldest records, so consume while you produce; nothing
 survives the process; topics cannot be created over the wire (name them here; others appear on first use with four
-partitions); there are no access rights, no TLS, no compaction, and transactions are not realistic.
+partitions); a consumer group of several members often fails to form, and one that was left is joined again only after
+its session timeout; there are no access rights, no TLS, no compaction, and transactions are not realistic.
 """
 
 from __future__ import annotations

@@ -102,7 +102,9 @@ class ModelLedger:
         if span.first > last.first:
             last.first, last.taken, before = span.first, {}, None
         if self.cohorts.now is None:
-            self.cohorts.advance(max(span.clock_ms, 0) // MINUTE_MS)
+            # Not at the block's clock: its minutes must still be minutes when the streaming detectors see them.
+            begin = max(span.clock_ms, 0) // MINUTE_MS
+            self.cohorts.advance(min([begin, *unpack(block.cell_minute).tolist()]))
         rows = self.table.rows(block.keys)
         self._resize()
         parts = [(block, rows, 1)]

@@ -244,8 +244,8 @@ class Settings(Section):
         """12 hexadecimal digits that change with any setting that changes a number."""
         counted = self.model_dump(mode="json", include={"blocks", "segments", "limits", "time", "precision", "models"})
         detectors = [detector.fingerprint() for detector in self.drift.detectors]
-        drift = self.drift.model_dump(mode="json", exclude={"detectors", "reference"})
-        told = json.dumps([counted, detectors, drift], sort_keys=True)
+        drift = self.drift.model_dump(mode="json", exclude={"detectors", "reference", "thresholds"})
+        told = json.dumps([counted, detectors, drift, self.drift.all_thresholds()], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

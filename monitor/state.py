@@ -350,5 +350,5 @@ T = TypeVar("T")
 def _decode(key: bytes, data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableState(f"state {key!r}: {error}") from error

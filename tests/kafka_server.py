@@ -74,7 +74,7 @@ class KafkaServer:
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         self._wait(timeout)
 
@@ -155,8 +155,8 @@ class KafkaServer:
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has
 
 
-def _end_with_parent() -> None:
-    # A test run that is killed must not leave a broker behind (prctl PR_SET_PDEATHSIG, Linux).
+def end_with_parent() -> None:
+    """As `preexec_fn`: a test run that fails or is killed leaves no process behind (PR_SET_PDEATHSIG, Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 

@@ -34,7 +34,7 @@ ONLY_IN = {
     "faust": ("monitor.streaming",),
     "mode": ("monitor.streaming",),
     "aiokafka": ("monitor.streaming", "monitor.service", "monitor.kafka_range"),
-    "confluent_kafka": ("monitor.broker", "monitor.streaming.security", "monitor.simulate"),
+    "confluent_kafka": ("monitor.broker", "monitor.kafka_topics", "monitor.streaming.security", "monitor.simulate"),
     "prometheus_client": ("monitor.exposition",),
     "fastapi": ("monitor.http",),
     "starlette": ("monitor.http",),
@@ -57,6 +57,7 @@ DETECTORS_IMPORT = frozenset(
 SHELL = (
     "monitor.broker",
     "monitor.cli",
+    "monitor.commands",
     "monitor.demo",
     "monitor.http",
     "monitor.service",

@@ -33,8 +33,12 @@ from monitor.simulate.scenarios import demo, quiet
 from monitor.topics import BLOCKS, SOURCES, STATE
 
 COMMAND: Final = (sys.executable, "-m", "monitor.cli")
-PARTITIONS: Final = 4
-DECISIONS_PER_MINUTE: Final = 3000.0
+PARTITIONS: Final = 8
+"""The embedded broker keeps 5 MB a partition: with so many a worker may lag for a minute without losing a record."""
+INTERNAL_PARTITIONS: Final = 2
+DECISIONS_PER_MINUTE: Final = 2000.0
+AUDIT_PROBABILITY: Final = 0.6
+PLAIN_WIDTH: Final = 120
 INCIDENT_MINUTE: Final = 15
 REFERENCE_MINUTES: Final = 30
 MINUTE_MS: Final = 60_000
@@ -59,13 +63,15 @@ class Options:
 
 def run(options: Options, console: Console) -> int:
     """Run the demo; 0 when it ends as asked, 1 when a part of it fails."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=PLAIN_WIDTH)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
     deadline = None if options.duration is None else started + options.duration
     topics = {source.topic: PARTITIONS for source in SOURCES}
-    topics |= {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: PARTITIONS, STATE: PARTITIONS}
+    topics |= {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: INTERNAL_PARTITIONS, STATE: INTERNAL_PARTITIONS}
     with tempfile.TemporaryDirectory(prefix="moderation-monitor-") as name, EmbeddedBroker(topics) as broker:
         try:
             _run_parts(Path(name), broker.bootstrap, options, console, stop, deadline)
@@ -96,6 +102,7 @@ def _run_parts(
                     try:
                         clock, lines = model_lines(address)
                     except OSError as error:
+                        _require_running(worker, folder)
                         raise DemoFailed(f"the worker does not answer: {error}") from error
                     return render(clock, lines, firing=companions.firing())
 
@@ -111,7 +118,11 @@ def _run_parts(
 
 def scenario() -> Scenario:
     """Traffic with a precision drop in Spanish at minute 15, later a launch that shifts scores, and others."""
-    return demo(decisions_per_minute=DECISIONS_PER_MINUTE, incident_minute=INCIDENT_MINUTE)
+    return demo(
+        decisions_per_minute=DECISIONS_PER_MINUTE,
+        audit_probability=AUDIT_PROBABILITY,
+        incident_minute=INCIDENT_MINUTE,
+    )
 
 
 @contextlib.contextmanager
@@ -139,7 +150,7 @@ def _traffic(bootstrap: str, options: Options, start_ms: int, stop: threading.Ev
 def _pin_reference(folder: Path, options: Options, start_ms: int) -> Path:
     """A reference from half an hour of traffic in which nothing happens, made by the command that operators use."""
     files = folder / "reference"
-    calm = quiet(decisions_per_minute=DECISIONS_PER_MINUTE)
+    calm = quiet(decisions_per_minute=DECISIONS_PER_MINUTE, audit_probability=AUDIT_PROBABILITY)
     begin = start_ms - REFERENCE_MINUTES * MINUTE_MS
     write_files(generate(calm, seed=options.seed + 1, start_ms=begin, minutes=REFERENCE_MINUTES), files)
     reference = folder / "reference.json"

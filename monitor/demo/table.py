@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 WINDOW: Final = "1h"
+PAGE: Final = 1000
 SIGNIFICANT: Final = 1e-6
 """P-value that a drift has to fall below, as in the alert rule."""
 
@@ -42,16 +43,25 @@ class ModelLine:
 
 def read(address: str, quantity: str, **filters: str) -> list[Row]:
     """Readings of the API over the demo's window; OSError when it does not answer."""
-    query = urllib.parse.urlencode({"window": WINDOW, "quantity": quantity, "limit": 5000, **filters})
-    with urllib.request.urlopen(f"{address}/api/v1/readings?{query}", timeout=5) as answer:  # noqa: S310 - our own address
-        rows: list[Row] = json.load(answer)["readings"]
-    return [row for row in rows if row["value"] is not None]
+    rows: list[Row] = []
+    while True:
+        query = urllib.parse.urlencode(
+            {"window": WINDOW, "quantity": quantity, "limit": PAGE, "offset": len(rows), **filters}
+        )
+        page = _get(f"{address}/api/v1/readings?{query}")
+        rows += page["readings"]
+        if not page["readings"] or len(rows) >= page["total"]:
+            return [row for row in rows if row["value"] is not None]
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+        return json.load(answer)
 
 
 def model_lines(address: str) -> tuple[str | None, list[ModelLine]]:
     """(event time, lines by model) as the API tells them now."""
-    with urllib.request.urlopen(f"{address}/api/v1/models", timeout=5) as answer:  # noqa: S310 - our own address
-        told = json.load(answer)
+    told = _get(f"{address}/api/v1/models")
     lines = {model["model"]: ModelLine(model["model"]) for model in told["models"]}
     bounds = {model: _objectives(address, model) for model in lines}
     for row in read(address, "volume", segment="all"):
@@ -97,8 +107,7 @@ def render(clock: str | None, lines: Sequence[ModelLine], *, firing: Iterable[Ma
 
 def _objectives(address: str, model: str) -> dict[str, tuple[float, float]]:
     name = urllib.parse.quote(model, safe="")
-    with urllib.request.urlopen(f"{address}/api/v1/models/{name}", timeout=5) as answer:  # noqa: S310 - our own address
-        told = json.load(answer)["objectives"]
+    told = _get(f"{address}/api/v1/models/{name}")["objectives"]
     return {entry["policy"]: (entry["precision"], entry["minimum_labels"]) for entry in told}
 
 

@@ -125,8 +125,6 @@ class Ingest:
         )
         partition.closed += closed
         partition.position = batch.next_offset
-        if batch.timestamps:
-            partition.clock_ms = max(partition.clock_ms, sorted(batch.timestamps)[len(batch.timestamps) // 2])
         fresh = [letter for letter in dead if letter.offset >= partition.committed]
         self._poison[batch.topic].spend(len(batch), len(fresh))
         if fresh:
@@ -149,6 +147,8 @@ class Ingest:
                 messages = messages + partition.summariser.open_block()
             elif messages:
                 through = max(_through(message) for message in messages)
+            # The clock is that of the blocks: a batch may be one record, and its timestamp absurd.
+            partition.clock_ms = max([partition.clock_ms, *(_clock_ms(message) for message in messages)])
             await self._write(messages)
             while partition.waiting and partition.waiting[0][0] <= through:
                 partition.waiting.popleft()[1]()
@@ -234,6 +234,10 @@ def block_partition(name: str, count: int) -> int:
 def _source_name(message: BlockMessage) -> str:
     span = message if isinstance(message, Clock) else message.span
     return f"{span.topic}/{span.partition}"
+
+
+def _clock_ms(message: BlockMessage) -> int:
+    return message.clock_ms if isinstance(message, Clock) else message.span.clock_ms
 
 
 def _through(message: BlockMessage) -> int:

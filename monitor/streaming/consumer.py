@@ -19,6 +19,9 @@ from mode import Service
 from monitor.streaming.batching import Batching, Progress
 from monitor.streaming.fetch import RecordBatch, as_record, deliver_batches, merge
 
+REFUSALS = 3
+"""How often in a row the group may refuse us, before the app stops with the reason."""
+
 
 class BatchScheduler:
     """Decides what leaves a fetch: of batched topics one record a partition, its value the merged `RecordBatch`.
@@ -61,6 +64,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's thread around the aiokafka consumer: delivers batches and seeks where it is told."""
 
     seeks = 0
+    _refusals = 0
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -74,12 +78,23 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_group(self) -> None:
-        # aiokafka keeps a fatal error of the group (refused, no right, fenced) for its own getmany, which Faust does
-        # not call: without this the worker would wait for ever and look alive.
+        # aiokafka keeps an error of the group (refused, no right, fenced) for its own getmany, which Faust does not
+        # call, and waits until somebody takes it: without this the worker would wait for ever and look alive.
         while not self.should_stop:
             await self.sleep(1.0)
-            if self._consumer is not None and self._consumer._coordinator is not None:  # noqa: SLF001
+            if self._consumer is None or self._consumer._coordinator is None:  # noqa: SLF001
+                continue
+            try:
                 self._consumer._coordinator.check_errors()  # noqa: SLF001
+            except KafkaError as error:
+                self._refusals += 1
+                if self._refusals == REFUSALS:
+                    raise
+                self.log.warning("The group refuses us (%d of %d times): %r", self._refusals, REFUSALS, error)
+
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        self._refusals = 0
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_thread_stop(self) -> None:
         await bounded(super().on_thread_stop(), self.transport.batching.stop_within, self.log, "leaving the group")

@@ -148,6 +148,13 @@ def evaluated(
     return evaluator
 
 
+def fold(ledger: ModelLedger, messages: Iterable[BlockMessage]) -> None:
+    """Give a ledger the messages that speak of models."""
+    for message in messages:
+        if isinstance(message, ModelBlock):
+            ledger.fold(message)
+
+
 def writes(taken: Checkpoints) -> list[tuple[bytes, bytes | None]]:
     """A checkpoint's records in the order in which they reach the state topic; None removes."""
     return [

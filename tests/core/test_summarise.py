@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import monitor.summarise as module
 from monitor.blocks import ModelBlock
+from monitor.cells import KeyTable, Limits
 from monitor.layout import (
     ACTIONS,
     LATENCY_EDGES,
@@ -25,6 +26,7 @@ from monitor.layout import (
     NumericFeature,
 )
 from monitor.packing import unpack
+from monitor.rows import Rows, feedback_rows, no_decisions
 from monitor.summarise import FIRST_BIN, MISSING, OUT_OF_RANGE, Sums, fixed, sum_by_place, summarise
 from monitor.topics import APPEALS, DECISIONS, REPORTS, REVIEWS
 from tests.core.runs import FEATURES, LAYOUT, PLAIN, summaries, summarise_settings
@@ -191,11 +193,12 @@ def _range(columns: slice) -> tuple[int, int]:
     return columns.start, columns.stop
 
 
-def test_the_smallest_probability_and_a_block_full_of_it_stay_far_below_the_largest_integer() -> None:
+def test_the_smallest_probability_leaves_room_for_what_the_layout_promises() -> None:
     found = sums(block(REVIEWS, *(review(n, decision(1), inclusion_probability=1e-5) for n in range(500))))
     squares = found[PLAIN.squared_weights.start + 2]
     assert squares == pytest.approx(500 * 1e10 / SQUARED_WEIGHT_UNIT, rel=1e-12)
-    assert squares < 2**63 / 20_000
+    decisions = 500 * 1e5
+    assert squares * 1.4e9 / decisions < 2**63
 
 
 def test_a_label_arrives_in_the_minute_of_its_kafka_timestamp_and_counts_in_that_of_its_decision() -> None:
@@ -230,6 +233,13 @@ def test_each_accepted_decision_is_in_one_action_one_score_bin_and_one_bin_of_ea
             assert 1 == len(set(totals))
 
 
-def test_rows_that_are_neither_decisions_nor_feedback_are_a_mistake_of_the_caller() -> None:
-    with pytest.raises(TypeError, match="expected decision rows, or feedback rows with a group"):
-        summarise(None, None, PLAIN)  # type: ignore[arg-type]
+def test_feedback_without_its_column_group_is_a_mistake_of_the_caller() -> None:
+    rows, _ = feedback_rows([], [], KeyTable(Limits()))
+    with pytest.raises(TypeError, match="expected decision rows, or feedback rows with a group, got FeedbackRows"):
+        summarise(rows, None, PLAIN)
+
+
+@pytest.mark.parametrize("rows", [no_decisions(), feedback_rows([], [], KeyTable(Limits()))[0]], ids=["none", "no"])
+def test_no_rows_have_no_cells(rows: Rows) -> None:
+    found = summarise(rows, lambda layout: layout.reviews, PLAIN)
+    assert 0 == unpack(found.minute).size == unpack(found.cohort.value).size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,21 +56,28 @@ FEATURES: Mapping[str, list[dict[str, Any]]] = {
     ],
 }
 
+DECISION = (
+    b'{"decision_id":"%b","type":"%b","occurred_at":"2025-01-06T12:00:00Z","model":"%b","model_version":"1","policy":"p",'
+    b'"action":"allow","score":0.5}'
+)
 JUNK: Mapping[str, list[tuple[bytes, str]]] = {
     DECISIONS: [
         (b"not json", "malformed"),
-        (b'{"decision_id":"no-more"}', "invalid"),
+        (b'{"decision_id":"incomplete"}', "invalid"),
         (b'{"schema_version":"2.0","decision":{}}', "unsupported_schema"),
-        (b'{"type":"review","decision_id":"w","occurred_at":"2025-01-06T12:00:00Z","model":"m","model_version":"1",'
-         b'"policy":"p","action":"allow","score":0.5}', "wrong_type"),
-        (b'{"decision_id":"n","occurred_at":"2025-01-06T12:00:00Z","model":"a b","model_version":"1","policy":"p",'
-         b'"action":"allow","score":0.5}', "invalid"),
+        (DECISION % (b"astray", b"review", b"text-guard"), "wrong_type"),
+        (DECISION % (b"named", b"decision", b"text guard"), "invalid"),
     ],
     REVIEWS: [(b"[]", "invalid"), (b"\xff\xfe", "malformed")],
     APPEALS: [(b'{"appeal_id":1}', "invalid")],
     REPORTS: [(b"{", "malformed")],
     LAUNCHES: [(b'{"model":"m"}', "invalid")],
-}  # fmt: skip
+}
+"""Values that are refused, and why."""
+ORPHAN = (
+    b'{"review_id":"orphan-%d","decision_id":"nobody-%d","reviewed_at":"2025-01-06T12:00:00Z","verdict":"benign",'
+    b'"source":"audit"}'
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,7 @@ def traffic() -> list[Published]:
             value, _ = junk[number // 2000 % len(junk)]
             found.append(Published(record.topic, None, value, record.timestamp_ms))
         if record.topic == REVIEWS and number % 3000 == 0:
-            orphan = b'{"review_id":"orphan-%d","decision_id":"nobody-%d","reviewed_at":"2025-01-06T12:00:00Z",' % (
-                number,
-                number,
-            )
-            orphan += b'"verdict":"benign","source":"audit"}'
+            orphan = ORPHAN % (number, number)
             found.append(Published(REVIEWS, b"nobody", orphan, record.timestamp_ms))
     return found
 
@@ -130,10 +133,10 @@ def run(own_kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         publish(own_kafka.bootstrap, records)
         worker.until_counted(half)
         worker.kill()
-        worker.start().until_ready()
-        worker.until_counted(published, within=120)
+        worker.start()
+        replayed = replay_of(records, directory, reference)  # while the worker goes on
+        worker.until_ready().until_counted(published, within=120)
         scrape = worker.until_quiet()
-        replayed = replay_of(records, directory, reference)
         yield Run(expected, scrape, replayed, pinned, int(scrape.one(catalogue.CLOCK) // 60))
 
 
@@ -154,7 +157,7 @@ def test_the_run_is_as_large_as_it_says(run: Run) -> None:
     assert run.expected.records[APPEALS,] > 5_000
     assert run.expected.records[REPORTS,] > 1_000
     assert run.expected.duplicates[DECISIONS,] > 5_000
-    assert len({labels[:5] for labels in run.expected.decisions}) > 200
+    assert len({labels[:5] for labels in run.expected.decisions}) > 150
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,8 @@ def test_windowed_precision_equals_a_batch_computation(run: Run, metric: Metric,
     expected = batch_readings.precision(run.expected, run.now)[part]
     actual = run.scrape.counted(metric) if part == "labels" else run.scrape.by_labels(metric)
     assert len(expected) > 500
-    assert_close(expected, actual)
+    # Squares of weights are kept in steps of 2^-16, which the effective labels feel.
+    assert_close(expected, actual, tolerance=1e-7 if part == "estimate" else 2e-6)
 
 
 @pytest.mark.parametrize("window", ["5m", "1h"])
@@ -298,15 +302,12 @@ def of_window(readings: Mapping[Values, float], window: str) -> dict[Values, flo
     return {key: value for key, value in readings.items() if key[5] == window}
 
 
-def assert_close(expected: Mapping[Values, float], actual: Mapping[Values, float]) -> None:
+def assert_close(expected: Mapping[Values, float], actual: Mapping[Values, float], *, tolerance: float = 1e-9) -> None:
     """Equal label sets, and values that differ by rounding only."""
     assert [] == sorted(expected.keys() ^ actual.keys())[:20]
-    assert [] == wrong(expected, actual)
-
-
-def wrong(expected: Mapping[Values, float], actual: Mapping[Values, float]) -> Iterable[str]:
-    return [
+    wrong = [
         f"{key}: expected {value}, got {actual[key]}"
         for key, value in expected.items()
-        if not math.isclose(value, actual[key], rel_tol=1e-7, abs_tol=1e-9)
-    ][:20]
+        if not math.isclose(value, actual[key], rel_tol=tolerance, abs_tol=1e-12)
+    ]
+    assert [] == wrong[:20]

@@ -33,6 +33,10 @@ async def test_transactions_with_aborts_are_committed_to_the_end(kafka: KafkaSer
         assert kept == reader.values(tp)
 
 
+def numbers(start: int, stop: int) -> list[bytes]:
+    return [b"%d" % number for number in range(start, stop)]
+
+
 @pytest.mark.parametrize("codec", ["none", "zstd"])
 async def test_partitions_arrive_complete_and_in_order(kafka: KafkaServer, codec: str) -> None:
     topic = kafka.create_topic(f"app-{codec}", partitions=4)
@@ -44,6 +48,26 @@ async def test_partitions_arrive_complete_and_in_order(kafka: KafkaServer, codec
     for partition in range(4):
         assert values == reader.values(TP(topic, partition))
         assert len(reader.batches[TP(topic, partition)]) < 200
+
+
+async def test_partitions_move_to_a_second_app_and_nothing_is_lost(kafka: KafkaServer) -> None:
+    topic, bootstrap = kafka.create_topic("moving", partitions=4), kafka.bootstrap
+    for partition in range(4):
+        publish(bootstrap, topic, numbers(0, 500), partition=partition)
+    async with reading(bootstrap, topic, rewind=lambda _t, _p, offset: offset - 100) as (first, app):
+        await until(lambda: {p.committed for p in app.consumer.progress().values()} == {500})
+        async with reading(bootstrap, topic, rewind=lambda _t, _p, offset: offset - 100) as (second, _):
+            await until(lambda: bool(second.starts and second.starts[-1]), within=40)
+            await until(lambda: len(first.starts[-1]) == 2, within=40)
+            assert {TP(topic, partition) for partition in range(4)} == first.revoked[-1]
+            for partition in range(4):
+                publish(bootstrap, topic, numbers(500, 600), partition=partition)
+            owners = {tp: reader for reader in (first, second) for tp in reader.starts[-1]}
+            assert 4 == len(owners)
+            assert {400} == set(first.starts[-1].values()) | set(second.starts[-1].values())
+            for tp, reader in owners.items():
+                await until(lambda: len(reader.values(tp)) == 200)  # noqa: B023
+                assert numbers(400, 600) == reader.values(tp)
 
 
 def test_sigterm_and_kill_lose_nothing_and_redeliver_only_what_rewind_asks(kafka: KafkaServer, tmp_path: Path) -> None:

@@ -123,27 +123,6 @@ async def test_a_committed_offset_beyond_the_end_is_of_another_log(embedded_brok
         assert 10 == await committed(app)
 
 
-async def test_partitions_move_to_a_second_app_and_nothing_is_lost(embedded_broker: EmbeddedBroker) -> None:
-    embedded_broker.create_topic(TOPIC, 4)
-    bootstrap = embedded_broker.bootstrap
-    for partition in range(4):
-        publish(bootstrap, TOPIC, numbers(0, 500), partition=partition)
-    async with reading(bootstrap, TOPIC, rewind=lambda _t, _p, offset: offset - 100) as (first, app):
-        await until(lambda: {p.committed for p in app.consumer.progress().values()} == {500})
-        async with reading(bootstrap, TOPIC, rewind=lambda _t, _p, offset: offset - 100) as (second, _):
-            await until(lambda: bool(second.starts and second.starts[-1]), within=40)
-            await until(lambda: len(first.starts[-1]) == 2, within=40)
-            assert {TP(TOPIC, partition) for partition in range(4)} == first.revoked[-1]
-            for partition in range(4):
-                publish(bootstrap, TOPIC, numbers(500, 600), partition=partition)
-            owners = {tp: reader for reader in (first, second) for tp in reader.starts[-1]}
-            assert 4 == len(owners)
-            assert {400} == set(first.starts[-1].values()) | set(second.starts[-1].values())
-            for tp, reader in owners.items():
-                await until(lambda: len(reader.values(tp)) == 200)  # noqa: B023
-                assert numbers(400, 600) == reader.values(tp)
-
-
 async def test_a_slow_agent_is_waited_for_without_idle_seconds(embedded_broker: EmbeddedBroker) -> None:
     embedded_broker.create_topic(TOPIC, 1)
     publish(embedded_broker.bootstrap, TOPIC, numbers(0, 20_000), **{"batch.num.messages": 100})

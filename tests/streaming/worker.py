@@ -12,6 +12,8 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.kafka_server import end_with_parent
+
 Line = tuple[int, int, int, list[int]]
 
 
@@ -26,7 +28,9 @@ class Worker:
         command += [f"--{name}={value}" for name, value in options.items()]
         self.output = output
         with output.with_suffix(".log").open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[2], stderr=log, preexec_fn=end_with_parent
+            )
 
     def lines(self) -> list[Line]:
         text = self.output.read_text() if self.output.exists() else ""

@@ -1,0 +1,123 @@
+"""Feedback that has found its decision, collected over one block of the join topic and told as block messages.
+
+Feedback of all kinds shares one message a model: the ledger keeps one message of each block and model, and takes
+another one of the same block for a repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from monitor import catalogue
+from monitor.blocks import BlockMessage, SourceBlock, Span
+from monitor.catalogue import Metric
+from monitor.cells import KeyTable
+from monitor.decode import Rejected
+from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Review, ReviewSource, Variant, Verdict
+from monitor.join.forwarding import KINDS, FeedbackEvent
+from monitor.join.model_block import APPEALS, REPORTS, REVIEWS, GroupOf, mixed_feedback, model_block
+from monitor.partition import Counts, SummariseSettings
+from monitor.rows import FeedbackRows, concatenate, decision_key, feedback_rows, take
+
+_GROUPS: Final[tuple[GroupOf, ...]] = (REVIEWS, APPEALS, REPORTS)
+"""Column group of each kind, in the order of KINDS."""
+
+
+class JoinSummary:
+    """What one block has joined so far. Times in ms; `kind` is an index of KINDS."""
+
+    def __init__(self, settings: SummariseSettings) -> None:
+        self._settings = settings
+        self._table = KeyTable(settings.limits)
+        self._fresh: list[tuple[list[FeedbackEvent], list[int]]] = [([], []) for _ in KINDS]
+        self._rows: list[list[FeedbackRows]] = [[] for _ in KINDS]
+        self._counts: Counts = {}
+
+    def count(self, metric: Metric, label: str, more: str | None = None) -> None:
+        """Count one record under a metric of the service."""
+        labels = (label,) if more is None else (label, more)
+        self._counts[metric, labels] = self._counts.get((metric, labels), 0) + 1
+
+    def add(self, kind: int, event: FeedbackEvent, *, timestamp_ms: int) -> Rejected | None:
+        """Count feedback that carries its decision; `timestamp_ms` is Kafka's in the source topic.
+
+        Returns why it cannot be counted, if one of the decision's names may not become a label.
+        """
+        context = event.decision
+        if context is None:
+            raise ValueError("joined feedback: expected the context of the decision, got none")
+        topic = KINDS[kind].topic
+        occurred_ms = round(context.occurred_at.timestamp() * 1000)
+        # Keys are numbered in order of the log, before rows are made: which of them meet a cap must not depend on
+        # how the log was split into fetches.
+        code = self._table.code(decision_key(context))
+        if isinstance(code, Rejected):
+            return code
+        if timestamp_ms - occurred_ms > self._settings.retention_ms:
+            self.count(catalogue.LATE, topic)
+            return None
+        if occurred_ms - timestamp_ms > self._settings.future_ms:
+            self.count(catalogue.FUTURE, topic)
+            event = msgspec.structs.replace(event, decision=_clamped(context, timestamp_ms))
+        self._count_unknown(topic, event, context)
+        events, timestamps = self._fresh[kind]
+        events.append(event)
+        timestamps.append(timestamp_ms)
+        return None
+
+    def messages(self, span: Span, *, orphans: Mapping[int, int]) -> list[BlockMessage]:
+        """The block's messages: one a model it speaks of, in order of name, then one of the records themselves.
+
+        `orphans` are the records whose wait was over within the block, by kind.
+        """
+        parts = [(rows, _GROUPS[kind]) for kind in range(len(KINDS)) if (rows := self._taken(kind)) is not None]
+        keys = self._table.keys
+        names = sorted({keys[code].model for rows, _ in parts for code in np.unique(rows.key).tolist()})
+        of_key = np.array([names.index(key.model) if key.model in names else -1 for key in keys], dtype=np.int64)
+        messages: list[BlockMessage] = []
+        for index, name in enumerate(names):
+            layout = self._settings.layout(name)
+            own = [(take(rows, of_key[rows.key] == index), group) for rows, group in parts]
+            rows, group = mixed_feedback([(part, of) for part, of in own if isinstance(part, FeedbackRows)], layout)
+            messages.append(model_block(span, name, rows, keys, group, layout))
+        counts = dict(self._counts)
+        for kind, count in orphans.items():
+            counts[catalogue.ORPHANS, (KINDS[kind].topic,)] = count
+        told = sorted((metric.name, labels, count) for (metric, labels), count in counts.items() if count)
+        return [*messages, SourceBlock(span=span, counts=tuple(told))]
+
+    def _taken(self, kind: int) -> FeedbackRows | None:
+        """All rows of a kind; those that came since the last call are made now."""
+        events, timestamps = self._fresh[kind]
+        if events:
+            rows, _ = feedback_rows(events, timestamps, self._table)
+            self._rows[kind].append(rows)
+            self._fresh[kind] = ([], [])
+        if not self._rows[kind]:
+            return None
+        whole = concatenate(self._rows[kind])
+        if not isinstance(whole, FeedbackRows):
+            raise TypeError(f"joined feedback: expected feedback rows, got {type(whole).__name__}")
+        self._rows[kind] = [whole]
+        return whole
+
+    def _count_unknown(self, topic: str, event: FeedbackEvent, context: DecisionContext) -> None:
+        """Count enumeration values not known here, as for feedback that came with its context."""
+        unknown = {"variant": context.variant is Variant.OTHER, "modality": context.modality is Modality.OTHER}
+        match event:
+            case Review():
+                unknown |= {"source": event.source is ReviewSource.OTHER, "verdict": event.verdict is Verdict.OTHER}
+            case Appeal():
+                unknown |= {"stage": event.stage is AppealStage.OTHER}
+        for field, met in unknown.items():
+            if met:
+                self.count(catalogue.UNKNOWN_VALUES, topic, field)
+
+
+def _clamped(context: DecisionContext, at_ms: int) -> DecisionContext:
+    return msgspec.structs.replace(context, occurred_at=datetime.fromtimestamp(at_ms / 1000, UTC))

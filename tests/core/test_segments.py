@@ -1,0 +1,142 @@
+"""Series tables: which rows a key counts in, what the caps turn into `other`, and that a restart changes neither."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+
+from monitor.cells import OTHER, Limits
+from monitor.segments import BlockKey, SeriesTable
+from monitor.snapshot import SeriesKey
+from tests.core.strategies import examples, seeds
+
+KINDS = (("language",), ("language", "region"))
+
+
+def key(
+    version: str = "1", policy: str = "p", language: str = "es", region: str = "us", variant: str = "champion"
+) -> BlockKey:
+    return (version, variant, policy, language, region, "unknown", "text")
+
+
+def table(*, kinds: Sequence[tuple[str, ...]] = KINDS, **limits: Any) -> SeriesTable:
+    return SeriesTable("m", kinds=kinds, limits=Limits(**limits))
+
+
+def named(found: SeriesTable, one: BlockKey) -> list[SeriesKey | None]:
+    return [None if row < 0 else found.series[row] for row in found.rows([one])[0].tolist()]
+
+
+def test_a_key_counts_in_all_and_once_in_each_kind_of_segment() -> None:
+    whole = SeriesKey("m", "1", "champion", "p", "all")
+    segments = ["language=es", "language=es,region=us"]
+    expected = [whole, *(whole._replace(segment=segment) for segment in segments)]
+    assert expected == named(table(), key())
+
+
+def test_rows_are_numbered_in_order_of_first_appearance_and_stay() -> None:
+    found = table()
+    rows = found.rows([key(), key(language="en"), key()])
+    assert [[0, 1, 2], [0, 3, 4], [0, 1, 2]] == rows.tolist()
+    assert (0, 3) == found.rows([]).shape
+
+
+def test_without_kinds_there_is_only_the_whole() -> None:
+    assert [[0]] == table(kinds=()).rows([key()]).tolist()
+
+
+def test_versions_and_policies_beyond_their_caps_count_under_other() -> None:
+    found = table(kinds=(), versions=1, policies=1)
+    named(found, key())
+    assert [SeriesKey("m", OTHER, "champion", OTHER, "all")] == named(found, key(version="2", policy="q"))
+    assert [SeriesKey("m", "1", "champion", OTHER, "all")] == named(found, key(policy="q"))
+
+
+def test_segments_beyond_the_cap_count_under_other_of_their_kind() -> None:
+    found = table(segments=2)
+    named(found, key())
+    _, language, crossing = named(found, key(language="en"))
+    assert language is not None
+    assert crossing is not None
+    assert ("language=other", "language=other,region=other") == (language.segment, crossing.segment)
+
+
+def test_when_the_series_run_out_the_whole_is_still_counted_once() -> None:
+    found = table(series=4)
+    rows = [key(version=str(number)) for number in range(50)]
+    whole = Counter(row[0] for row in found.rows(rows).tolist())
+    assert 50 == sum(whole.values())
+    assert len(found.series) <= 4 + 1
+    assert SeriesKey("m", OTHER, OTHER, OTHER, "all") == found.series[-1]
+    assert 48 <= whole[len(found.series) - 1]
+
+
+def random_keys(rng: random.Random, count: int) -> list[BlockKey]:
+    return [
+        key(
+            version=f"v{rng.randrange(6)}",
+            policy=f"p{rng.randrange(5)}",
+            language=f"l{rng.randrange(8)}",
+            region=f"r{rng.randrange(3)}",
+            variant=rng.choice(("champion", "shadow")),
+        )
+        for _ in range(count)
+    ]
+
+
+@examples(60)
+@given(seed=seeds)
+def test_whatever_the_caps_every_key_counts_in_one_whole_and_at_most_once_in_a_kind_and_the_table_stays_small(
+    seed: int,
+) -> None:
+    rng = random.Random(seed)
+    caps = Limits(
+        versions=rng.randrange(1, 8),
+        policies=rng.randrange(1, 8),
+        segments=rng.randrange(1, 30),
+        series=rng.randrange(1, 80),
+    )
+    found = SeriesTable("m", kinds=KINDS, limits=caps)
+    for row in found.rows(random_keys(rng, 200)).tolist():
+        assert "all" == found.series[row[0]].segment
+        for kind, where in zip(KINDS, row[1:], strict=True):
+            assert where < 0 or tuple(part.split("=")[0] for part in found.series[where].segment.split(",")) == kind
+    assert len(found.series) <= caps.series + 1
+    assert len({one.model_version for one in found.series} - {OTHER}) <= caps.versions
+    assert len({one.policy for one in found.series} - {OTHER}) <= caps.policies
+    segments = {one.segment for one in found.series} - {"all", "language=other", "language=other,region=other"}
+    assert len(segments) <= caps.segments
+
+
+@examples(80)
+@given(seed=seeds)
+def test_a_table_restored_from_its_series_goes_on_as_the_first_one_does(seed: int) -> None:
+    rng = random.Random(seed)
+    caps = Limits(
+        versions=rng.randrange(1, 8),
+        policies=rng.randrange(1, 8),
+        segments=rng.randrange(1, 30),
+        series=rng.randrange(1, 80),
+    )
+    first = SeriesTable("m", kinds=KINDS, limits=caps)
+    first.rows(random_keys(rng, rng.randrange(100)))
+    second = SeriesTable("m", kinds=KINDS, limits=caps)
+    second.restore(first.series)
+    later = random_keys(rng, 100)
+    assert first.rows(later).tolist() == second.rows(later).tolist()
+    assert first.series == second.series
+
+
+@examples(30)
+@given(seed=seeds)
+def test_the_rows_of_a_key_never_change_so_that_what_was_counted_can_be_taken_back(seed: int) -> None:
+    rng = random.Random(seed)
+    found = table(versions=3, policies=3, segments=10, series=20)
+    keys = random_keys(rng, 60)
+    rows = {one: found.rows([one]).tolist() for one in keys}
+    found.rows(random_keys(rng, 60))
+    assert rows == {one: found.rows([one]).tolist() for one in keys}

@@ -1,0 +1,256 @@
+"""Checkpoints: what is damaged is set aside and named, what has changed its meaning starts anew, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.evaluate import PartitionEvaluator, Restored
+from monitor.events import Action
+from monitor.layout import Layout
+from monitor.model import ModelSettings
+from monitor.sources import merge_totals
+from monitor.state import FORMAT, POSITION_KEY, SEPARATOR, Head, Position, SavedSums, model_key, model_names
+from tests.core.runs import (
+    EVALUATE,
+    FEATURES,
+    LAYOUT,
+    evaluated,
+    facts,
+    ledger_facts,
+    model_settings,
+    summaries,
+    write,
+    writes,
+)
+from tests.core.strategies import examples, traffic
+
+LOGS = traffic(7)
+TOPIC = [message for log in LOGS for message in summaries(log)]
+END = max(at for log in LOGS for at in log.timestamps)
+MIDDLE = len(TOPIC) // 2
+State = dict[bytes, bytes]
+
+
+def saved(settings: ModelSettings = EVALUATE, *, messages: int = MIDDLE) -> State:
+    evaluator = PartitionEvaluator(settings, owner="first")
+    for message in TOPIC[:messages]:
+        evaluator.fold(message)
+    evaluator.advance()
+    state: State = {}
+    write(state, writes(evaluator.checkpoints(position=messages)))
+    return state
+
+
+def restored(state: State, settings: ModelSettings = EVALUATE) -> tuple[PartitionEvaluator, Restored]:
+    evaluator = PartitionEvaluator(settings, owner="second")
+    return evaluator, evaluator.restore(state)
+
+
+def finished(evaluator: PartitionEvaluator, begin: int) -> PartitionEvaluator:
+    for message in TOPIC[begin:]:
+        evaluator.fold(message)
+    evaluator.advance(END)
+    return evaluator
+
+
+STATE = saved()
+EXPECTED = facts(evaluated(TOPIC, clock_ms=END))
+HEADS = [key for key in STATE if key.startswith(b"model")]
+PARTS = [key for key in STATE if key.startswith(b"part")]
+SOURCES = [key for key in STATE if key.startswith(b"source")]
+
+
+def test_a_state_has_heads_parts_sources_and_a_position_and_goes_on_exactly() -> None:
+    assert {b"model", b"part", b"source", POSITION_KEY} == {key.split(SEPARATOR.encode())[0] for key in STATE}
+    evaluator, found = restored(STATE)
+    assert Restored(MIDDLE, ()) == found
+    assert EXPECTED == facts(finished(evaluator, MIDDLE))
+
+
+def test_no_state_at_all_starts_from_the_first_block() -> None:
+    evaluator, found = restored({})
+    assert Restored(0, ()) == found
+    assert [] == list(evaluator.models())
+
+
+def damaged(key: bytes, change: Callable[[bytes], bytes | None]) -> State:
+    state = dict(STATE)
+    value = change(state[key])
+    if value is None:
+        del state[key]
+    else:
+        state[key] = value
+    return state
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "cut off": lambda value: value[: len(value) // 2],
+    "empty": lambda _: b"",
+    "foreign": lambda _: b"not msgpack at all",
+    "of another type": lambda _: msgspec.msgpack.encode({"a": 1}),
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("key", [HEADS[0], PARTS[0], SOURCES[0], POSITION_KEY], ids=["head", "part", "source", "place"])
+def test_a_damaged_record_is_set_aside_named_and_rebuilt_from_the_blocks(
+    key: bytes, change: Callable[[bytes], bytes | None]
+) -> None:
+    evaluator, found = restored(damaged(key, change))
+    assert 0 == found.reread_from
+    (reason,) = found.unreadable
+    assert key.split(SEPARATOR.encode())[-1 if key in SOURCES else 0 if key is POSITION_KEY else 1].decode() in reason
+    assert 1 == evaluator.discarded()["unreadable"]
+    assert EXPECTED == facts(finished(evaluator, 0))
+
+
+def test_a_part_that_is_missing_is_named_and_its_model_starts_anew() -> None:
+    evaluator, found = restored(damaged(PARTS[0], lambda _: None))
+    assert 1 == len(found.unreadable)
+    assert "is missing" in found.unreadable[0]
+    assert len(HEADS) - 1 == len(list(evaluator.models()))
+    assert EXPECTED == facts(finished(evaluator, 0))
+
+
+def test_what_is_not_damaged_is_kept() -> None:
+    evaluator, _ = restored(damaged(SOURCES[0], lambda _: b""))
+    assert len(SOURCES) - 1 == len(evaluator.sources())
+    assert len(HEADS) == len(list(evaluator.models()))
+
+
+def test_a_newer_format_is_set_aside_with_both_numbers() -> None:
+    head = msgspec.msgpack.decode(STATE[HEADS[0]], type=Head)
+    newer = msgspec.msgpack.encode(msgspec.structs.replace(head, format=FORMAT + 1))
+    _, found = restored(damaged(HEADS[0], lambda _: newer))
+    assert (f"state of model {head.model}: expected format {FORMAT}, got {FORMAT + 1}",) == found.unreadable
+
+
+def cohort_part() -> bytes:
+    return next(key for key in PARTS if key.split(SEPARATOR.encode())[2] == b"cohort")
+
+
+@pytest.mark.parametrize("what", ["values", "places", "bytes"])
+def test_sums_that_decode_but_do_not_fit_together_are_set_aside_too(what: str) -> None:
+    key = cohort_part()
+    sums = msgspec.msgpack.decode(STATE[key], type=SavedSums)
+    steps, value = sums.steps, sums.value
+    if what == "values":
+        value = msgspec.structs.replace(value, data=value.data + value.data[-1:])
+    elif what == "places":
+        steps = msgspec.structs.replace(steps, dtype="<i8", data=(2**40).to_bytes(8, "little") * (len(value.data)))
+    else:
+        steps = msgspec.structs.replace(steps, dtype="<i8", data=b"\1\2\3")
+    evaluator, found = restored(damaged(key, lambda _: msgspec.msgpack.encode(SavedSums(steps, value))))
+    assert 1 == len(found.unreadable)
+    assert EXPECTED == facts(finished(evaluator, 0))
+
+
+@examples(40)
+@given(data=st.data())
+def test_no_damage_of_bytes_ends_in_an_exception(data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from(sorted(STATE)))
+    value = bytearray(STATE[key])
+    for _ in range(data.draw(st.integers(1, 4))):
+        value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
+    evaluator, _ = restored(STATE | {key: bytes(value)})
+    for model in evaluator.models():
+        model.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("layout", "lost"),
+    [
+        (Layout(features=FEATURES, thresholds=(0.333,)), {"score"}),
+        (Layout(features=FEATURES, positive_actions={Action.REMOVE}), {"labels", "weights", "squared_weights"}),
+        (Layout(features=FEATURES[:1]), {"feature:kind"}),
+        (Layout(features=FEATURES[::-1]), set()),
+    ],
+    ids=["thresholds", "positive actions", "features", "order of features"],
+)
+def test_a_changed_layout_keeps_every_group_whose_meaning_has_not_changed(layout: Layout, lost: set[str]) -> None:
+    state = saved(messages=len(TOPIC))
+    evaluator, found = restored(state, model_settings(layout=layout))
+    assert () == found.unreadable
+    before, _ = restored(state)
+    columns = {
+        group.start + offset: own.start + offset
+        for group in LAYOUT.groups
+        for own in layout.groups
+        if group.name == own.name and group.name not in lost
+        for offset in range(group.width)
+    }
+    for old, new in zip(before.models(), evaluator.models(), strict=True):
+        for evaluated_ in (before, evaluator):
+            evaluated_.advance(END)
+        old_sums, new_sums = ledger_facts(old.ledger)["sums"], ledger_facts(new.ledger)["sums"]
+        for key, value in old_sums.items():
+            if isinstance(key[-1], int):
+                if key[-1] in columns:
+                    assert value == new_sums[*key[:-1], columns[key[-1]]]
+            else:
+                assert [value[c] for c in columns] == [new_sums[key][own] for own in columns.values()]
+        assert sum(isinstance(key[-1], int) and key[-1] in columns for key in old_sums) == sum(
+            isinstance(key[-1], int) for key in new_sums
+        )
+
+
+def test_changed_kinds_of_segments_keep_the_whole_and_begin_the_new_ones() -> None:
+    other = model_settings(layout=LAYOUT, kinds=(("modality",),))
+    evaluator, found = restored(STATE, other)
+    assert () == found.unreadable
+    finished(evaluator, found.reread_from)
+    for model in evaluator.models():
+        own = ledger_facts(model.ledger)["sums"]
+        expected = EXPECTED["models"][model.name]["sums"]
+        whole = {key: value for key, value in expected.items() if key[0] == "totals" and key[1].segment == "all"}
+        assert whole == {key: own[key] for key in whole}
+        modalities = [key for key in own if key[0] == "totals" and key[1].segment.startswith("modality=")]
+        assert bool(whole) == bool(modalities)
+
+
+def test_only_what_has_changed_is_written() -> None:
+    evaluator = PartitionEvaluator(EVALUATE, owner="o")
+    for message in TOPIC:
+        evaluator.fold(message)
+    evaluator.advance()
+    everything = evaluator.checkpoints(position=1)
+    nothing = evaluator.checkpoints(position=2)
+    assert {"m", "m0", "m1", "m2"} == {key.decode().split(SEPARATOR)[1] for key, _ in (m.head for m in everything.models)}
+    assert ((), ()) == (nothing.models, nothing.sources)
+    assert 2 == msgspec.msgpack.decode(nothing.position[1], type=Position).offset
+
+
+def test_what_is_no_longer_named_is_removed_and_the_topic_does_not_grow() -> None:
+    state: State = {}
+    evaluator = PartitionEvaluator(EVALUATE, owner="o")
+    sizes = []
+    for number, message in enumerate(TOPIC):
+        evaluator.fold(message)
+        evaluator.advance()
+        write(state, writes(evaluator.checkpoints(position=number)))
+        named = sum(len(msgspec.msgpack.decode(state[key], type=Head).slots) for key in state if key in HEADS)
+        sizes.append((sum(key.startswith(b"part") for key in state), named))
+    assert all(named <= parts <= 2 * named for parts, named in sizes)
+
+
+def test_names_of_models_are_read_from_their_heads() -> None:
+    assert ["m0", "m1", "m2"] == model_names(STATE)
+    assert ["a/b:c"] == model_names({model_key("a/b:c"): b"", b"model": b"", b"\xff\x1fx": b""})
+
+
+def test_a_head_that_is_behind_the_position_is_read_again_from_where_it_was() -> None:
+    position = Position(10, {"a": 8, "b": 10})
+    assert 10 == position.reread_from({"a": 8, "b": 10})
+    assert 3 == position.reread_from({"a": 3, "b": 10})
+    assert 0 == position.reread_from({"b": 10})
+    assert 10 == position.reread_from({"a": 9, "b": 12, "c": 0})
+
+
+def test_counters_of_sources_go_on_from_the_same_value() -> None:
+    evaluator, _ = restored(saved(messages=len(TOPIC)))
+    assert EXPECTED["counters"] == merge_totals(dict(evaluator.sources()))
