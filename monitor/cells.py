@@ -5,8 +5,9 @@ A table lives as long as one block, so that what it caps depends on that block's
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from monitor.decode import Rejected, invalid_name, name_is_allowed
@@ -50,7 +51,7 @@ class Limits:
     """segments of one model"""
     series: int = 5000
     """series (version, variant, policy, segment) of one model"""
-    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    values: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """the values of a dimension that are told apart; any value where a dimension is not named"""
 
 
@@ -63,6 +64,8 @@ class KeyTable:
         self._cells: dict[CellKey, int] = {}
         self._seen: dict[Hashable, set[str]] = {}
         self.keys: list[CellKey] = []
+        self.unknown: dict[str, list[int]] = {"variant": [], "modality": []}
+        """Codes of the keys whose variant or modality is none that is known here."""
 
     def code(self, raw: RawKey) -> int | Rejected:
         """The number of a key, or why one of its names may not become a label."""
@@ -101,6 +104,9 @@ class KeyTable:
         if code is None:
             code = self._cells[key] = len(self.keys)
             self.keys.append(key)
+            for field in self.unknown:
+                if getattr(key, field) == OTHER:
+                    self.unknown[field].append(code)
         return code
 
     def _listed(self, dimension: str, name: str | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from monitor import catalogue
+from monitor import catalogue, overflow
 from monitor.blocks import BlockMessage, Clock, ModelBlock, SourceBlock
 from monitor.cells import OTHER
 from monitor.model import Model, ModelSettings
@@ -198,9 +198,7 @@ def take_snapshot(
 ) -> Snapshot:
     """One consistent copy of all partitions that this process owns. `service` brings what only the shell knows."""
     owned = list(partitions)
-    models = tuple(
-        sorted((model.snapshot() for part in owned for model in part.models()), key=lambda model: model.model)
-    )
+    models = overflow.snapshots(model for part in owned for model in part.models())
     clocks = [part.clock_ms for part in owned if part.clock_ms is not None]
     sources = {source: ledger for part in owned for source, ledger in part.sources().items()}
     counters = merge_totals(sources)

@@ -14,12 +14,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from monitor.service.outlet import MAX_RECORD_BYTES
 from monitor.settings import TopicSettings
 from monitor.topics import BLOCKS, SOURCES, STATE
 
 HOUR_MS: Final = 3_600_000
-LARGE_RECORD: Final = 16 * 1024 * 1024
-"""Bytes that a record of an internal or dead-letter topic may have: summaries of many series, refused giants."""
 BLOCKS_RETENTION_HOURS: Final = 48
 """Longer than any outage that a new owner should be able to continue after, checkpoint or not."""
 TIMEOUT_SECONDS: Final = 30.0
@@ -58,9 +57,12 @@ class TopicResult:
 
 
 def plan(settings: TopicSettings) -> tuple[TopicPlan, ...]:
-    """All topics of the service, in the order in which they are made."""
+    """All topics of the service, in the order in which they are made.
+
+    Dead letters may be as large as records of internal topics: a source topic may take more than Kafka's default.
+    """
     kept = str(round(settings.retention_hours * HOUR_MS))
-    large = str(LARGE_RECORD)
+    large = str(MAX_RECORD_BYTES)
     plans = []
     for source in SOURCES:
         plans.append(TopicPlan(source.topic, settings.source_partitions, {"retention.ms": kept}))

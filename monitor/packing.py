@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _TYPES: Final = ("<i1", "<i2", "<i4", "<i8")
+_BOUNDS: Final = tuple((code, int(np.iinfo(code).min), int(np.iinfo(code).max)) for code in _TYPES)
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -24,7 +25,7 @@ def pack(values: npt.NDArray[np.integer]) -> Packed:
         low, high = int(values.min()), int(values.max())
     else:
         low = high = 0
-    dtype = next(code for code in _TYPES if np.iinfo(code).min <= low and high <= np.iinfo(code).max)
+    dtype = next(code for code, least, most in _BOUNDS if least <= low and high <= most)
     return Packed(dtype, values.astype(dtype).tobytes())
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span, block_first
 from monitor.catalogue import Metric
-from monitor.cells import OTHER, KeyTable, Limits
+from monitor.cells import KeyTable, Limits
 from monitor.decode import Rejected, decode_event, invalid_name, name_is_allowed
 from monitor.events import (
     Action,
@@ -301,10 +301,9 @@ class _OpenBlock:
     def _count_unknown(self, rows: Rows, counts: Counts) -> None:
         """Count enumeration values not known here among the rows that count."""
         topic = self._source.topic
-        by_key = np.bincount(rows.key, minlength=len(self._table.keys))
-        for key, count in zip(self._table.keys, by_key.tolist(), strict=True):
-            _increase(counts, catalogue.UNKNOWN_VALUES, (topic, "variant"), count * (key.variant == OTHER))
-            _increase(counts, catalogue.UNKNOWN_VALUES, (topic, "modality"), count * (key.modality == OTHER))
+        for name, keys in self._table.unknown.items():
+            if keys:
+                _increase(counts, catalogue.UNKNOWN_VALUES, (topic, name), int(np.isin(rows.key, keys).sum()))
         for name, columns in _UNKNOWN_COLUMNS.get(topic, {}).items():
             count = int(np.isin(rows.column, columns).sum())
             _increase(counts, catalogue.UNKNOWN_VALUES, (topic, name), count)

@@ -16,6 +16,9 @@ from monitor.snapshot import SeriesKey
 
 ALL: Final = "all"
 
+KNOWN_KEYS: Final = 100_000
+"""Keys whose rows are remembered, some 20 MB; rows never change, so forgetting costs time only."""
+
 BlockKey = tuple[str, str, str, str, str, str, str]
 """(model_version, variant, policy, then the dimensions): a cell key without its model."""
 
@@ -30,16 +33,24 @@ class SeriesTable:
     def __init__(self, model: str, *, kinds: Sequence[tuple[str, ...]], limits: Limits) -> None:
         self._model = model
         self._kinds = tuple((kind, tuple(DIMENSIONS.index(dimension) for dimension in kind)) for kind in kinds)
+        self._overflows = {_overflow(kind) for kind in kinds}
         self._limits = limits
         self._rows: dict[SeriesKey, int] = {}
         self._versions: set[str] = set()
         self._policies: set[str] = set()
         self._segments: set[str] = set()
+        self._known: dict[BlockKey, list[int]] = {}
         self.series: list[SeriesKey] = []
 
     def rows(self, keys: Sequence[BlockKey]) -> npt.NDArray[np.int64]:
         """Rows that each key counts in: shape (keys, 1 + kinds), -1 where a kind has no row of its own."""
-        return np.array([self._rows_of(key) for key in keys], dtype=np.int64).reshape(len(keys), 1 + len(self._kinds))
+        known = self._known
+        if len(known) > KNOWN_KEYS:
+            known.clear()
+        for key in keys:
+            if key not in known:
+                known[key] = self._rows_of(key)
+        return np.array([known[key] for key in keys], dtype=np.int64).reshape(len(keys), 1 + len(self._kinds))
 
     def restore(self, series: Sequence[SeriesKey]) -> None:
         """Take over series in their order."""
@@ -56,7 +67,7 @@ class SeriesTable:
         for kind, places in self._kinds:
             segment = ",".join(f"{name}={key[3 + place]}" for name, place in zip(kind, places, strict=True))
             if segment not in self._segments and len(self._segments) >= self._limits.segments:
-                segment = ",".join(f"{name}={OTHER}" for name in kind)
+                segment = _overflow(kind)
             row = self._row(version, key[1], policy, segment)
             rows.append(-1 if row is None else row)
         return rows
@@ -78,10 +89,15 @@ class SeriesTable:
     def _remember(self, key: SeriesKey) -> None:
         self._rows[key] = len(self.series)
         self.series.append(key)
-        self._versions.add(key.model_version)
-        self._policies.add(key.policy)
-        if key.segment != ALL:
+        for seen, name in ((self._versions, key.model_version), (self._policies, key.policy)):
+            if name != OTHER:
+                seen.add(name)
+        if key.segment != ALL and key.segment not in self._overflows:
             self._segments.add(key.segment)
+
+
+def _overflow(kind: Sequence[str]) -> str:
+    return ",".join(f"{name}={OTHER}" for name in kind)
 
 
 def _capped(seen: Collection[str], name: str, limit: int) -> str:

@@ -302,7 +302,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
         except yaml.YAMLError:
             value = environ[name]
         # Text stays text (a password 0123 is no number); the sections turn it into what they expect.
-        found.append((name, keys, value if value is None or isinstance(value, list) else environ[name]))
+        found.append((name, keys, value if isinstance(value, list) else environ[name] or None))
     return found
 
 

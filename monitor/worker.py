@@ -28,7 +28,7 @@ from monitor.settings import Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.streaming.app import crash, create_app, progress
 from monitor.streaming.fetch import RecordBatch
-from monitor.streaming.security import Security
+from monitor.streaming.security import Security, security_of
 from monitor.streaming.transport import Batching
 from monitor.topics import BLOCKS, SOURCES, STATE
 
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 SNAPSHOT_SECONDS: Final = 1.0
 STOP_WITHIN_SECONDS: Final = 20.0
 STALLED_AFTER_SECONDS: Final = 120.0
+MAXIMUM_SHARE: Final = 0.2
+"""Of the time that one repeated step (publishing open blocks, taking a snapshot) may take."""
 EX_CONFIG: Final = 2
 EX_UNAVAILABLE: Final = 69
 
@@ -46,7 +48,7 @@ def run(settings: Settings) -> int:
     configure_logs(level=settings.log.level, form=settings.log.format)
     try:
         pipeline = assemble(settings)
-        security = security_of(settings)
+        security = security_of(settings.kafka)
     except (InvalidReference, ValueError) as error:
         log.error("settings cannot be used", error=str(error))
         return EX_CONFIG
@@ -62,20 +64,6 @@ def run(settings: Settings) -> int:
 
 async def _run(settings: Settings, pipeline: Pipeline, security: Security) -> int:
     return await Worker(settings, pipeline, security).run()
-
-
-def security_of(settings: Settings) -> Security:
-    """TLS and SASL as the Kafka clients take them. ValueError when the settings do not belong together."""
-    kafka = settings.kafka
-    return Security(
-        security_protocol=kafka.security_protocol,
-        sasl_mechanism=kafka.sasl_mechanism,
-        username=kafka.username,
-        password=None if kafka.password is None else kafka.password.get_secret_value(),
-        ca_file=kafka.ca_file,
-        cert_file=kafka.cert_file,
-        key_file=kafka.key_file,
-    )
 
 
 class Worker:
@@ -289,7 +277,10 @@ class Stalled(RuntimeError):  # noqa: N818 - says what the worker is
 
 
 async def _repeat(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Run a step for ever, so often; an exception ends it."""
+    """Run a step for ever, so often; an exception ends it. A step that takes long comes less often."""
+    pause = seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)
+        begin = time.perf_counter()
         await step()
+        pause = max(seconds, (time.perf_counter() - begin) / MAXIMUM_SHARE)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def _events(path: Path, identity: str | None, time: str, at: datetime | None) -> list[dict[str, Any]]:
     """Events before `at`, each id once."""
-    told = [event for event in lines(path) if at is None or datetime.fromisoformat(event[time]) < at]
+    told = [event for event in _parsed(path) if at is None or datetime.fromisoformat(event[time]) < at]
     return told if identity is None else list({event[identity]: event for event in told}.values())
 
 
+@cache
+def _parsed(path: Path) -> list[dict[str, Any]]:
+    return lines(path)
+
+
+@cache
 def _minute(time: str) -> int:
     return int(datetime.fromisoformat(time).timestamp()) // 60
 

@@ -7,9 +7,8 @@ from typing import Any
 from monitor.commands.options import Refused
 from monitor.kafka_range import TopicRange
 from monitor.settings import Settings
-from monitor.streaming.security import Security, aiokafka_options, confluent_options
+from monitor.streaming.security import Security, aiokafka_options, confluent_options, security_of
 from monitor.topics import SourceTopic
-from monitor.worker import security_of
 
 
 def topic_range(
@@ -33,6 +32,6 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def security(settings: Settings) -> Security:
     """TLS and SASL of the settings; Refused when they do not belong together."""
     try:
-        return security_of(settings)
+        return security_of(settings.kafka)
     except ValueError as error:
         raise Refused(str(error)) from error

@@ -46,7 +46,7 @@ ENDLESS_MINUTES: Final = 10 * 365 * 24 * 60
     metavar="NAME|FILE",
     help=f"{', '.join(BUILT_IN)}, or a YAML file.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of what is drawn.")
 @click.option("--minutes", type=click.IntRange(min=1), help="Minutes of event time; 60 into files, endless into Kafka.")
 @click.option("--start", "start_ms", type=options.Instant(), help="Where event time starts; whole minutes.")
 @click.option("--rate", type=click.FloatRange(min=1), help="Decisions a minute, of a built-in scenario.")

@@ -34,22 +34,20 @@ def command(ctx: click.Context, file: IO[bytes], name: str | None, show: int) ->
     Says line, field and what is allowed. Notes are about what would be accepted but is likely a slip. Exit code 1 when
     an event would be refused.
     """
+    path = str(getattr(file, "name", "-"))  # standard input may have none
     source = next((source for source in SOURCES if source.name == name), None)
     found = dict.fromkeys(Level, 0)
     events = itertools.count()
+    lines: Iterable[bytes] = gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
     try:
-        for problem in validate(_counted(_lines(file), events), source=source):
+        for problem in validate(_counted(lines, events), source=source):
             found[problem.level] += 1
             if sum(found.values()) <= show:
                 click.echo(str(problem))
     except (OSError, EOFError, zlib.error) as error:
-        raise options.Refused(f"{file.name}: cannot be read: {error}") from error
+        raise options.Refused(f"{path}: cannot be read: {error}") from error
     click.echo(f"{next(events)} events, {found[Level.ERROR]} errors, {found[Level.NOTE]} notes", err=True)
     ctx.exit(1 if found[Level.ERROR] else 0)
-
-
-def _lines(file: IO[bytes]) -> Iterable[bytes]:
-    return gzip.GzipFile(fileobj=file) if file.name.endswith(".gz") else file
 
 
 def _counted(lines: Iterable[bytes], events: Iterator[int]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import yaml
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+SCRAPE_INTERVAL: Final = "2s"
 RULES: Final = REPOSITORY / "deploy" / "prometheus" / "rules"
 DASHBOARDS: Final = REPOSITORY / "grafana" / "dashboards"
 
@@ -78,14 +79,14 @@ def start_companions(folder: Path, worker_port: int, *, speed: float) -> Compani
 
 
 def faster(rules: Mapping[str, Any], *, speed: float) -> dict[str, Any]:
-    """A rule file whose waiting times (`for`, `keep_firing_for`) are divided by `speed`, evaluated each second."""
+    """A rule file whose waiting times (`for`, `keep_firing_for`) are divided by `speed`."""
     groups = []
     for group in rules["groups"]:
         changed = [
             rule | {key: _shorter(rule[key], speed) for key in ("for", "keep_firing_for") if key in rule}
             for rule in group["rules"]
         ]
-        groups.append(group | {"interval": "1s", "rules": changed})
+        groups.append(group | {"interval": SCRAPE_INTERVAL, "rules": changed})
     return {"groups": groups}
 
 
@@ -111,7 +112,7 @@ def _start_prometheus(companions: Companions, program: str, folder: Path, worker
         address.removeprefix("http://") for name, address in companions.addresses.items() if name == "Alertmanager"
     ]
     config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
         "rule_files": [str(rules / "*.yml")],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": managers}]}]},
         "scrape_configs": [

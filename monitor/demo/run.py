@@ -30,7 +30,7 @@ from monitor.demo.table import model_lines, render
 from monitor.simulate import EventClock, create_producer, generate, publish, write_files
 from monitor.simulate.scenario import Scenario
 from monitor.simulate.scenarios import demo, quiet
-from monitor.topics import BLOCKS, SOURCES, STATE
+from monitor.topics import BLOCKS, DECISIONS, SOURCES, STATE
 
 COMMAND: Final = (sys.executable, "-m", "monitor.cli")
 PARTITIONS: Final = 8
@@ -42,7 +42,7 @@ PLAIN_WIDTH: Final = 120
 INCIDENT_MINUTE: Final = 15
 REFERENCE_MINUTES: Final = 30
 MINUTE_MS: Final = 60_000
-REFRESH_SECONDS: Final = 1.0
+REFRESH_SECONDS: Final = 2.0
 PRINT_SECONDS: Final = 10.0
 """How often the table is printed where the output is not a terminal."""
 START_WITHIN_SECONDS: Final = 90.0
@@ -70,7 +70,7 @@ def run(options: Options, console: Console) -> int:
         signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
     deadline = None if options.duration is None else started + options.duration
-    topics = {source.topic: PARTITIONS for source in SOURCES}
+    topics = {source.topic: INTERNAL_PARTITIONS for source in SOURCES} | {DECISIONS.topic: PARTITIONS}
     topics |= {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: INTERNAL_PARTITIONS, STATE: INTERNAL_PARTITIONS}
     with tempfile.TemporaryDirectory(prefix="moderation-monitor-") as name, EmbeddedBroker(topics) as broker:
         try:
@@ -174,7 +174,7 @@ def _worker(folder: Path, bootstrap: str, port: int, reference: Path) -> Iterato
                 "kafka": {"bootstrap_servers": bootstrap, "session_timeout_seconds": 6.0},
                 "http": {"host": "127.0.0.1", "port": port},
                 "state": {"directory": str(folder / "state")},
-                "blocks": {"size": 4096, "publish_interval_seconds": 0.5},
+                "blocks": {"size": 2048},
                 "drift": {"reference": str(reference)},
                 "log": {"format": "console"},
             }

@@ -1,6 +1,6 @@
 """What the index holds: one entry a decision id, the deadlines of feedback that waits, expiries, and the position.
 
-Keys begin with a letter that says what they are; times in keys are big-endian, so that their order is the order of time.
+Keys begin with a letter that says what they are; times in keys are big-endian: their order is the order of time.
 An entry holds all feedback of its decision: it is written once a block, however much feedback the block brought.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from monitor.join.forwarding import KINDS, ForwardedFeedback
+from monitor.join.forwarding import MAX_PARTITION, ForwardedFeedback
 
 FORMAT: Final = 1
 
@@ -18,9 +18,6 @@ POSITION: Final = b"position"
 ENTRY: Final = b"e"
 DEADLINE: Final = b"w"
 EXPIRY: Final = b"x"
-
-MAX_PARTITION: Final = 2**14
-MAX_OFFSET: Final = 2**47
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -89,12 +86,7 @@ def decode_position(data: bytes | None, *, block_size: int) -> Position | None:
 
 def place_of(record: ForwardedFeedback) -> int:
     """Source topic, partition and offset of feedback as one integer below 2^63."""
-    if not (0 <= record.partition < MAX_PARTITION and 0 <= record.offset < MAX_OFFSET):
-        raise ValueError(
-            f"{KINDS[record.kind].topic}: expected a partition below {MAX_PARTITION} and an offset below {MAX_OFFSET},"
-            f" got partition {record.partition}, offset {record.offset}"
-        )
-    return (record.offset * MAX_PARTITION + record.partition) * 4 + record.kind
+    return (record.offset * (MAX_PARTITION + 1) + record.partition) * 4 + record.kind
 
 
 def kind_of(place: int) -> int:
@@ -117,9 +109,9 @@ def deadline_key(key: bytes, place: int, *, deadline_ms: int) -> bytes:
     return time_key(DEADLINE, deadline_ms) + key + place.to_bytes(8, "big")
 
 
-def deadline_parts(name: bytes) -> tuple[bytes, int]:
-    """Decision key and place of a deadline key."""
-    return name[9:25], int.from_bytes(name[25:], "big")
+def deadline_parts(name: bytes) -> tuple[int, bytes, int]:
+    """Deadline in ms, decision key and place of a deadline key."""
+    return int.from_bytes(name[1:9], "big"), name[9:25], int.from_bytes(name[25:], "big")
 
 
 def expiry_key(key: bytes, *, expires_ms: int) -> bytes:

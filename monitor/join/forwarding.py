@@ -7,9 +7,10 @@ names the place in its source topic, so that a second copy is recognised. FORMAT
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from monitor.events import Action, Appeal, Decision, DecisionContext, Report, Review
@@ -23,6 +24,14 @@ FORMAT: Final = 1
 KINDS: Final = (REVIEWS, APPEALS, REPORTS)
 """Source topics of feedback. The index in this tuple is written to disk and to Kafka: add at the end, at most four."""
 
+MAX_PARTITION: Final = 2**14 - 1
+MAX_OFFSET: Final = 2**47 - 1
+"""Source partition, offset and kind are kept as one integer of 63 bits."""
+KEY_BYTES: Final = 16
+
+Key = Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+Milliseconds = Annotated[int, Meta(ge=-1, le=2**47)]
+
 FeedbackEvent = Review | Appeal | Report
 
 CONTEXT_FIELDS: Final = DecisionContext.__struct_fields__
@@ -32,8 +41,8 @@ CONTEXT_FIELDS: Final = DecisionContext.__struct_fields__
 class ForwardedDecision(msgspec.Struct, frozen=True, array_like=True, tag="decision", gc=False):
     """A decision that can get feedback. `key` as in `decision_key`, `timestamp_ms` Kafka's in the source topic."""
 
-    key: bytes
-    timestamp_ms: int
+    key: Key
+    timestamp_ms: Milliseconds
     context: bytes
     format: int = FORMAT
 
@@ -41,11 +50,11 @@ class ForwardedDecision(msgspec.Struct, frozen=True, array_like=True, tag="decis
 class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, tag="feedback", gc=False):
     """Feedback without context and where it was read. `timestamp_ms` is Kafka's in the source topic."""
 
-    key: bytes
-    timestamp_ms: int
-    kind: int
-    partition: int
-    offset: int
+    key: Key
+    timestamp_ms: Milliseconds
+    kind: Annotated[int, Meta(ge=0, lt=len(KINDS))]
+    partition: Annotated[int, Meta(ge=0, le=MAX_PARTITION)]
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
     identity: int
     """64-bit hash of what makes two feedback events the same: the id of a review, ..."""
     event: bytes
@@ -89,11 +98,17 @@ def forward_feedback(
 ) -> bytes:
     """The record for feedback without context, read at `offset` of a partition of its source topic.
 
-    `id_hash` is `monitor.rows`' hash of the event's id. ValueError for a source topic that carries no feedback.
+    `id_hash` is `monitor.rows`' hash of the event's id. ValueError for a source topic that carries no feedback, and
+    for a place beyond what can be kept.
     """
     if source not in KINDS:
         allowed = ", ".join(kind.topic for kind in KINDS)
         raise ValueError(f"forwarding feedback: expected a topic out of {allowed}, got {source.topic}")
+    if not (0 <= partition <= MAX_PARTITION and 0 <= offset <= MAX_OFFSET):
+        raise ValueError(
+            f"forwarding feedback: expected a partition up to {MAX_PARTITION} and an offset up to {MAX_OFFSET},"
+            f" got {source.topic}/{partition} at {offset}"
+        )
     return _ENCODER.encode(
         ForwardedFeedback(
             key=decision_key(event.decision_id),
@@ -111,12 +126,10 @@ def decode_forwarded(value: bytes) -> Forwarded:
     """The record that was encoded. ValueError when the bytes are not one of ours or of another format."""
     try:
         record: Forwarded = _DECODER.decode(value)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, cannot decode: {error}") from error
     if record.format != FORMAT:
         raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, got {record.format}")
-    if isinstance(record, ForwardedFeedback) and not 0 <= record.kind < len(KINDS):
-        raise ValueError(f"{JOIN}: expected a kind of feedback below {len(KINDS)}, got {record.kind}")
     return record
 
 
@@ -127,7 +140,7 @@ def decode_context(data: bytes) -> DecisionContext:
         if len(values) != len(CONTEXT_FIELDS):
             raise ValueError(f"{JOIN}: expected {len(CONTEXT_FIELDS)} fields of a decision, got {len(values)}")
         return msgspec.convert(dict(zip(CONTEXT_FIELDS, values, strict=True)), DecisionContext)
-    except (msgspec.MsgspecError, TypeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"{JOIN}: context of a decision: {error}") from error
 
 
@@ -135,6 +148,6 @@ def with_context(record: ForwardedFeedback, context: DecisionContext) -> Feedbac
     """The feedback as if its producer had sent the decision's context along. ValueError when it cannot be read."""
     try:
         event = _EVENTS[record.kind](record.event)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: feedback: {error}") from error
     return msgspec.structs.replace(event, decision=context)

@@ -120,7 +120,7 @@ class JoinPartition:
         self._log_start = log_start
         self._from = summarise_from
         self._store = Store(index, block_size=self._size)
-        if log_end is not None and self._store.position.offset > block_first(log_end, self._size):
+        if log_end is not None and self._store.position.offset > log_end:
             self._store.clear(Position(0, self._size))
         self._resume()
         self._block: _OpenBlock | None = None
@@ -207,7 +207,9 @@ class JoinPartition:
         block.changed.add(record.key)
         for place, waiting in entry.waiting.items():
             if waiting.deadline_ms > now:  # else its deadline stays, to be counted as an orphan
-                block.deadlines[deadline_key(record.key, place, deadline_ms=waiting.deadline_ms)] = None
+                name = deadline_key(record.key, place, deadline_ms=waiting.deadline_ms)
+                if block.deadlines.pop(name, None) is None:  # else it began to wait in this very block
+                    block.deadlines[name] = None
                 self._join(block, waiting.record, record.context)
         entry.waiting = {}
 
@@ -247,13 +249,10 @@ class JoinPartition:
             block.summary.count(catalogue.TOMBSTONES, JOIN)
             return None
         try:
-            record = decode_forwarded(value)
-            if isinstance(record, ForwardedFeedback):
-                place_of(record)
+            return decode_forwarded(value)
         except ValueError:
             block.summary.count(catalogue.DEAD_LETTERS, JOIN, Reason.MALFORMED.value)
             return None
-        return record
 
     def _load(self, block: _OpenBlock, keys: set[bytes]) -> None:
         missing = [key for key in keys if key not in block.entries]
@@ -273,7 +272,7 @@ class JoinPartition:
     def _messages(self, block: _OpenBlock, due: Sequence[bytes], *, closed: bool) -> list[BlockMessage]:
         orphans: dict[int, int] = {}
         for name in due:
-            kind = kind_of(deadline_parts(name)[1])
+            kind = kind_of(deadline_parts(name)[2])
             orphans[kind] = orphans.get(kind, 0) + 1
         span = Span(
             topic=JOIN,
@@ -291,9 +290,12 @@ class JoinPartition:
         if block is None:
             return []
         due = self._due(block)
-        messages = self._messages(block, due, closed=True) if block.first >= self._from else []
+        told = block.first >= self._from
+        messages = self._messages(block, due, closed=True) if told else []
         self._store.finish(self._changes(block, due))
         self._block = None
+        if not told:
+            self._store.commit(block.first + self._size)  # its messages were acknowledged in an earlier life
         return messages
 
     def _changes(self, block: _OpenBlock, due: Sequence[bytes]) -> BlockChanges:
@@ -336,8 +338,10 @@ class JoinPartition:
     def _forget_orphans(self, block: _OpenBlock, due: Sequence[bytes]) -> None:
         """Drop what waited too long from its entries; its id stays, so that a copy is recognised."""
         parts = [deadline_parts(name) for name in due]
-        self._load(block, {key for key, _ in parts})
-        for key, place in parts:
+        self._load(block, {key for _, key, _ in parts})
+        for deadline_ms, key, place in parts:
             entry = block.entries[key]
-            if entry is not None and entry.waiting.pop(place, None) is not None:
+            waiting = None if entry is None else entry.waiting.get(place)
+            if entry is not None and waiting is not None and waiting.deadline_ms == deadline_ms:
+                del entry.waiting[place]
                 block.changed.add(key)

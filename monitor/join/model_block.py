@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import numpy as np
 
@@ -11,14 +10,10 @@ from monitor.blocks import ModelBlock, Span
 from monitor.cells import CellKey
 from monitor.events import Launch
 from monitor.layout import Group, Layout
-from monitor.rows import DecisionRows, FeedbackRows, Rows, concatenate, take
+from monitor.rows import DecisionRows, Rows, concatenate, take
 from monitor.summarise import summarise
 
 GroupOf = Callable[[Layout], Group]
-
-REVIEWS: Final[GroupOf] = lambda layout: layout.reviews  # noqa: E731 - a name for a column group, as in GROUPS
-APPEALS: Final[GroupOf] = lambda layout: layout.appeals  # noqa: E731
-REPORTS: Final[GroupOf] = lambda layout: layout.reports  # noqa: E731
 
 
 def model_block(
@@ -53,8 +48,8 @@ def model_block(
     )
 
 
-def mixed_feedback(parts: Sequence[tuple[FeedbackRows, GroupOf]], layout: Layout) -> tuple[Rows, GroupOf]:
-    """Feedback of several kinds as one: columns count from the begin of the layout instead of their group's."""
+def mixed_feedback(parts: Sequence[tuple[Rows, GroupOf]], layout: Layout) -> tuple[Rows, GroupOf]:
+    """Feedback of several kinds, some rows at least, as one: columns count from the begin of the layout."""
     rows = [
         take(part, slice(None), column=part.column + group(layout).start) for part, group in parts if len(part.column)
     ]

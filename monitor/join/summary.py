@@ -20,11 +20,11 @@ from monitor.cells import KeyTable
 from monitor.decode import Rejected
 from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Review, ReviewSource, Variant, Verdict
 from monitor.join.forwarding import KINDS, FeedbackEvent
-from monitor.join.model_block import APPEALS, REPORTS, REVIEWS, GroupOf, mixed_feedback, model_block
-from monitor.partition import Counts, SummariseSettings
+from monitor.join.model_block import GroupOf, mixed_feedback, model_block
+from monitor.partition import GROUPS, Counts, SummariseSettings
 from monitor.rows import FeedbackRows, concatenate, decision_key, feedback_rows, take
 
-_GROUPS: Final[tuple[GroupOf, ...]] = (REVIEWS, APPEALS, REPORTS)
+_GROUPS: Final[tuple[GroupOf, ...]] = tuple(group for kind in KINDS if (group := GROUPS[kind.topic]) is not None)
 """Column group of each kind, in the order of KINDS."""
 
 
@@ -83,8 +83,8 @@ class JoinSummary:
         for index, name in enumerate(names):
             layout = self._settings.layout(name)
             own = [(take(rows, of_key[rows.key] == index), group) for rows, group in parts]
-            rows, group = mixed_feedback([(part, of) for part, of in own if isinstance(part, FeedbackRows)], layout)
-            messages.append(model_block(span, name, rows, keys, group, layout))
+            mixed, whole = mixed_feedback(own, layout)
+            messages.append(model_block(span, name, mixed, keys, whole, layout))
         counts = dict(self._counts)
         for kind, count in orphans.items():
             counts[catalogue.ORPHANS, (KINDS[kind].topic,)] = count

@@ -18,7 +18,7 @@ import structlog
 from monitor.blocks import decode_block
 from monitor.evaluate import PartitionEvaluator
 from monitor.model import ModelSettings
-from monitor.service.ingest import Batch
+from monitor.service.ingest import Batch, furthest
 from monitor.service.outlet import Outlet, Record
 from monitor.topics import BLOCKS, STATE
 
@@ -127,9 +127,9 @@ class Evaluation:
         await owned.restored.wait()
         if self._owned.get(batch.partition) is not owned:
             return
-        for offset, value in zip(batch.offsets, batch.values, strict=True):
-            if offset >= owned.position:
-                self._fold(owned, offset, value)
+        for index in furthest(batch.key(index) for index in range(len(batch))):
+            if batch.offsets[index] >= owned.position:
+                self._fold(owned, batch.offsets[index], batch.values[index])
         owned.position = max(owned.position, batch.next_offset)
         owned.waiting.append((batch.next_offset, acknowledge))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -24,6 +24,8 @@ from monitor.topics import BLOCKS, BY_TOPIC
 log = structlog.get_logger(__name__)
 
 STAGE: Final = "summarise"
+SEPARATOR: Final = "\x1f"
+"""Not allowed in names."""
 
 
 class Batch(Protocol):
@@ -135,8 +137,9 @@ class Ingest:
 
     async def publish(self) -> None:
         """Publish all open blocks that have grown, and the clocks; acknowledge what that makes safe."""
-        for partition in list(self._partitions.values()):
-            await self._publish(partition, with_open=True)
+        await asyncio.gather(
+            *(self._publish(partition, with_open=True) for partition in self._partitions.values()),
+        )
         await self._publish_clocks()
 
     async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
@@ -158,7 +161,8 @@ class Ingest:
         records = []
         for message in messages:
             name = message.model if isinstance(message, ModelBlock) else _source_name(message)
-            records.append(Record(BLOCKS, name.encode(), encode_block(message), partition=block_partition(name, count)))
+            key = block_key(name, message)
+            records.append(Record(BLOCKS, key, encode_block(message), partition=block_partition(name, count)))
         await self._outlet.write(records)
 
     async def _publish_clocks(self) -> None:
@@ -167,8 +171,9 @@ class Ingest:
         for partition in self._partitions.values():
             if partition.clock_ms > partition.told_clock_ms:
                 partition.told_clock_ms = partition.clock_ms
-                data = encode_block(Clock(partition.topic, partition.number, partition.clock_ms))
-                records += [Record(BLOCKS, b"clock", data, partition=number) for number in range(count)]
+                clock = Clock(partition.topic, partition.number, partition.clock_ms)
+                key, data = block_key("", clock), encode_block(clock)
+                records += [Record(BLOCKS, key, data, partition=number) for number in range(count)]
         await self._outlet.write(records)
 
     async def _count_block_partitions(self) -> int:
@@ -229,6 +234,29 @@ class _PoisonBudget:
 def block_partition(name: str, count: int) -> int:
     """Partition of the blocks topic for a model or a source."""
     return xxh3_64_intdigest(name.encode()) % count
+
+
+def block_key(name: str, message: BlockMessage) -> bytes:
+    """Key of a message: what it is about, and after the last separator how far it reaches."""
+    if isinstance(message, Clock):
+        about, reach = "clock", message.clock_ms
+    else:
+        about, reach = str(message.span.first), message.span.through
+    return SEPARATOR.join((name, _source_name(message), about, str(reach))).encode()
+
+
+def furthest(keys: Iterable[bytes | None]) -> list[int]:
+    """Indices, ascending, of the messages that no other message with the same subject outreaches.
+
+    A reader that is behind needs only these: what reaches further replaces what reaches less far.
+    """
+    best: dict[bytes, tuple[int, int]] = {}
+    for index, key in enumerate(keys):
+        about, _, reach = (key or b"").rpartition(SEPARATOR.encode())
+        told = int(reach) if reach.isdigit() else index
+        if about not in best or told >= best[about][0]:
+            best[about] = (told, index)
+    return sorted(index for _, index in best.values())
 
 
 def _source_name(message: BlockMessage) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 from faust.auth import SASLCredentials, SSLCredentials
 
+from monitor.settings import KafkaSettings
+
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"]
 
@@ -60,6 +62,19 @@ class Security:
     def sasl(self) -> bool:
         """Whether the client logs in with name and password."""
         return self.security_protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
+
+def security_of(kafka: KafkaSettings) -> Security:
+    """What the configuration says. ValueError when the settings do not belong together."""
+    return Security(
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.username,
+        password=None if kafka.password is None else kafka.password.get_secret_value(),
+        ca_file=kafka.ca_file,
+        cert_file=kafka.cert_file,
+        key_file=kafka.key_file,
+    )
 
 
 def faust_credentials(security: Security) -> Any:

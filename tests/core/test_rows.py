@@ -96,6 +96,14 @@ def test_feedback_without_context_has_no_key_and_no_action() -> None:
     assert "remove" == ACTIONS[rows.action[1]].value
 
 
+def test_feedback_whose_context_has_a_name_that_may_not_become_a_label_has_no_row() -> None:
+    events = [report(1, decision(1)), report(2, decision(2, model="a b")), report(3, decision(3))]
+    found = [decode_event(REPORTS, encoded(event)) for event in events]
+    rows, refused = feedback_rows([one for one in found if isinstance(one, Report)], [1, 2, 3], KeyTable(Limits()))
+    assert {1: "model"} == {index: why.field for index, why in refused.items()}
+    assert [1, 3] == rows.timestamp_ms.tolist()
+
+
 def test_the_stages_of_an_appeal_are_told_apart_and_its_copies_are_not() -> None:
     about = decision(1)
     rows = feedback(

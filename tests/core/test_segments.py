@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 
+from monitor import segments
 from monitor.cells import OTHER, Limits
 from monitor.segments import BlockKey, SeriesTable
 from monitor.snapshot import SeriesKey
@@ -129,6 +131,14 @@ def test_a_table_restored_from_its_series_goes_on_as_the_first_one_does(seed: in
     later = random_keys(rng, 100)
     assert first.rows(later).tolist() == second.rows(later).tolist()
     assert first.series == second.series
+
+
+def test_remembered_rows_may_be_forgotten_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = random_keys(random.Random(1), 100)
+    found, forgetful = table(series=30), table(series=30)
+    expected = [found.rows([one]).tolist() for one in keys]
+    monkeypatch.setattr(segments, "KNOWN_KEYS", 2)
+    assert expected == [forgetful.rows([one]).tolist() for one in keys]
 
 
 @examples(30)

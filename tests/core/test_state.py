@@ -220,7 +220,9 @@ def test_only_what_has_changed_is_written() -> None:
     evaluator.advance()
     everything = evaluator.checkpoints(position=1)
     nothing = evaluator.checkpoints(position=2)
-    assert {"m", "m0", "m1", "m2"} == {key.decode().split(SEPARATOR)[1] for key, _ in (m.head for m in everything.models)}
+    assert {"m", "m0", "m1", "m2"} == {
+        key.decode().split(SEPARATOR)[1] for key, _ in (m.head for m in everything.models)
+    }
     assert ((), ()) == (nothing.models, nothing.sources)
     assert 2 == msgspec.msgpack.decode(nothing.position[1], type=Position).offset
 

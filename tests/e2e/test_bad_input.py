@@ -415,8 +415,8 @@ def test_abuse_where_no_label_comes_from_it_is_accepted_as_it_is(fresh: Bench) -
 def test_a_hundred_thousand_distinct_policies_and_languages_stay_within_the_caps_of_their_model(fresh: Bench) -> None:
     names, limits = 50_000, LimitSettings()
     rss = resident_bytes(fresh.worker.pid)
-    bomb = [record(decision(f"p-{n}", model="wide", policy=f"policy-{n}")) for n in range(names)]
-    bomb += [record(decision(f"l-{n}", model="wide", policy="spam", language=f"l-{n}")) for n in range(names)]
+    bomb = [record(decision(f"l-{n}", model="wide", policy="spam", language=f"l-{n}")) for n in range(names)]
+    bomb += [record(decision(f"p-{n}", model="wide", policy=f"policy-{n}")) for n in range(names)]
     before, after = fresh.feed(bomb, within=120)
     assert 2 * names == after.total(catalogue.DECISIONS, model="wide", segment="all")
     own = {labels: value for labels, value in after.by_labels(catalogue.DECISIONS).items() if labels[0] == "wide"}

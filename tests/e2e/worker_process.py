@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,9 +39,17 @@ QUICK: Final[Mapping[str, object]] = {
 """Settings that make a worker answer within a test's patience; they change no number."""
 
 
+BYTECODE: Final = Path(tempfile.gettempdir()) / "moderation-monitor-bytecode"
+
+
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """Variables for settings named `section.key`, on top of the environment without any MONITOR_ variable."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MONITOR_")}
+    """Variables for settings named `section.key`, on top of the environment without any MONITOR_ variable.
+
+    Bytecode is kept, as in the container: where it is not, each start compiles all libraries for seconds.
+    """
+    left_out = ("MONITOR_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     own = {f"MONITOR_{name.upper().replace('.', '__')}": _as_yaml(value) for name, value in settings.items()}
     return inherited | own
 

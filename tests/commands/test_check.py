@@ -1,0 +1,68 @@
+"""`check`: what is wrong is named with its place, and what is right is summed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.calls import call
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "monitor.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_is_summed_up(tmp_path: Path) -> None:
+    text = "segments: {kinds: [[language], [language, region]]}\nmodels: {text-guard: {objective: 0.8}}\n"
+    result = call("check", written(tmp_path, text))
+    assert 0 == result.exit_code
+    assert "monitor.yaml: ok" in result.output
+    assert "language, language x region" in result.output
+    assert "text-guard" in result.output
+    assert "adwin, page_hinkley" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kafak: {}", "kafak: no such key; allowed here: kafka, topics, http"),
+        ("http: {prot: 1}", "http.prot: no such key; allowed here: host, port"),
+        ("models: {m: {objective: 2}}", "models.m.objective"),
+        ("drift: {thresholds: {psy: 1}}", "expected statistics out of psi, ks"),
+        ("drift: {reference: absent.json}", "drift.reference: reference absent.json: cannot be read"),
+        ("kafka: {security_protocol: SASL_SSL}", "kafka security: sasl_mechanism is None; allowed: SCRAM-SHA-256"),
+        ("kafka: {username: me}", "kafka security: username is set"),
+        ("- a", "expected sections"),
+        ("a: [", "expected YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
+    path = written(tmp_path, text)
+    result = call("check", path)
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert str(path) in result.stderr
+    assert told in result.stderr
+
+
+def test_a_reference_of_another_shape_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reference.json").write_text('{"format": 1, "models": []}')
+    result = call("check", written(tmp_path, f"drift: {{reference: {tmp_path / 'reference.json'}}}"))
+    assert 2 == result.exit_code
+    assert "missing required field `source`" in result.stderr
+
+
+def test_the_environment_is_examined_too(tmp_path: Path) -> None:
+    path = written(tmp_path, "{}")
+    result = call("check", path, environ={"MONITOR_HTTP__PORT": "x"})
+    assert 2 == result.exit_code
+    assert "environment MONITOR_HTTP__PORT" in result.stderr
+    assert 0 == call("check", path, environ={"MONITOR_CONFIG": "elsewhere.yaml"}).exit_code
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    result = call("check", tmp_path / "absent.yaml")
+    assert 2 == result.exit_code
+    assert "absent.yaml: cannot be read" in result.stderr

@@ -1,0 +1,259 @@
+"""The configuration: every mistake is told with its place, its key and what is allowed; the environment wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from detectors import Adwin, PageHinkley
+from monitor.settings import InvalidSettings, Section, Settings, load_settings
+
+SECTIONS = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+
+
+def load(folder: Path, content: Any = None, **environ: str) -> Settings:
+    path = None
+    if content is not None:
+        path = folder / "monitor.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return load_settings(path, environ)
+
+
+def refusal(folder: Path, content: Any = None, **environ: str) -> str:
+    with pytest.raises(InvalidSettings) as error:
+        load(folder, content, **environ)
+    return str(error.value)
+
+
+def test_without_file_and_environment_the_defaults_are_taken(tmp_path: Path) -> None:
+    assert Settings() == load(tmp_path) == load(tmp_path, "") == load(tmp_path, {})
+
+
+def test_the_defaults_are_valid_when_written_out_and_read_again(tmp_path: Path) -> None:
+    dumped = Settings().model_dump(mode="json", exclude={"drift": {"detectors"}})
+    assert Settings() == load(tmp_path, dumped)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_unknown_key_is_refused_in_every_section_with_what_is_allowed(tmp_path: Path, section: str) -> None:
+    told = refusal(tmp_path, {section: {"no_such_key": 1}})
+    allowed = ", ".join(SECTIONS[section].model_fields)
+    assert f"{tmp_path}/monitor.yaml: {section}.no_such_key: no such key; allowed here: {allowed}" == told
+
+
+def test_an_unknown_section_is_refused_with_all_there_are(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"kafak": {}})
+    assert f"kafak: no such key; allowed here: {', '.join(Settings.model_fields)}" in told
+
+
+def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"models": {"m": {"objektive": 1}}})
+    assert "models.m.objektive: no such key; allowed here: objective, minimum_labels, thresholds" in told
+    told = refusal(tmp_path, {"models": {"m": {"policies": {"p": {"x": 1}}}}})
+    assert "models.m.policies.p.x: no such key; allowed here: objective, minimum_labels" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"kafka": {"bootstrap_servers": ""}}, "kafka.bootstrap_servers: String should have at least 1 character"),
+        ({"kafka": {"session_timeout_seconds": 1}}, "kafka.session_timeout_seconds: Input should be greater than or"),
+        ({"kafka": {"security_protocol": "TLS"}}, "Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535, got 70000"),
+        ({"http": {"port": "web"}}, "http.port: Input should be a valid integer"),
+        ({"blocks": {"size": 8}}, "blocks.size: Input should be greater than or equal to 16, got 8"),
+        ({"blocks": {"horizon": 0}}, "blocks.horizon: "),
+        ({"limits": {"series": 0}}, "limits.series: "),
+        ({"time": {"feedback_retention_days": 181}}, "time.feedback_retention_days: "),
+        ({"poison": {"maximum_ratio": 1.5}}, "poison.maximum_ratio: "),
+        ({"precision": {"objective": 1.0}}, "precision.objective: Input should be less than 1, got 1.0"),
+        ({"models": {"m": {"objective": 0}}}, "models.m.objective: Input should be greater than 0, got 0"),
+        ({"models": {"m": {"thresholds": [0.5, 2]}}}, "models.m.thresholds.1: Input should be less than 1, got 2"),
+        ({"models": {"m": {"positive_actions": [1]}}}, "models.m.positive_actions.0: "),
+        ({"models": {"a b": {}}}, "models: `a b` may not become a label"),
+        ({"models": {"m": {"policies": {"\n": {}}}}}, "may not become a label"),
+        ({"segments": {"kinds": [["colour"]]}}, "segments.kinds.0.0: Input should be 'language', 'region'"),
+        (
+            {"segments": {"kinds": [[]]}},
+            "segments.kinds: expected distinct dimensions out of language, region, surface",
+        ),
+        ({"segments": {"kinds": [["language", "language"]]}}, "segments.kinds: expected distinct dimensions"),
+        ({"segments": {"kinds": [["language"], ["language"]]}}, "segments.kinds: expected each kind of segment once"),
+        (
+            {"segments": {"kinds": [["region", "language"], ["language", "region"]]}},
+            "expected each kind of segment once",
+        ),
+        ({"segments": {"values": {"language": ["a b"]}}}, "segments.values: `a b` may not become a label"),
+        ({"segments": {"values": {"modality": ["text"]}}}, "segments.values.modality"),
+        (
+            {"drift": {"thresholds": {"chi2": 1}}},
+            "drift.thresholds: expected statistics out of psi, ks, jensen_shannon",
+        ),
+        ({"drift": {"thresholds": {"psi": -1}}}, "drift.thresholds.psi: Input should be greater than 0, got -1"),
+        ({"drift": {"detectors": [{"kind": "cusum"}]}}, "drift.detectors: Invalid value 'cusum'"),
+        ({"drift": {"detectors": [{"kind": "adwin", "delta": 2}]}}, "drift.detectors: Expected `float` < 1.0"),
+        ({"drift": {"detectors": [{"kind": "adwin", "dleta": 2}]}}, "unknown field `dleta`"),
+        ({"drift": {"detectors": [{"kind": "adwin"}, {"kind": "adwin"}]}}, "expected each kind once, got adwin, adwin"),
+        ({"drift": {"detectors": 5}}, "drift.detectors: "),
+        ({"log": {"level": "debug"}}, "log.level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'debug'"),
+        ({"kafka": 5}, "kafka: Input should be a valid dictionary"),
+        ({"topics": None}, "topics: "),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_told_with_file_key_what_is_allowed_and_what_was_found(
+    tmp_path: Path, content: Any, told: str
+) -> None:
+    found = refusal(tmp_path, content)
+    assert found.startswith(f"{tmp_path}/monitor.yaml: ")
+    assert told in found
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"http": {"port": -1, "x": 1}, "log": {"level": "no"}}, MONITOR_BLOCKS__SIZE="1")
+    assert 4 == len(told.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a: [", "expected YAML"),
+        ("- a\n- b", "expected sections (kafka, topics, http"),
+        ("5", "got int"),
+        ("a: b: c", "expected YAML"),
+        ("!!python/object/apply:os.system ['true']", "expected YAML"),
+    ],
+)
+def test_a_file_that_is_no_mapping_of_sections_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    assert told in refusal(tmp_path, content)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"nothing\.yaml: cannot be read: No such file"):
+        load_settings(tmp_path / "nothing.yaml", {})
+    with pytest.raises(InvalidSettings, match="cannot be read: Is a directory"):
+        load_settings(tmp_path, {})
+    (tmp_path / "latin.yaml").write_bytes(b"http: {host: \xe9}")
+    with pytest.raises(InvalidSettings, match=r"latin\.yaml: expected YAML"):
+        load_settings(tmp_path / "latin.yaml", {})
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    found = load(
+        tmp_path,
+        {"http": {"port": 1, "host": "h"}, "kafka": {"bootstrap_servers": "a:1"}},
+        MONITOR_HTTP__PORT="2",
+        MONITOR_KAFKA__BOOTSTRAP_SERVERS="b:2,c:3",
+        MONITOR_STATE__DIRECTORY="/data",
+        MONITOR_PRECISION__OBJECTIVE="0.75",
+        MONITOR_MODELS__M__OBJECTIVE="0.5",
+        MONITOR_MODELS__M__THRESHOLDS="[0.5, 0.8]",
+        MONITOR_SEGMENTS__KINDS="[[language], [language, region]]",
+        MONITOR_DRIFT__DETECTORS="[{kind: adwin, delta: 0.1}]",
+        OTHER_HTTP__PORT="7",
+    )
+    assert (2, "h", "b:2,c:3") == (found.http.port, found.http.host, found.kafka.bootstrap_servers)
+    assert Path("/data") == found.state.directory
+    assert (0.75, 0.5) == (found.precision.objective, found.models["m"].objective)
+    assert (0.5, 0.8) == found.models["m"].thresholds
+    assert (("language",), ("language", "region")) == found.segments.kinds
+    assert (Adwin(delta=0.1),) == found.drift.detectors
+
+
+@pytest.mark.parametrize("text", ["0123", "123456", "1e3", "yes", "null", "a: b", "on", "~", "2024-01-01", "[a", "{"])
+def test_text_from_the_environment_stays_the_text_that_it_is(tmp_path: Path, text: str) -> None:
+    found = load(tmp_path, MONITOR_KAFKA__PASSWORD=text, MONITOR_KAFKA__USERNAME=text)
+    assert text == found.kafka.username
+    assert found.kafka.password is not None
+    assert text == found.kafka.password.get_secret_value()
+
+
+def test_an_empty_variable_unsets_what_may_be_unset(tmp_path: Path) -> None:
+    assert load(tmp_path, {"kafka": {"instance_id": "a"}}, MONITOR_KAFKA__INSTANCE_ID="").kafka.instance_id is None
+
+
+def test_a_wrong_value_in_the_environment_is_told_with_the_variable(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"http": {"host": "h"}}, MONITOR_HTTP__PORT="many")
+    assert "environment MONITOR_HTTP__PORT: http.port: Input should be a valid integer" in told
+    assert "monitor.yaml" not in told
+
+
+@pytest.mark.parametrize("name", ["MONITOR_HTPP__PORT", "MONITOR_PORTS", "MONITOR_HTTP", "MONITOR_", "MONITOR_DEBUG"])
+def test_an_unknown_variable_is_refused_with_what_is_allowed(tmp_path: Path, name: str) -> None:
+    told = refusal(tmp_path, **{name: "1"})
+    assert f"environment {name}: no such setting; allowed are MONITOR_KAFKA__..., " in told
+
+
+def test_an_unknown_key_in_the_environment_is_refused_with_the_variable(tmp_path: Path) -> None:
+    told = refusal(tmp_path, MONITOR_HTTP__PROT="1")
+    assert "environment MONITOR_HTTP__PROT: http.prot: no such key; allowed here: host, port" == told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MONITOR_SERVICE_HOST",
+        "MONITOR_SERVICE_PORT",
+        "MONITOR_SERVICE_PORT_HTTP",
+        "MONITOR_PORT",
+        "MONITOR_PORT_8080_TCP",
+        "MONITOR_PORT_8080_TCP_PROTO",
+        "MONITOR_PORT_8080_TCP_ADDR",
+        "MONITOR_KAFKA_SERVICE_HOST",
+        "MONITOR_KAFKA_PORT_9092_TCP_PORT",
+    ],
+)
+def test_what_kubernetes_puts_into_every_container_is_left_alone(tmp_path: Path, name: str) -> None:
+    assert Settings() == load(tmp_path, **{name: "tcp://10.0.0.1:8080"})
+
+
+def test_a_section_of_the_environment_that_is_a_value_in_the_file_is_told(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"http": 5}, MONITOR_HTTP__PORT="1")
+    assert "environment MONITOR_HTTP__PORT: `http` is a value in the file, not a section" == told
+
+
+@pytest.mark.parametrize("secret", [5_318_008, ["hunter2"]])
+def test_a_password_is_never_repeated(tmp_path: Path, secret: Any) -> None:
+    told = refusal(tmp_path, {"kafka": {"password": secret}})
+    assert "kafka.password" in told
+    assert "5318008" not in told
+    assert "hunter2" not in told
+    found = load(tmp_path, {"kafka": {"password": "hunter2"}})
+    assert "hunter2" not in repr(found)
+    assert "hunter2" not in found.kafka.model_dump_json()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().http.port = 1
+    assert all(issubclass(section, Section) for section in SECTIONS.values())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"blocks": {"size": 64}},
+        {"limits": {"series": 6}},
+        {"time": {"future_seconds": 1}},
+        {"precision": {"objective": 0.5}},
+        {"models": {"m": {"thresholds": [0.5]}}},
+        {"drift": {"thresholds": {"psi": 0.1}}},
+        {"drift": {"detectors": [{"kind": "adwin"}]}},
+        {"drift": {"detectors": [{"kind": "adwin"}, {"kind": "page_hinkley", "threshold": 3}]}},
+        {"segments": {"values": {"language": ["es"]}}},
+    ],
+    ids=str,
+)
+def test_the_fingerprint_changes_with_what_changes_a_number_and_with_nothing_else(tmp_path: Path, changed: Any) -> None:
+    same = {"http": {"port": 1}, "kafka": {"group_id": "g"}, "log": {"level": "DEBUG"}}
+    assert Settings().fingerprint() == load(tmp_path, same).fingerprint()
+    assert Settings().fingerprint() != load(tmp_path, changed).fingerprint()
+    assert (Adwin(), PageHinkley()) == Settings().drift.detectors

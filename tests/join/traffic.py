@@ -1,0 +1,132 @@
+"""Logs of the join topic for the tests, each from a seed, with everything that at-least-once forwarding may do to them.
+
+Copies of the very record, producers' copies, early feedback, feedback about decisions nobody forwarded, tombstones,
+junk, gaps in offsets, time that leaps, steps back and is absurd.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monitor.decode import Rejected, decode_event
+from monitor.events import Appeal, Decision, Report, Review
+from monitor.join.forwarding import KINDS, forward_decision, forward_feedback
+from monitor.join.joiner import JoinSettings
+from monitor.layout import Layout
+from monitor.partition import SummariseSettings
+from monitor.rows import hash_id
+from monitor.topics import DECISIONS, SourceTopic
+from tests.core.runs import BLOCK
+from tests.core.strategies import DAY, HOUR, MINUTE, T0, appeal, decision, encoded, report, review
+
+LAYOUT: Final = Layout()
+SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, block_size=BLOCK, retention_ms=20 * DAY * 1000)
+SETTINGS: Final = JoinSettings(SUMMARISE, wait_ms=2 * HOUR * 1000, horizon_ms=2 * DAY * 1000)
+
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record of the join topic in plain terms: `about` is a decision, or feedback read at `place` of its topic."""
+
+    offset: int
+    log_ms: int
+    source_ms: int
+    about: dict[str, Any] | None
+    place: Place | None
+    value: bytes | None
+
+
+def forwarded_decision(event: dict[str, Any], *, at_ms: int) -> bytes:
+    """The record for a decision that is written as JSON."""
+    decided = decode_event(DECISIONS, encoded(event))
+    assert isinstance(decided, Decision)
+    return forward_decision(decided, timestamp_ms=at_ms)
+
+
+def forwarded_feedback(event: dict[str, Any], *, place: Place, at_ms: int) -> bytes:
+    """The record for feedback that is written as JSON; `place` is kind, partition and offset."""
+    source: SourceTopic = KINDS[place[0]]
+    told = decode_event(source, encoded(event))
+    assert not isinstance(told, Rejected)
+    assert isinstance(told, (Review, Appeal, Report))
+    return forward_feedback(
+        told, source, partition=place[1], offset=place[2], timestamp_ms=at_ms, id_hash=hash_id(identity(event))
+    )
+
+
+def identity(event: dict[str, Any]) -> str:
+    """What makes two feedback events of a kind the same."""
+    if "appeal_id" in event:
+        return f"{event['stage']}\x1f{event['appeal_id']}"
+    return str(event.get("review_id") or event["report_id"])
+
+
+def traffic(seed: int, *, decisions: int = 60) -> list[Sent]:
+    """A partition of the join topic."""
+    rng = random.Random(seed)
+    clock = float(T0)
+    events: list[tuple[float, float, dict[str, Any], Place | None]] = []
+    places = [0, 0, 0]
+    for number in range(decisions):
+        clock += rng.choice((0.5, 2, 30, 300)) if rng.random() < 0.93 else rng.choice((HOUR, 5 * HOUR, 3 * DAY))
+        skew = rng.choice((0, 0, 0, -30, -3 * HOUR, -30 * DAY, 2 * HOUR))
+        about = decision(
+            number,
+            at=clock + skew,
+            model=rng.choice(("m0", "m1")),
+            action=rng.choice(("remove", "allow", "blur")),
+            inclusion_probability=rng.choice((None, 0.25)),
+            language=rng.choice(("en", "es", None)),
+            variant=rng.choice(("champion", "canary")),
+            modality=rng.choice(("text", "smell")),
+        )
+        if rng.random() < 0.85:
+            later = clock + rng.choice((0, 0, 0, 60, 5 * HOUR))
+            events += [(later, clock, about, None)] * rng.choice((1, 1, 1, 1, 2))
+        for kind, make in enumerate((review, appeal, report)):
+            for _ in range(rng.choice((0, 0, 0, 1, 2))):
+                at = clock + rng.choice((-HOUR, -60, -1, 0, 5, 60, 600, HOUR, DAY, 3 * DAY))
+                event = make(rng.randrange(4), about, at=at, known=False, **_fields(rng, kind))
+                for _ in range(rng.choice((1, 1, 1, 1, 2, 3))):
+                    places[kind] += rng.choice((1, 1, 3))
+                    copies = rng.choice((1, 1, 1, 2, 3))
+                    events += [
+                        (at + rng.choice((0, 0, 0, 30, HOUR)), at, event, (kind, rng.randrange(2), places[kind]))
+                    ] * copies
+    rng.shuffle(events)
+    events.sort(key=lambda event: event[0] // (5 * MINUTE))
+    return _sent(rng, events)
+
+
+def _fields(rng: random.Random, kind: int) -> dict[str, Any]:
+    if kind == 0:
+        return {
+            "verdict": rng.choice(("violating", "benign", "unsure", "odd")),
+            "source": rng.choice(("audit", "queue", "golden")),
+            "inclusion_probability": rng.choice((None, 1.0, 0.3)),
+        }
+    return {"stage": rng.choice(("filed", "upheld", "lost"))} if kind == 1 else {}
+
+
+def _sent(rng: random.Random, events: Sequence[tuple[float, float, dict[str, Any], Place | None]]) -> list[Sent]:
+    offset = rng.choice((0, 0, 7, 1000))
+    sent: list[Sent] = []
+    for log_time, source_time, event, place in events:
+        log_ms = round(1000 * (log_time + rng.choice((0, 0, 0, -1, 3600)) + (rng.random() < 0.01) * 900 * DAY))
+        source_ms = round(1000 * source_time)
+        value: bytes | None = (
+            forwarded_decision(event, at_ms=source_ms)
+            if place is None
+            else forwarded_feedback(event, place=place, at_ms=source_ms)
+        )
+        about: dict[str, Any] | None = event
+        if rng.random() < 0.03:
+            about, place, value = None, None, rng.choice((None, b"junk", b""))
+        sent.append(Sent(offset, log_ms, source_ms, about, place, value))
+        offset += 1 if rng.random() < 0.93 else rng.choice((2, 7, 16, 45))
+    return sent
