@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Final
 
 WINDOW: Final = 64
@@ -15,13 +16,12 @@ WINDOW: Final = 64
 
 
 class LogClock:
-    """Follows the timestamps of a log, one by one. `recent` and `reached_ms` are all of its state."""
+    """Follows the timestamps of a log. `recent` and `reached_ms` are all of its state."""
 
-    __slots__ = ("_recent", "_sorted", "reached_ms")
+    __slots__ = ("_recent", "reached_ms")
 
     def __init__(self, recent: Iterable[int] = (), *, reached_ms: int = -1) -> None:
-        self._recent = deque(recent)
-        self._sorted = sorted(self._recent)
+        self._recent = deque(recent, WINDOW)
         self.reached_ms = reached_ms
         """-1 before the first timestamp"""
 
@@ -30,14 +30,33 @@ class LogClock:
         """The last timestamps, at most WINDOW, in order of the log."""
         return tuple(self._recent)
 
-    def see(self, timestamp_ms: int) -> int:
-        """Take the next timestamp; returns the time reached. Of two middle values the earlier counts."""
-        recent, ordered = self._recent, self._sorted
-        recent.append(timestamp_ms)
-        insort(ordered, timestamp_ms)
-        if len(recent) > WINDOW:
-            del ordered[bisect_left(ordered, recent.popleft())]
-        median = ordered[(len(ordered) - 1) // 2]
-        if median > self.reached_ms:
-            self.reached_ms = median
-        return self.reached_ms
+    def see(self, timestamps: Sequence[int]) -> list[int]:
+        """Take the next timestamps; returns the time reached at each. Of two middle values the earlier counts."""
+        known = len(self._recent)
+        times = [*self._recent, *timestamps]
+        self._recent.extend(timestamps)
+        # Where time never steps back, as when the broker stamps records, a window needs no sorting.
+        if times == sorted(times):
+            medians = [times[(max(0, n - WINDOW) + n - 1) // 2] for n in range(known + 1, len(times) + 1)]
+        else:
+            medians = _medians(times, known)
+        reached = list(accumulate(medians, max, initial=self.reached_ms))
+        self.reached_ms = reached[-1]
+        return reached[1:]
+
+
+def low_median(values: Sequence[int]) -> int:
+    """The middle value, of two the earlier: never a value between two that nobody told."""
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def _medians(times: Sequence[int], known: int) -> list[int]:
+    """Median of the window that ends at each of `times` but the first `known`, which are at most a window."""
+    ordered = sorted(times[:known])
+    medians = []
+    for n in range(known, len(times)):
+        insort(ordered, times[n])
+        if len(ordered) > WINDOW:
+            del ordered[bisect_left(ordered, times[n - WINDOW])]
+        medians.append(ordered[(len(ordered) - 1) // 2])
+    return medians

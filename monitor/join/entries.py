@@ -27,18 +27,25 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record: ForwardedFeedback
 
 
-class Entry(msgspec.Struct, array_like=True):
-    """All that is known of one decision id. It is gone once the log's clock has reached `expires_ms`."""
+class Received(msgspec.Struct, array_like=True):
+    """Feedback about one decision."""
 
-    expires_ms: int
-    context: bytes | None = None
-    """None until the decision comes"""
     counted: dict[int, int] = msgspec.field(default_factory=dict)
     """identity of feedback to the place of its first copy, whatever became of it"""
     copies: set[int] = msgspec.field(default_factory=set)
     """places of further copies, which were counted as duplicates"""
     waiting: dict[int, Waiting] = msgspec.field(default_factory=dict)
     """feedback that waits, by its place"""
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """All that is known of one decision id. It is gone once the log's clock has reached `expires_ms`."""
+
+    expires_ms: int
+    context: bytes | None = None
+    """None until the decision comes"""
+    received: Received | None = None
+    """None until feedback comes: most decisions get none"""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +57,6 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     log_recent: tuple[int, ...] = ()
     log_reached_ms: int = -1
     source_recent: tuple[int, ...] = ()
-    source_reached_ms: int = -1
     entries: int = 0
     waiting: int = 0
     expired: int = 0

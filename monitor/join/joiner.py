@@ -8,6 +8,8 @@ in the records, decide what is late and in which minute a label arrived.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,10 +19,11 @@ import msgspec
 from monitor import catalogue
 from monitor.blocks import BlockMessage, Span, block_first
 from monitor.decode import Reason
-from monitor.join.clock import LogClock
+from monitor.join.clock import WINDOW, LogClock, low_median
 from monitor.join.entries import (
     Entry,
     Position,
+    Received,
     Waiting,
     deadline_key,
     deadline_parts,
@@ -148,9 +151,7 @@ class JoinPartition:
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._size)
-            end = at
-            while end < len(offsets) and offsets[end] < first + self._size:
-                end += 1
+            end = bisect_left(offsets, first + self._size, at)
             if self._block is None or self._block.first != first:
                 closed += self._close()
                 self._block = _OpenBlock(
@@ -181,19 +182,20 @@ class JoinPartition:
     def _resume(self) -> None:
         position = self._store.position
         self._clock = LogClock(position.log_recent, reached_ms=position.log_reached_ms)
-        self._source_clock = LogClock(position.source_recent, reached_ms=position.source_reached_ms)
+        self._source_recent = deque(position.source_recent, WINDOW)
 
     def _take(self, block: _OpenBlock, timestamps: Sequence[int], values: Sequence[bytes | None]) -> None:
+        block.summary.count(catalogue.RECORDS, JOIN, by=len(values))
         records = [self._decode(block, value) for value in values]
+        self._source_recent.extend(record.timestamp_ms for record in records if record is not None)
         self._load(block, {record.key for record in records if record is not None})
-        for record, timestamp in zip(records, timestamps, strict=True):
-            now = self._clock.see(timestamp)
+        entries, horizon_ms = block.entries, self._settings.horizon_ms
+        for record, now in zip(records, self._clock.see(timestamps), strict=True):
             if record is None:
                 continue
-            self._source_clock.see(record.timestamp_ms)
-            entry = block.entries[record.key]
+            entry = entries[record.key]
             if entry is None or entry.expires_ms <= now:
-                entry = block.entries[record.key] = Entry(now + self._settings.horizon_ms)
+                entry = entries[record.key] = Entry(now + horizon_ms)
             if isinstance(record, ForwardedDecision):
                 self._take_decision(block, record, entry, now)
             else:
@@ -205,32 +207,37 @@ class JoinPartition:
         entry.context = record.context
         entry.expires_ms = now + self._settings.horizon_ms
         block.changed.add(record.key)
-        for place, waiting in entry.waiting.items():
+        if entry.received is None:
+            return
+        for place, waiting in entry.received.waiting.items():
             if waiting.deadline_ms > now:  # else its deadline stays, to be counted as an orphan
                 name = deadline_key(record.key, place, deadline_ms=waiting.deadline_ms)
                 if block.deadlines.pop(name, None) is None:  # else it began to wait in this very block
                     block.deadlines[name] = None
                 self._join(block, waiting.record, record.context)
-        entry.waiting = {}
+        entry.received.waiting.clear()
 
     def _take_feedback(self, block: _OpenBlock, record: ForwardedFeedback, entry: Entry, now: int) -> None:
         place = place_of(record)
         # Ids of different kinds may be the same text.
         identity = record.identity ^ record.kind
-        first = entry.counted.get(identity)
+        received = entry.received
+        if received is None:
+            received = entry.received = Received()
+        first = received.counted.get(identity)
         if first is not None:
-            if first != place and place not in entry.copies:
-                entry.copies.add(place)
+            if first != place and place not in received.copies:
+                received.copies.add(place)
                 block.changed.add(record.key)
                 block.summary.count(catalogue.DUPLICATES, KINDS[record.kind].topic)
             return
-        entry.counted[identity] = place
+        received.counted[identity] = place
         block.changed.add(record.key)
         if entry.context is not None:
             self._join(block, record, entry.context)
             return
         deadline_ms = min(now + self._settings.wait_ms, entry.expires_ms)
-        entry.waiting[place] = Waiting(deadline_ms, record)
+        received.waiting[place] = Waiting(deadline_ms, record)
         block.deadlines[deadline_key(record.key, place, deadline_ms=deadline_ms)] = b""
 
     def _join(self, block: _OpenBlock, record: ForwardedFeedback, context: bytes) -> None:
@@ -244,7 +251,6 @@ class JoinPartition:
 
     def _decode(self, block: _OpenBlock, value: bytes | None) -> Forwarded | None:
         """A record of the topic; None, and counted, if there is none or if it is not one of ours."""
-        block.summary.count(catalogue.RECORDS, JOIN)
         if value is None:
             block.summary.count(catalogue.TOMBSTONES, JOIN)
             return None
@@ -281,7 +287,7 @@ class JoinPartition:
             through=block.first + self._size if closed else block.through,
             closed=closed,
             begin=block.begin,
-            clock_ms=self._source_clock.reached_ms,
+            clock_ms=low_median(self._source_recent) if self._source_recent else -1,
         )
         return block.summary.messages(span, orphans=orphans)
 
@@ -327,8 +333,7 @@ class JoinPartition:
             block_size=self._size,
             log_recent=self._clock.recent,
             log_reached_ms=reached,
-            source_recent=self._source_clock.recent,
-            source_reached_ms=self._source_clock.reached_ms,
+            source_recent=tuple(self._source_recent),
             entries=before.entries + added - len(gone),
             waiting=waiting,
             expired=before.expired + len(gone),
@@ -341,7 +346,8 @@ class JoinPartition:
         self._load(block, {key for _, key, _ in parts})
         for deadline_ms, key, place in parts:
             entry = block.entries[key]
-            waiting = None if entry is None else entry.waiting.get(place)
-            if entry is not None and waiting is not None and waiting.deadline_ms == deadline_ms:
-                del entry.waiting[place]
+            received = None if entry is None else entry.received
+            waiting = None if received is None else received.waiting.get(place)
+            if received is not None and waiting is not None and waiting.deadline_ms == deadline_ms:
+                del received.waiting[place]
                 block.changed.add(key)

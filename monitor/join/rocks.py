@@ -71,7 +71,7 @@ class RocksIndex:
                         whole.delete(key)
                     else:
                         whole.put(key, value)
-            self._db.write(whole)
+            from rocksdict import WriteOptions; wo=WriteOptions(); wo.disable_wal=True; self._db.write(whole, wo)
 
     def clear(self) -> None:
         """Remove everything."""

@@ -21,7 +21,7 @@ from monitor.decode import Rejected
 from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Review, ReviewSource, Variant, Verdict
 from monitor.join.forwarding import KINDS, FeedbackEvent
 from monitor.join.model_block import GroupOf, mixed_feedback, model_block
-from monitor.partition import GROUPS, Counts, SummariseSettings
+from monitor.partition import GROUPS, SummariseSettings
 from monitor.rows import FeedbackRows, concatenate, decision_key, feedback_rows, take
 
 _GROUPS: Final[tuple[GroupOf, ...]] = tuple(group for kind in KINDS if (group := GROUPS[kind.topic]) is not None)
@@ -36,12 +36,12 @@ class JoinSummary:
         self._table = KeyTable(settings.limits)
         self._fresh: list[tuple[list[FeedbackEvent], list[int]]] = [([], []) for _ in KINDS]
         self._rows: list[list[FeedbackRows]] = [[] for _ in KINDS]
-        self._counts: Counts = {}
+        self._counts: dict[tuple[str, tuple[str, ...]], int] = {}
 
-    def count(self, metric: Metric, label: str, more: str | None = None) -> None:
-        """Count one record under a metric of the service."""
-        labels = (label,) if more is None else (label, more)
-        self._counts[metric, labels] = self._counts.get((metric, labels), 0) + 1
+    def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
+        """Count records under a metric of the service."""
+        key = (metric.name, labels)
+        self._counts[key] = self._counts.get(key, 0) + by
 
     def add(self, kind: int, event: FeedbackEvent, *, timestamp_ms: int) -> Rejected | None:
         """Count feedback that carries its decision; `timestamp_ms` is Kafka's in the source topic.
@@ -87,8 +87,8 @@ class JoinSummary:
             messages.append(model_block(span, name, mixed, keys, whole, layout))
         counts = dict(self._counts)
         for kind, count in orphans.items():
-            counts[catalogue.ORPHANS, (KINDS[kind].topic,)] = count
-        told = sorted((metric.name, labels, count) for (metric, labels), count in counts.items() if count)
+            counts[catalogue.ORPHANS.name, (KINDS[kind].topic,)] = count
+        told = sorted((name, labels, count) for (name, labels), count in counts.items() if count)
         return [*messages, SourceBlock(span=span, counts=tuple(told))]
 
     def _taken(self, kind: int) -> FeedbackRows | None:
@@ -108,15 +108,18 @@ class JoinSummary:
 
     def _count_unknown(self, topic: str, event: FeedbackEvent, context: DecisionContext) -> None:
         """Count enumeration values not known here, as for feedback that came with its context."""
-        unknown = {"variant": context.variant is Variant.OTHER, "modality": context.modality is Modality.OTHER}
+        unknown = [
+            *(("variant",) if context.variant is Variant.OTHER else ()),
+            *(("modality",) if context.modality is Modality.OTHER else ()),
+        ]
         match event:
             case Review():
-                unknown |= {"source": event.source is ReviewSource.OTHER, "verdict": event.verdict is Verdict.OTHER}
+                unknown += ["source"] if event.source is ReviewSource.OTHER else []
+                unknown += ["verdict"] if event.verdict is Verdict.OTHER else []
             case Appeal():
-                unknown |= {"stage": event.stage is AppealStage.OTHER}
-        for field, met in unknown.items():
-            if met:
-                self.count(catalogue.UNKNOWN_VALUES, topic, field)
+                unknown += ["stage"] if event.stage is AppealStage.OTHER else []
+        for field in unknown:
+            self.count(catalogue.UNKNOWN_VALUES, topic, field)
 
 
 def _clamped(context: DecisionContext, at_ms: int) -> DecisionContext:

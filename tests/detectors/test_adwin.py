@@ -1,6 +1,7 @@
 """ADWIN's adapter against River itself."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ def first_alarm_of_river(spec: Adwin, values: list[float]) -> int | None:
     return None
 
 
-def first_alarm(spec: Adwin, values: list[float]) -> int | None:
+def first_alarm(spec: Adwin, values: Sequence[float]) -> int | None:
     logic = spec.build()
     found = ((index, logic.update(value)) for index, value in enumerate(values))
     return next((index for index, reading in found if reading is not None and reading.alarm), None)
@@ -99,4 +100,4 @@ def test_a_state_with_other_parameters_is_refused_even_without_its_fingerprint()
 )
 def test_impossible_parameters_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"Adwin\.{name}: Expected"):
-        Adwin(**{name: value})
+        Adwin(**{name: value})  # type: ignore[arg-type]  # wrong on purpose

@@ -1,6 +1,7 @@
 """Binned Kolmogorov-Smirnov distance against SciPy on the raw values and published critical values."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,8 @@ from detectors import ks
 VALUES = st.lists(st.floats(0, 1), min_size=2, max_size=80)
 
 
-def binned(values: object, edges: object) -> np.ndarray:
-    return np.histogram(values, bins=edges)[0]
+def binned(values: npt.ArrayLike, edges: npt.ArrayLike) -> np.ndarray:
+    return np.histogram(np.asarray(values), bins=np.asarray(edges))[0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Page-Hinkley against River, number for number, and its run length against the exact one of a CUSUM chart."""
 
 import random
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from detectors import PageHinkley
 
 DIRECTIONS = {"rise": "up", "fall": "down", "both": "both"}
 
+Direction = Literal["rise", "fall", "both"]
+
 
 @settings(deadline=None, max_examples=60)
 @given(
@@ -20,7 +23,7 @@ DIRECTIONS = {"rise": "up", "fall": "down", "both": "both"}
     forgetting=st.sampled_from([1.0, 0.9999, 0.9]),
 )
 def test_with_a_fresh_start_after_each_alarm_it_is_river_to_the_last_bit(
-    values: list[float], direction: str, slack: float, forgetting: float
+    values: list[float], direction: Direction, slack: float, forgetting: float
 ) -> None:
     spec = PageHinkley(slack=slack, threshold=3.0, forgetting=forgetting, direction=direction, warm_up=5)
     theirs = drift.PageHinkley(
@@ -50,7 +53,7 @@ def test_the_change_of_rivers_documentation_is_found_at_its_index() -> None:
 
 
 @pytest.mark.parametrize(("direction", "sees"), [("rise", 0.3), ("fall", -0.3)])
-def test_one_direction_is_blind_to_the_other(direction: str, sees: float) -> None:
+def test_one_direction_is_blind_to_the_other(direction: Direction, sees: float) -> None:
     for shift in (sees, -sees):
         logic = PageHinkley(direction=direction).build()
         found = [logic.update(0.5 + (shift if index >= 200 else 0.0)) for index in range(300)]
@@ -97,7 +100,7 @@ def test_a_forgetting_factor_wears_the_slack_out() -> None:
 )
 def test_impossible_parameters_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"PageHinkley\.{name}: Expected"):
-        PageHinkley(**{name: value})
+        PageHinkley(**{name: value})  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_an_unknown_direction_is_refused() -> None:

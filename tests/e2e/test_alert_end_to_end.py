@@ -1,7 +1,7 @@
 """From events to a firing alert: simulated precision drop, worker, a real Prometheus with our rules.
 
-Event time runs 120 times faster than the clock, so the rules' waiting times are divided by as much; their
-expressions, which look at windows of event time, are the committed ones.
+Event time runs 60 times faster than the clock, so the waiting times of the models' rules are divided by as much; their
+expressions, which look at windows of event time, are the committed ones, and so are the service's own rules.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from deploy.prometheus.build import write_rules
+from deploy.prometheus.build import FILES, RULES, rule_file
 from monitor import catalogue
 from monitor.broker import EmbeddedBroker
 from monitor.simulate import EventClock, create_producer, demo, generate, publish
+from monitor.simulate.incidents import PrecisionDrop
 from tests.e2e import topics
 from tests.e2e.worker_process import WorkerProcess
 from tests.prometheus_server import PrometheusConfig, PrometheusServer
 
 START_MS = 1_736_164_800_000  # 2025-01-06T12:00Z
-SPEED = 120.0
-INCIDENT_MINUTE = 40
-MINUTES = 75
+SPEED = 60.0
+INCIDENT_MINUTE = 15
+MINUTES = 45
 ALERT = "ModerationPrecisionBelowObjective"
 OBJECTIVE = 0.8
 
@@ -32,10 +34,12 @@ OBJECTIVE = 0.8
 def test_a_precision_drop_in_one_language_fires_its_alert_and_the_quiet_models_stay_quiet(
     embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    topics.create(embedded_broker, source=4, internal=2)
-    rules = write_rules(tmp_path / "rules", pace=SPEED)
+    topics.create(embedded_broker, source=2, internal=2)
+    rules = [write_paced_rules(tmp_path / "moderation.yml"), RULES / "monitor.yml"]
     with WorkerProcess(
-        embedded_broker.bootstrap, tmp_path / "worker", settings={"precision.objective": OBJECTIVE}
+        embedded_broker.bootstrap,
+        tmp_path / "worker",
+        settings={"precision.objective": OBJECTIVE, "blocks.size": 2048, "blocks.publish_interval_seconds": 1},
     ) as worker:
         worker.until_ready()
         target = worker.url.removeprefix("http://")
@@ -66,8 +70,18 @@ def test_a_precision_drop_in_one_language_fires_its_alert_and_the_quiet_models_s
         assert spanish < OBJECTIVE < whole
 
 
+def write_paced_rules(path: Path) -> Path:
+    """The rules about models, for event time at `SPEED`."""
+    path.write_text(rule_file(FILES["moderation.yml"], pace=SPEED))
+    return path
+
+
 def simulate(bootstrap: str) -> None:
-    """Publish the demo at `SPEED`; its later incidents lie behind the end."""
-    scenario = demo(decisions_per_minute=1500, audit_probability=0.5, incident_minute=INCIDENT_MINUTE)
+    """Publish at `SPEED` the demo's first incident, and of its models those that have no other."""
+    whole = demo(decisions_per_minute=1500, audit_probability=0.9, incident_minute=INCIDENT_MINUTE)
+    drop = [incident for incident in whole.incidents if isinstance(incident, PrecisionDrop)]
+    touched = {incident.model for incident in whole.incidents if incident not in drop}
+    models = [model for model in whole.models if model.name not in touched]
+    scenario = msgspec.structs.replace(whole, models=tuple(models), incidents=tuple(drop))
     clock = EventClock(time.monotonic(), START_MS, SPEED)
     publish(generate(scenario, seed=4, start_ms=START_MS, minutes=MINUTES), create_producer(bootstrap), clock=clock)

@@ -31,7 +31,7 @@ COMMAND: Final = (sys.executable, "-m", "monitor.cli", "worker")
 QUICK: Final[Mapping[str, object]] = {
     "kafka.session_timeout_seconds": 6,
     "kafka.commit_interval_seconds": 0.5,
-    "blocks.publish_interval_seconds": 0.25,
+    "blocks.publish_interval_seconds": 0.5,
     "state.checkpoint_interval_seconds": 1,
     "http.host": "127.0.0.1",
     "http.port": 0,

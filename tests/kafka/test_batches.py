@@ -66,7 +66,7 @@ async def read(kafka: KafkaServer, topic: str, *, start: int = 0) -> list[Record
 
 def rows(batch: RecordBatch) -> list[Row]:
     columns = zip(batch.offsets, batch.timestamps, batch.keys, batch.values, strict=True)
-    return [(*row, list(batch.headers(index))) for index, row in enumerate(columns)]  # type: ignore[misc]
+    return [(*row, list(batch.headers(index))) for index, row in enumerate(columns)]
 
 
 def publish(kafka: KafkaServer, topic: str, count: int, **options: Any) -> None:
