@@ -13,6 +13,7 @@ from deploy.prometheus.promql import bound, on_series, per_bound, select, total,
 from deploy.prometheus.rule import Alert, Board, Group, Recording, Severity
 from monitor import catalogue
 from monitor.catalogue import SERIES
+from monitor.readings import SIGNIFICANT_P_VALUE
 
 WINDOW: Final = 'window="1h"'
 LONG_WINDOW: Final = 'window="24h"'
@@ -24,9 +25,6 @@ WITH_EFFECT: Final = 'variant!="shadow"'
 WHOLE: Final = 'segment="all"'
 
 DRIFT_STATISTIC: Final = 'statistic="psi"'
-MAXIMUM_P_VALUE: Final = 1e-6
-"""Low enough for ten thousand pairs of segment and input at one look (0.01 expected by chance). Where PSI exceeds a
-usable threshold in a window of some size, p is far below this: strictness costs small windows only."""
 MINIMUM_DECISIONS: Final = 500
 """Decisions in the window below which a distance of histograms is mostly noise."""
 SILENT_AFTER_DECISIONS: Final = 200
@@ -119,7 +117,7 @@ DRIFT: Final = Alert(
         f"(\n  {worst(catalogue.DRIFT_STATISTIC, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)}\n"
         f"  > {per_bound('model', 'window', 'statistic')}\n"
         f"  {bound(catalogue.DRIFT_THRESHOLD, 'model', 'window', 'statistic')}\n)",
-        f"(\n  {worst(catalogue.DRIFT_P_VALUE, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)} < {MAXIMUM_P_VALUE:g}\n)",
+        f"(\n  {worst(catalogue.DRIFT_P_VALUE, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)} < {SIGNIFICANT_P_VALUE:g}\n)",
     )
     + f"\nand {on_series('window')}\n"
     + f"(\n  {worst(catalogue.WINDOW_DECISIONS, WINDOW, WITH_EFFECT)} >= {MINIMUM_DECISIONS}\n)",

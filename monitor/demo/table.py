@@ -12,11 +12,10 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from monitor.readings import SIGNIFICANT_P_VALUE
+
 WINDOW: Final = "1h"
 PAGE: Final = 1000
-SIGNIFICANT: Final = 1e-6
-"""P-value that a drift has to fall below, as in the alert rule."""
-
 Row = dict[str, Any]
 
 
@@ -129,7 +128,7 @@ def _add_precision(
 
 def _add_drift(lines: Mapping[str, ModelLine], rows: Iterable[Row]) -> None:
     for row in sorted(rows, key=lambda row: -row["value"]):
-        significant = row["p_value"] is not None and row["p_value"] < SIGNIFICANT
+        significant = row["p_value"] is not None and row["p_value"] < SIGNIFICANT_P_VALUE
         if row["method"] == "psi" and significant and row["value"] > row["threshold"]:
             text = f"drift of {row['input']} (PSI {row['value']:.2f}): {row['policy']}, {row['model_version']}"
             lines[row["model"]].findings.append(Finding(row["model"], text, severe=False))

@@ -12,10 +12,8 @@ from enum import IntEnum
 
 from monitor.http.readings import state_of
 from monitor.http.schemas import State
+from monitor.readings import SIGNIFICANT_P_VALUE
 from monitor.snapshot import Floats, ModelSnapshot, Objective, Quantity, ReadingColumn, SeriesKey
-
-SIGNIFICANT = 0.01
-"""P-value under which a distance above its threshold is shown as drift."""
 
 Objectives = Mapping[tuple[str, str], Objective]
 
@@ -54,8 +52,8 @@ class Drift:
 
     @property
     def found(self) -> bool:
-        """Above the threshold, and not by chance as far as that is known."""
-        return self.value > self.threshold and not self.p_value >= SIGNIFICANT
+        """Above the threshold, and not by chance; a distance without a p-value is never found alone."""
+        return self.value > self.threshold and self.p_value < SIGNIFICANT_P_VALUE
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ An entry holds all feedback of its decision: it is written once a block, however
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import msgspec
@@ -64,6 +65,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     format: int = FORMAT
 
 
+_TIME: Final = struct.Struct(">Q").pack
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 _POSITION: Final = msgspec.msgpack.Decoder(Position)
@@ -106,13 +108,13 @@ def entry_key(key: bytes) -> bytes:
 
 
 def time_key(prefix: bytes, at_ms: int) -> bytes:
-    """The first key of a prefix at a time."""
-    return prefix + max(0, at_ms).to_bytes(8, "big")
+    """The first key of a prefix at a time, which is not negative."""
+    return prefix + _TIME(at_ms)
 
 
 def deadline_key(key: bytes, place: int, *, deadline_ms: int) -> bytes:
     """Says that feedback about a decision waits until `deadline_ms`."""
-    return time_key(DEADLINE, deadline_ms) + key + place.to_bytes(8, "big")
+    return DEADLINE + _TIME(deadline_ms) + key + _TIME(place)
 
 
 def deadline_parts(name: bytes) -> tuple[int, bytes, int]:
@@ -122,7 +124,7 @@ def deadline_parts(name: bytes) -> tuple[int, bytes, int]:
 
 def expiry_key(key: bytes, *, expires_ms: int) -> bytes:
     """Says that the entry of a decision is gone at `expires_ms`."""
-    return time_key(EXPIRY, expires_ms) + key
+    return EXPIRY + _TIME(expires_ms) + key
 
 
 def expiry_parts(name: bytes) -> bytes:

@@ -71,7 +71,7 @@ class RocksIndex:
                         whole.delete(key)
                     else:
                         whole.put(key, value)
-            from rocksdict import WriteOptions; wo=WriteOptions(); wo.disable_wal=True; self._db.write(whole, wo)
+            self._db.write(whole)
 
     def clear(self) -> None:
         """Remove everything."""

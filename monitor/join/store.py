@@ -89,9 +89,9 @@ class Store:
             self.committed = position
 
     def _through(self, prefix: bytes, since_ms: int, until_ms: int, layers: Iterable[Changes]) -> list[bytes]:
-        first, last = time_key(prefix, since_ms), time_key(prefix, until_ms + 1)
-        if last <= first:
+        if until_ms < 0:
             return []
+        first, last = time_key(prefix, max(since_ms, 0)), time_key(prefix, until_ms + 1)
         names = self._index.scan(first, last)
         for layer in layers:
             changed = {name: value for name, value in layer.items() if first <= name < last}

@@ -227,7 +227,8 @@ class _PoisonBudget:
         if self._read >= self._window and self._refused > self._ratio * self._read:
             raise PoisonBudgetExceeded(
                 f"{self._topic}: {self._refused} of the last {self._read} records were refused, allowed are"
-                f" {self._ratio:.0%}; they are in {self._topic}.dlq. Mend the producer, or raise poison.maximum_ratio"
+                f" {self._ratio:.0%}. What is not in {self._topic}.dlq yet is read again: mend the producer, or raise"
+                " poison.maximum_ratio"
             )
 
 

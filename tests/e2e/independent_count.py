@@ -184,11 +184,11 @@ def _review(result: Count, event: Event, _timestamp: int) -> None:
     probability = event.get("inclusion_probability")
     if probability is None and source == "audit":
         probability = context.get("inclusion_probability")
-    labelled = probability is not None and source != "golden" and verdict in {"violating", "benign"}
+    labelled = source != "golden" and verdict in {"violating", "benign"}
     minute = milliseconds(context["occurred_at"]) // 60_000
     for series in series_of(cell_of(context)):
         result.reviews[(*series, source, verdict)] += 1
-        if labelled:
+        if labelled and probability is not None:
             label = Label(minute, context["action"] in POSITIVE, verdict == "violating", 1 / probability)
             result.labels[series].append(label)
 

@@ -82,5 +82,5 @@ def difference(expected: Mapping[Values, float], actual: Mapping[Values, float],
 
 def require_openmetrics(text: str) -> None:
     """Raises ValueError when a text is not valid OpenMetrics 1.0."""
-    for family in parse_openmetrics(text):
+    for family in parse_openmetrics(text):  # type: ignore[no-untyped-call]
         assert family.name

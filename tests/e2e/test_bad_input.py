@@ -380,7 +380,7 @@ ABUSE = {
 def test_names_that_may_not_become_labels_are_refused_in_every_field(fresh: Bench) -> None:
     fields = ("model", "model_version", "policy", "language", "region", "surface")
     abused = [
-        record(decision(f"abuse-{kind}-{field}", **{field: name})) for kind, name in ABUSE.items() for field in fields
+        record(decision(f"abuse-{kind}-{field}") | {field: name}) for kind, name in ABUSE.items() for field in fields
     ]
     lone = json.dumps(decision("lone", model="MODEL")).replace("MODEL", "\\ud800").encode()
     launch = {

@@ -245,7 +245,7 @@ def test_windowed_rates_equal_a_batch_computation(
 
 
 def test_windowed_volumes_equal_a_batch_computation(run: Run) -> None:
-    expected = {
+    expected: dict[Values, float] = {
         (*series, window): float(counts["decisions"])
         for window in batch_readings.WINDOW_MINUTES
         for series, counts in batch_readings.sums(run.expected, window, run.now).items()

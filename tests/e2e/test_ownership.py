@@ -76,7 +76,7 @@ def feed(
     wanted = counts_by_topic(records)
 
     def counted() -> bool:
-        scrapes = [worker.scrape() for worker in workers]
+        scrapes = [worker.scrape().only(catalogue.RECORDS) for worker in workers]
         return all(
             sum(scrape.total(catalogue.RECORDS, topic=topic) for scrape in scrapes) == number
             for topic, number in wanted.items()
@@ -90,7 +90,7 @@ def until_shared(first: WorkerProcess, second: WorkerProcess) -> set[float]:
     """Wait until both are ready and own partitions; the numbers of partitions of the blocks topic."""
 
     def shared() -> set[float] | None:
-        scrapes = [worker.scrape() for worker in (first, second)]
+        scrapes = [worker.scrape().only(catalogue.PARTITIONS) for worker in (first, second)]
         ready = [worker.get("/readyz").status_code == 200 for worker in (first, second)]
         owned = [scrape.total(catalogue.PARTITIONS, topic=BLOCKS) for scrape in scrapes]
         sources = [scrape.total(catalogue.PARTITIONS, topic=DECISIONS) for scrape in scrapes]
@@ -119,6 +119,6 @@ def apart(expected: Count, scrapes: list[Scrape]) -> list[str]:
     for metric, name in COUNTERS.items():
         total: Counter[Values] = Counter()
         for scrape in scrapes:
-            total.update(scrape.counted(metric))  # type: ignore[arg-type]
+            total.update(scrape.counted(metric))
         wrong += difference(nonzero(getattr(expected, name)), nonzero(total))
     return wrong

@@ -190,7 +190,7 @@ class WorkerProcess:
                 scrape if all(read.total(RECORDS, topic=topic) >= wanted for topic, wanted in records.items()) else None
             )
 
-        return self.until(reached, what=f"records {dict(records)} in /metrics", within=within)  # type: ignore[no-any-return]
+        return self.until(reached, what=f"records {dict(records)} in /metrics", within=within)
 
     def until_quiet(self, *, within: float = 60.0) -> Scrape:
         """A scrape without lag that says the same of the models as the one before: nothing is on its way any more."""
@@ -203,7 +203,7 @@ class WorkerProcess:
             lag = [value for _, value in scrape.only(LAG).matching(LAG.name)]
             return scrape if told in before[-2:-1] and lag and not any(lag) else None
 
-        return self.until(settled, what="no lag and nothing moves", within=within)  # type: ignore[no-any-return]
+        return self.until(settled, what="no lag and nothing moves", within=within)
 
     def _serving(self) -> int | None:
         ports = re.findall(r'"port": (\d+)', self.log())

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 
 from monitor.blocks import BlockMessage, block_first, decode_block, encode_block
+from monitor.join.block import JoinSettings
 from monitor.join.index import Index, MemoryIndex
-from monitor.join.joiner import JoinPartition, JoinSettings
+from monitor.join.joiner import JoinPartition
 from tests.join.traffic import SETTINGS, Sent
 
 

@@ -14,9 +14,10 @@ from hypothesis import given
 from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, encode_block
 from monitor.cells import Limits
+from monitor.join.block import JoinSettings
 from monitor.join.entries import ENTRY, EXPIRY, POSITION, decode_entry, decode_position
 from monitor.join.index import Index, MemoryIndex
-from monitor.join.joiner import JoinPartition, JoinSettings
+from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import RocksIndex
 from monitor.topics import REPORTS
 from tests.core.runs import BLOCK, evaluated, facts, last_of, model_settings

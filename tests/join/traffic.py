@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from monitor.decode import Rejected, decode_event
 from monitor.events import Appeal, Decision, Report, Review
+from monitor.join.block import JoinSettings
 from monitor.join.forwarding import KINDS, forward_decision, forward_feedback
-from monitor.join.joiner import JoinSettings
 from monitor.layout import Layout
 from monitor.partition import SummariseSettings
 from monitor.rows import hash_id

@@ -25,7 +25,7 @@ def test_plaintext_needs_nothing() -> None:
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"])
 def test_faust_passes_to_aiokafka_what_a_plain_client_gets(protocol: Any, mechanism: Any) -> None:
     login = {**SCRAM, "sasl_mechanism": mechanism} if protocol.startswith("SASL") else {}
-    security = Security(protocol, **login)  # type: ignore[arg-type]
+    security = Security(protocol, **login)
     by_faust, plain = dict(credentials_to_aiokafka_auth(faust_credentials(security))), aiokafka_options(security)
     contexts = [options.pop("ssl_context", None) for options in (by_faust, plain)]
     assert plain == by_faust
