@@ -21,6 +21,8 @@ from monitor.topics import BLOCKS, SOURCES, STATE
 HOUR_MS: Final = 3_600_000
 BLOCKS_RETENTION_HOURS: Final = 48
 """Longer than any outage that a new owner should be able to continue after, checkpoint or not."""
+SEGMENT_BYTES: Final = 64 * 1024 * 1024
+"""Small segments: only what is no longer the active one is compacted or dropped."""
 TIMEOUT_SECONDS: Final = 30.0
 
 
@@ -74,12 +76,14 @@ def plan(settings: TopicSettings) -> tuple[TopicPlan, ...]:
     blocks = {
         "cleanup.policy": "delete",
         "retention.ms": str(BLOCKS_RETENTION_HOURS * HOUR_MS),
+        "segment.bytes": str(SEGMENT_BYTES),
         "max.message.bytes": large,
     }
     state = {
         "cleanup.policy": "compact",
         "min.cleanable.dirty.ratio": "0.1",
         "segment.ms": str(HOUR_MS),
+        "segment.bytes": str(SEGMENT_BYTES),
         "max.message.bytes": large,
     }
     required = ("cleanup.policy", "max.message.bytes")

@@ -96,6 +96,7 @@ class PartitionSummariser:
         self._clocks: dict[int, list[int]] = {}
         self._block: _OpenBlock | None = None
         self._told_through = -1
+        self._position = -1
 
     def feed(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, next_offset: int
@@ -106,6 +107,7 @@ class PartitionSummariser:
         """
         dead: list[DeadLetter] = []
         closed: list[BlockMessage] = []
+        self._position = next_offset
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._settings.block_size)
@@ -128,10 +130,21 @@ class PartitionSummariser:
                 closed += self._close()
         return dead, closed
 
-    def open_block(self) -> list[BlockMessage]:
-        """Summaries of the open block, if it has grown since it was last asked for."""
+    @property
+    def told(self) -> int:
+        """Records below this offset are in summaries that were handed out, or count in none."""
         block = self._block
-        if block is None or block.through <= self._told_through or block.first < self._from:
+        if block is None or block.first < self._from:
+            return self._position
+        return max(block.first, self._told_through)
+
+    def open_block(self, *, least_growth: float = 0.0) -> list[BlockMessage]:
+        """Summaries of the open block, if it has grown by this share since it was last asked for, at least by one."""
+        block = self._block
+        if block is None or block.first < self._from:
+            return []
+        told = max(block.first, self._told_through)
+        if block.through <= told or block.through - told < least_growth * (told - block.first):
             return []
         self._told_through = block.through
         return block.messages(self._horizon(block.first), closed=False)

@@ -101,6 +101,7 @@ class JoinBlock:
         self._deadlines: Changes = {}
 
     def take(self, timestamps: Sequence[int], values: Sequence[bytes | None]) -> None:
+        """Take the next records; `timestamps` are Kafka's in the join topic. May raise CorruptIndex."""
         self._summary.count(catalogue.RECORDS, JOIN, by=len(values))
         records = [self._decode(value) for value in values]
         self._source_recent.extend(record.timestamp_ms for record in records if record is not None)
@@ -192,6 +193,7 @@ class JoinBlock:
         return self._store.deadlines(since_ms=since, until_ms=self._clock.reached_ms, more=self._deadlines)
 
     def messages(self, due: Sequence[bytes], *, closed: bool) -> list[BlockMessage]:
+        """What the block says so far; `due` as `due` returns it."""
         orphans: dict[int, int] = {}
         for name in due:
             kind = kind_of(deadline_parts(name)[2])

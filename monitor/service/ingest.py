@@ -24,6 +24,10 @@ from monitor.topics import BLOCKS, BY_TOPIC
 log = structlog.get_logger(__name__)
 
 STAGE: Final = "summarise"
+LEAST_GROWTH: Final = 1 / 16
+PASS_OVER: Final = 4
+"""The open block is published when it has grown by this share, or after it was passed over so often: a large block that
+grows slowly is not written again each second for a few records."""
 SEPARATOR: Final = "\x1f"
 """Not allowed in names."""
 
@@ -57,6 +61,8 @@ class _Partition:
     """offset after the last record that was summarised"""
     closed: list[BlockMessage] = field(default_factory=list)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
+    passed_over: int = 0
+    """times in a row that the open block was not published"""
     clock_ms: int = -1
     told_clock_ms: int = -1
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -145,11 +151,12 @@ class Ingest:
     async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
         async with partition.lock:
             messages, partition.closed = partition.closed, []
-            through = partition.position
             if with_open:
-                messages = messages + partition.summariser.open_block()
-            elif messages:
-                through = max(_through(message) for message in messages)
+                patient = partition.passed_over < PASS_OVER
+                told = partition.summariser.open_block(least_growth=LEAST_GROWTH if patient else 0.0)
+                partition.passed_over = 0 if told else partition.passed_over + 1
+                messages = messages + told
+            through = partition.summariser.told
             # The clock is that of the blocks: a batch may be one record, and its timestamp absurd.
             partition.clock_ms = max([partition.clock_ms, *(_clock_ms(message) for message in messages)])
             await self._write(messages)
@@ -267,7 +274,3 @@ def _source_name(message: BlockMessage) -> str:
 
 def _clock_ms(message: BlockMessage) -> int:
     return message.clock_ms if isinstance(message, Clock) else message.span.clock_ms
-
-
-def _through(message: BlockMessage) -> int:
-    return -1 if isinstance(message, Clock) else message.span.through

@@ -11,6 +11,7 @@ from monitor.blocks import BlockMessage, Clock, ModelBlock
 from monitor.cells import OTHER, Limits
 from monitor.evaluate import IDLE_MS, ObjectiveSettings, PartitionEvaluator, label_overflow, take_snapshot
 from monitor.snapshot import Objective, ServiceSnapshot, Snapshot
+from monitor.state import model_key
 from monitor.topics import DECISIONS, REVIEWS
 from tests.core.runs import EVALUATE, evaluated, model_settings, summaries, summarise_settings, write, writes
 from tests.core.strategies import HOUR, MINUTE, T0, decision, log, review, traffic
@@ -115,6 +116,27 @@ def test_a_restored_evaluator_gives_the_same_models_to_other() -> None:
         for message in topic[second.restore(state).reread_from :]:
             second.fold(message)
         assert expected == {model.name: model.ledger.totals.sum() for model in second.models()}
+
+
+def test_other_takes_no_place_of_a_model_not_even_when_a_crash_left_it_without_one() -> None:
+    settings = model_settings(limits=Limits(models=2))
+    names = ("a", "x", "z")
+    topic = [
+        m for n, name in enumerate(names) for m in summaries(log(DECISIONS, [decision(1, model=name)], partition=n))
+    ]
+    first = PartitionEvaluator(settings, owner="1")
+    for message in topic:
+        first.fold(message)
+    assert ["a", OTHER, "x"] == [model.name for model in first.models()]
+    records = writes(first.checkpoints(position=len(topic)))
+    reached = next(n for n, (key, _) in enumerate(records) if key == model_key(OTHER)) + 1
+    state: dict[bytes, bytes] = {}
+    write(state, records[:reached])
+    second = PartitionEvaluator(settings, owner="2")
+    for message in topic[second.restore(state).reread_from :]:
+        second.fold(message)
+    assert ["a", OTHER, "x"] == [model.name for model in second.models()]
+    assert [1, 1, 1] == [model.ledger.last_decision_ms is not None for model in second.models()]
 
 
 def test_overflow_is_told_by_the_label_that_ran_over() -> None:

@@ -256,3 +256,19 @@ def test_a_head_that_is_behind_the_position_is_read_again_from_where_it_was() ->
 def test_counters_of_sources_go_on_from_the_same_value() -> None:
     evaluator, _ = restored(saved(messages=len(TOPIC)))
     assert EXPECTED["counters"] == merge_totals(dict(evaluator.sources()))
+
+
+def test_what_the_streaming_detectors_wait_for_is_kept() -> None:
+    before = PartitionEvaluator(EVALUATE, owner="o")
+    for message in TOPIC:
+        before.fold(message)
+    before.advance()
+    after, _ = restored(saved(messages=len(TOPIC)))
+    for old, new in zip(before.models(), after.models(), strict=True):
+        assert old.ledger.arrivals_from == new.ledger.arrivals_from > 0
+        assert old.streams.next_minute == new.streams.next_minute
+        arrivals = [
+            {minute: [part.tolist() for part in tally.items()] for minute, tally in model.ledger.arrivals.items()}
+            for model in (old, new)
+        ]
+        assert arrivals[0] == arrivals[1]

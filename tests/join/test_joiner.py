@@ -143,6 +143,28 @@ def test_a_decision_is_kept_for_the_horizon(later: int, found: bool) -> None:
     assert (0 if found else 1) == topic.joiner.statistics.expired
 
 
+def test_feedback_waits_no_longer_than_what_is_known_of_its_decision_is_kept() -> None:
+    topic = Topic()
+    topic.write(reviewed(1), (0, 0, 5))
+    topic.pass_time(T0 + HORIZON - 10)
+    topic.write(reviewed(2), (0, 0, 6), at=T0 + HORIZON - 10)
+    assert 1 == topic.counts()[catalogue.ORPHANS.name, (REVIEWS.topic,)]
+    topic.pass_time(T0 + HORIZON)
+    assert 2 == topic.counts()[catalogue.ORPHANS.name, (REVIEWS.topic,)]
+
+
+def test_feedback_that_comes_again_beyond_the_horizon_waits_anew() -> None:
+    settings = dataclasses.replace(SETTINGS, summarise=dataclasses.replace(SUMMARISE, block_size=128))
+    topic = Topic(settings=settings)
+    topic.write(reviewed(), (0, 0, 5))
+    topic.pass_time(T0 + HORIZON)
+    topic.write(reviewed(), (0, 0, 5), at=T0 + HORIZON)
+    topic.pass_time(T0 + HORIZON)
+    assert 1 == len(topic.closed)
+    topic.write(DECIDED, at=T0 + HORIZON)
+    assert {("m", T0 // 60)} == cells(topic)
+
+
 def test_an_index_is_empty_again_when_everything_has_expired() -> None:
     topic = Topic()
     for number in range(40):
