@@ -89,7 +89,7 @@ def resume(spec: Spec, saved: bytes) -> Logic:
     try:
         found = msgspec.msgpack.decode(saved, type=_Saved)
         state = msgspec.msgpack.decode(found.state, type=spec.state_type)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateMismatch(f"resuming {kind}: unreadable state ({error})") from error
     if found.fingerprint != spec.fingerprint():
         raise StateMismatch(f"resuming {kind}: saved with other parameters (fingerprint {found.fingerprint})")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+import msgspec
 
 from monitor.evaluate import ObjectiveSettings
 from monitor.layout import Layout
@@ -21,6 +24,8 @@ class Pipeline:
     summarise: SummariseSettings
     evaluate: ModelSettings
     objectives: ObjectiveSettings
+    fingerprint: str
+    """changes with anything that changes a number, the reference included"""
 
 
 class Layouts:
@@ -77,7 +82,14 @@ def assemble(settings: Settings, reference: Reference | None = None) -> Pipeline
             grace_minutes=settings.drift.grace_minutes,
         ),
         objectives=_objectives(settings),
+        fingerprint=_fingerprint(settings, reference),
     )
+
+
+def _fingerprint(settings: Settings, reference: Reference | None) -> str:
+    if reference is None:
+        return settings.fingerprint()
+    return hashlib.sha256(settings.fingerprint().encode() + msgspec.json.encode(reference)).hexdigest()[:12]
 
 
 def _objectives(settings: Settings) -> ObjectiveSettings:

@@ -44,6 +44,8 @@ class Limits:
     """Caps on distinct label values; what exceeds them is counted under `other`."""
 
     models: int = 64
+    models_in_block: int = 256
+    """more than the ledger keeps: junk names that come first in a block push no model aside that the ledger knows"""
     versions: int = 64
     policies: int = 64
     dimension_values: int = 256
@@ -76,7 +78,7 @@ class KeyTable:
 
     def model(self, name: str) -> str:
         """The name under which a model counts in this block."""
-        return self._capped("model", name, self._limits.models)
+        return self._capped("model", name, self._limits.models_in_block)
 
     def _admit(self, raw: RawKey) -> int | Rejected:
         model, version, variant, policy, language, region, surface, modality = raw

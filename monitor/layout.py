@@ -1,9 +1,9 @@
 """What is counted of a model: named groups of integer columns, the same for blocks, ledger and checkpoints.
 
 Every column is an int64 sum, so that blocks merge exactly in any order. Quantities that are not counts are fixed
-point: scores in 2^-30, latencies in microseconds, label weights in 2^-32 and their squares in 2^-16. Sums of label
-weights approximate numbers of decisions, so they stay below 2^31 decisions a cell; squares of weights up to 1e5 stay
-below 2^63 for 1.4e9 decisions a cell.
+point: scores in 2^-30, latencies in microseconds, label weights in 2^-32 and their squares in 2^-16. Sums of scores,
+weights and squares would overflow within days of heavy traffic, so each takes two columns, split at 2^20: they hold
+8e12 decisions and 8e9 labels.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ SCORE_UNIT: Final = 2.0**-30
 LATENCY_UNIT: Final = 1e-6
 WEIGHT_UNIT: Final = 2.0**-32
 SQUARED_WEIGHT_UNIT: Final = 2.0**-16
+
+LIMB_BITS: Final = 20
+"""A wide sum is kept as the sum of `value >> 20` and the sum of the rest."""
 
 SCORE_EDGES: Final = tuple(round(0.025 * i, 3) for i in range(1, 40))
 """Upper bounds (inclusive) of the score bins; thresholds of the configuration are added to them."""
@@ -88,6 +91,9 @@ class Group:
 class Layout:
     """The columns of one model's rows. Two layouts with equal `signature` have equal columns.
 
+    The groups `score_sum`, `weights` and `squared_weights` are wide: the first half of their columns holds the high
+    limbs, the second half the low ones.
+
     `labels`, `weights` and `squared_weights` hold the labels of known inclusion probability, by (acted on, verdict):
     column `2 * acted + verdict` with the verdicts in the order of `LABEL_VERDICTS`.
     """
@@ -106,15 +112,15 @@ class Layout:
         self.groups: list[Group] = []
         self.width = 0
         self.actions = self._add("actions", len(ACTIONS), daily=True)
-        self.score_sum = self._add("score_sum", 1, daily=True)
+        self.score_sum = self._add("score_sum", 2, daily=True)
         self.score = self._add("score", len(self.score_edges) + 1, tuple(self.score_edges))
         self.latency = self._add("latency", len(LATENCY_EDGES) + 1, LATENCY_EDGES)
         self.latency_sum = self._add("latency_sum", 1)
         self.reviews = self._add("reviews", len(REVIEW_KINDS), daily=True)
         acted = tuple(sorted(self.positive_actions))
         self.labels = self._add("labels", 2 * len(LABEL_VERDICTS), acted, daily=True)
-        self.weights = self._add("weights", 2 * len(LABEL_VERDICTS), acted, daily=True)
-        self.squared_weights = self._add("squared_weights", 2 * len(LABEL_VERDICTS), acted, daily=True)
+        self.weights = self._add("weights", 4 * len(LABEL_VERDICTS), acted, daily=True)
+        self.squared_weights = self._add("squared_weights", 4 * len(LABEL_VERDICTS), acted, daily=True)
         self.appeals = self._add("appeals", len(STAGES), daily=True)
         self.reports = self._add("reports", 1, daily=True)
         self.feature_groups = tuple(
@@ -159,3 +165,12 @@ class Layout:
             else:
                 columns.append(np.arange(group.start, group.start + width, dtype=np.int64))
         return np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
+
+
+def wide(sums: npt.NDArray[np.int64], group: Group, unit: float) -> npt.NDArray[np.float64]:
+    """The values of a wide group in rows of sums: shape (rows, half the group's width)."""
+    half = group.width // 2
+    high = sums[:, group.start : group.start + half].astype(np.float64)
+    low = sums[:, group.start + half : group.start + group.width].astype(np.float64)
+    values: npt.NDArray[np.float64] = (high * 2.0**LIMB_BITS + low) * unit
+    return values

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.blocks import ModelBlock
+from monitor.bounds import DRIFT_THRESHOLDS
 from monitor.cohorts import Level
-from monitor.layout import ACTIONS, LATENCY_UNIT, REVIEW_KINDS, SCORE_UNIT, STAGES, Layout
+from monitor.layout import ACTIONS, LATENCY_UNIT, REVIEW_KINDS, SCORE_UNIT, STAGES, Layout, wide
 from monitor.ledger import LedgerSettings, ModelLedger
-from monitor.readings import DRIFT_THRESHOLDS, readings
+from monitor.readings import readings
 from monitor.reference import Baseline
 from monitor.snapshot import Counters, Histogram, ModelSnapshot
 from monitor.streams import StreamDetectors, StreamSettings
@@ -108,7 +109,7 @@ class Model:
         return Histogram(
             edges=tuple(exported.tolist()),
             counts=np.add.reduceat(totals[:, layout.score.columns], firsts, axis=1),
-            total=totals[:, layout.score_sum.start].astype(np.float64) * SCORE_UNIT,
+            total=wide(totals, layout.score_sum, SCORE_UNIT)[:, 0],
         )
 
 

@@ -14,26 +14,13 @@ import numpy.typing as npt
 from detectors import Distance, hajek, jensen_shannon, ks, psi, wasserstein_on_points, wilson
 from monitor.cohorts import WINDOWS, Window
 from monitor.events import AppealStage
-from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature
+from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
 from monitor.ledger import ModelLedger
 from monitor.reference import Baseline
 from monitor.snapshot import Floats, Quantity, ReadingColumn
 from monitor.summarise import FIRST_BIN, MISSING, OUT_OF_RANGE
 
 Ints = npt.NDArray[np.int64]
-
-DRIFT_THRESHOLDS: Final[Mapping[str, float]] = {
-    "psi": 0.2,
-    "ks": 0.15,
-    "jensen_shannon": 0.15,
-    "wasserstein": 0.05,
-}
-"""Effect sizes above which a significant distance counts as drift, unless configured. Conventions, not tests."""
-
-SIGNIFICANT_P_VALUE: Final = 1e-6
-"""Below this a distance is no chance, also when ten thousand pairs of segment and input are looked at (0.01 expected
-by chance at one look). Where PSI exceeds a usable threshold in a window of some size, p is far below: strictness costs
-small windows only. A statistic without a sampling law never counts alone."""
 
 ESTIMATOR: Final = "hajek"
 SCORE: Final = "score"
@@ -93,8 +80,8 @@ def _precision(sums: Ints, window: Window, layout: Layout) -> ReadingColumn:
     honest where review follows the score, which Kish's is not.
     """
     violating, benign = 2, 3  # columns of the label groups: acted on, by verdict
-    weights = sums[:, layout.weights.columns] * WEIGHT_UNIT
-    squares = sums[:, layout.squared_weights.columns] * SQUARED_WEIGHT_UNIT
+    weights = wide(sums, layout.weights, WEIGHT_UNIT)
+    squares = wide(sums, layout.squared_weights, SQUARED_WEIGHT_UNIT)
     estimate = hajek(
         weights[:, violating],
         weights[:, benign],

@@ -17,11 +17,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from detectors import Adwin, AnyDetector, PageHinkley
+from monitor.bounds import DRIFT_THRESHOLDS
 from monitor.cells import DIMENSIONS, Limits
 from monitor.decode import name_is_allowed
 from monitor.events import Action
 from monitor.layout import POSITIVE_ACTIONS
-from monitor.readings import DRIFT_THRESHOLDS
 from monitor.streams import require_distinct
 
 PREFIX: Final = "MONITOR_"
@@ -238,7 +238,7 @@ class Settings(Section):
     def as_limits(self) -> Limits:
         """The caps, as the summaries and the ledger take them."""
         values = {str(dimension): frozenset(names) for dimension, names in self.segments.values.items()}
-        return Limits(**self.limits.model_dump(), values=values)
+        return Limits(**self.limits.model_dump(), models_in_block=4 * self.limits.models, values=values)
 
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change with any setting that changes a number."""

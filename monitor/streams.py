@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import AnyDetector, Logic, StateMismatch, resume, save
-from monitor.layout import ACTIONS, SCORE_UNIT, Layout
+from monitor.layout import ACTIONS, LIMB_BITS, SCORE_UNIT, Group, Layout
 from monitor.packing import Packed, pack, unpack
 from monitor.snapshot import Detection
 
@@ -152,14 +152,20 @@ class StreamDetectors:
         positive = np.zeros(width, dtype=np.bool_)
         positive[layout.actions.columns] = [action in layout.positive_actions for action in ACTIONS]
         np.add.at(self._pool[:, _ACTED], row[positive[column]], value[positive[column]])
-        scored = column == layout.score_sum.start
-        np.add.at(self._pool[:, _SCORE], row[scored], value[scored])
+        self._add_wide(_SCORE, layout.score_sum, 0, row, column, value)
         place, value = labels
         row, column = place // width, place % width
-        for start, into in ((layout.labels.start, (_LABELS, _LABELS)), (layout.weights.start, (_VIOLATING, _BENIGN))):
-            for verdict, pooled in enumerate(into):
-                told = column == start + 2 + verdict  # labels of acted-on decisions
-                np.add.at(self._pool[:, pooled], row[told], value[told])
+        for verdict, pooled in enumerate((_VIOLATING, _BENIGN)):
+            acted = 2 + verdict  # labels of acted-on decisions
+            told = column == layout.labels.start + acted
+            np.add.at(self._pool[:, _LABELS], row[told], value[told])
+            self._add_wide(pooled, layout.weights, acted, row, column, value)
+
+    def _add_wide(self, pooled: int, group: Group, index: int, row: Ints, column: Ints, value: Ints) -> None:
+        """Add one quantity of a wide group; what a point pools fits into one number."""
+        for start, bits in ((group.start, LIMB_BITS), (group.start + group.width // 2, 0)):
+            told = column == start + index
+            np.add.at(self._pool[:, pooled], row[told], value[told] << bits)
 
     def _grow(self, rows: int) -> None:
         if len(self._pool) < rows:

@@ -17,6 +17,7 @@ from monitor.blocks import Entries
 from monitor.layout import (
     ACTIONS,
     LATENCY_UNIT,
+    LIMB_BITS,
     SCORE_UNIT,
     SQUARED_WEIGHT_UNIT,
     WEIGHT_UNIT,
@@ -65,6 +66,11 @@ class Sums:
     def add(self, cell: Ints, column: Ints | int, value: Ints) -> None:
         """Add `value` at each place."""
         self._summed.append((cell * self._width + column, value))
+
+    def add_wide(self, cell: Ints, group: Group, column: Ints | int, value: Ints) -> None:
+        """Add `value` to the sums of a wide group; `column` counts among its high limbs."""
+        self.add(cell, group.start + column, value >> LIMB_BITS)
+        self.add(cell, group.start + group.width // 2 + column, value & (2**LIMB_BITS - 1))
 
     def entries(self, cells: int) -> Entries:
         """The sums that are not zero, ordered by cell, then column."""
@@ -136,7 +142,7 @@ def _decision_sums(rows: DecisionRows, cell: Ints, layout: Layout) -> Sums:
     sums = Sums(layout.width)
     sums.count(cell, layout.actions.start + rows.column)
     sums.count(cell, layout.score.start + np.searchsorted(layout.score_edges, rows.score, side="left"))
-    sums.add(cell, layout.score_sum.start, fixed(rows.score, SCORE_UNIT))
+    sums.add_wide(cell, layout.score_sum, 0, fixed(rows.score, SCORE_UNIT))
     told = ~np.isnan(rows.latency)
     if told.any():
         latency = rows.latency[told]
@@ -177,5 +183,5 @@ def _add_labels(sums: Sums, rows: FeedbackRows, cell: Ints, layout: Layout) -> N
     column = 2 * positive[rows.action[labelled]] + rows.verdict[labelled]
     weight = 1.0 / rows.probability[labelled]
     sums.count(cell, layout.labels.start + column)
-    sums.add(cell, layout.weights.start + column, fixed(weight, WEIGHT_UNIT))
-    sums.add(cell, layout.squared_weights.start + column, fixed(weight * weight, SQUARED_WEIGHT_UNIT))
+    sums.add_wide(cell, layout.weights, column, fixed(weight, WEIGHT_UNIT))
+    sums.add_wide(cell, layout.squared_weights, column, fixed(weight * weight, SQUARED_WEIGHT_UNIT))

@@ -105,6 +105,7 @@ class Worker:
             security,
             topics=[*(source.topic for source in SOURCES), BLOCKS],
             receive=self._receive,
+            directory=settings.state.directory / "faust",
             batching=Batching(
                 topics=frozenset({*(source.topic for source in SOURCES), BLOCKS}),
                 rewind=self._rewind,
@@ -151,7 +152,7 @@ class Worker:
             lambda: self._snapshot,
             renderer=Renderer(),
             version=self._version,
-            config_fingerprint=self._settings.fingerprint(),
+            config_fingerprint=self._pipeline.fingerprint,
             live=self._live,
         )
         server = HttpServer(app, self._settings.http.host, self._settings.http.port)

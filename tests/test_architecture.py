@@ -27,7 +27,7 @@ DIRECTION = {
     "grafana": ("grafana", "monitor"),
 }
 # What the builders of rules and dashboards may read of the service: names, never code that runs.
-BUILDERS_READ = ("monitor.catalogue", "monitor.topics")
+BUILDERS_READ = ("monitor.bounds", "monitor.catalogue", "monitor.topics")
 
 # Outside package -> the only modules (with what is below them) that know it.
 ONLY_IN = {

@@ -12,8 +12,8 @@ from typing import Final
 from deploy.prometheus.promql import bound, on_series, per_bound, select, total, worst
 from deploy.prometheus.rule import Alert, Board, Group, Recording, Severity
 from monitor import catalogue
+from monitor.bounds import SIGNIFICANT_P_VALUE
 from monitor.catalogue import SERIES
-from monitor.readings import SIGNIFICANT_P_VALUE
 
 WINDOW: Final = 'window="1h"'
 LONG_WINDOW: Final = 'window="24h"'

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from monitor.readings import SIGNIFICANT_P_VALUE
+from monitor.bounds import SIGNIFICANT_P_VALUE
 
 WINDOW: Final = "1h"
 PAGE: Final = 1000

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from monitor.bounds import SIGNIFICANT_P_VALUE
 from monitor.http.readings import state_of
 from monitor.http.schemas import State
-from monitor.readings import SIGNIFICANT_P_VALUE
 from monitor.snapshot import Floats, ModelSnapshot, Objective, Quantity, ReadingColumn, SeriesKey
 
 Objectives = Mapping[tuple[str, str], Objective]

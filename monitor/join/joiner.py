@@ -36,8 +36,8 @@ class JoinPartition:
 
     The log holds offsets from `log_start` up to `log_end`; an index that is ahead of it was made from another log and
     is cleared. Blocks before `summarise_from`, the begin of a block, change the index but give no messages. Whoever
-    feeds this writes the messages, and then calls `commit`. All methods may raise CorruptIndex: the index is then to
-    be removed, and a new partition object begins again.
+    feeds this takes `told`, writes the messages, and then calls `commit` with what it took. All methods may raise
+    CorruptIndex: the index is then to be removed, and a new partition object begins again.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class JoinPartition:
         self._resume()
         self._block: JoinBlock | None = None
         self._told_through = -1
+        self._position = -1
 
     @property
     def position(self) -> int:
@@ -82,6 +83,7 @@ class JoinPartition:
         Returns the messages of the blocks that ended.
         """
         closed: list[BlockMessage] = []
+        self._position = next_offset
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._size)
@@ -107,10 +109,21 @@ class JoinPartition:
                 closed += self._close()
         return closed
 
-    def open_block(self) -> list[BlockMessage]:
-        """Messages of the open block, if it has grown since it was last asked for."""
+    @property
+    def told(self) -> int:
+        """Records below this offset are in messages that were handed out, or count in none."""
         block = self._block
-        if block is None or block.through <= self._told_through or block.first < self._from:
+        if block is None or block.first < self._from:
+            return self._position
+        return max(block.first, self._told_through)
+
+    def open_block(self, *, least_growth: float = 0.0) -> list[BlockMessage]:
+        """Messages of the open block, if it has grown by this share since it was last asked for, at least by one."""
+        block = self._block
+        if block is None or block.first < self._from:
+            return []
+        told = max(block.first, self._told_through)
+        if block.through <= told or block.through - told < least_growth * (told - block.first):
             return []
         self._told_through = block.through
         return block.messages(block.due(), closed=False)

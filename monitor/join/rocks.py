@@ -16,9 +16,8 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdic
 
 from monitor.join.index import Batch, CorruptIndex
 
-MEMTABLE_BYTES: Final = 8 * 1024 * 1024
-"""Two of them at most: one is filled while the other is written."""
-CACHE_BYTES: Final = 16 * 1024 * 1024
+MEMORY_BYTES: Final = 32 * 1024 * 1024
+"""Half for what is read, filters included; half for two memtables, one filled while the other is written."""
 BLOCK_BYTES: Final = 16 * 1024
 """Large blocks compress the repeated names in the contexts well; most reads end at the filter and read none."""
 FILTER_BITS: Final = 10
@@ -32,12 +31,16 @@ class IndexInUse(RuntimeError):  # noqa: N818 - says what the index is
 
 
 class RocksIndex:
-    """An `Index` in a directory. Raises IndexInUse if someone else has it, CorruptIndex if it cannot be read."""
+    """An `Index` in a directory, with about so much memory for caches and what is not yet written.
 
-    def __init__(self, directory: Path) -> None:
+    Raises IndexInUse if someone else has it open, CorruptIndex if it cannot be read.
+    """
+
+    def __init__(self, directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self._db = _open(directory)
+        self._memory_bytes = memory_bytes
+        self._db = _open(directory, memory_bytes)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The value of each key, None where there is none."""
@@ -77,7 +80,7 @@ class RocksIndex:
         """Remove everything."""
         self._db.close()
         shutil.rmtree(self.directory)
-        self._db = _open(self.directory)
+        self._db = _open(self.directory, self._memory_bytes)
 
     def bytes(self) -> int:
         """What the index takes on disk, without what is not yet written out of memory."""
@@ -103,34 +106,34 @@ class RocksIndex:
             raise CorruptIndex(f"{self.directory}: cannot {what}: {error}") from error
 
 
-def open_rocks(directory: Path) -> tuple[RocksIndex, str | None]:
+def open_rocks(directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> tuple[RocksIndex, str | None]:
     """The index of a directory, made anew if it is damaged; then the second value says what was wrong.
 
     Raises IndexInUse if someone else has it open: removing it then would pull it from under a living joiner.
     """
     try:
-        return RocksIndex(directory), None
+        return RocksIndex(directory, memory_bytes=memory_bytes), None
     except CorruptIndex as error:
         if directory.is_dir():
             shutil.rmtree(directory)
         else:
             directory.unlink(missing_ok=True)
-        return RocksIndex(directory), str(error)
+        return RocksIndex(directory, memory_bytes=memory_bytes), str(error)
 
 
-def _open(directory: Path) -> Rdict:
+def _open(directory: Path, memory_bytes: int) -> Rdict:
     try:
-        return Rdict(str(directory), _options())
+        return Rdict(str(directory), _options(memory_bytes))
     except Exception as error:  # rocksdict raises nothing narrower
         if any(sign in str(error) for sign in _LOCKED):
             raise IndexInUse(f"{directory}: expected an index that nobody has open: {error}") from error
         raise CorruptIndex(f"{directory}: cannot open: {error}") from error
 
 
-def _options() -> Options:
+def _options(memory_bytes: int) -> Options:
     table = BlockBasedOptions()
     table.set_block_size(BLOCK_BYTES)
-    table.set_block_cache(Cache(CACHE_BYTES))
+    table.set_block_cache(Cache(memory_bytes // 2))
     table.set_bloom_filter(FILTER_BITS, False)
     table.set_cache_index_and_filter_blocks(True)  # filters grow with the entries; in the cache they are bounded
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
@@ -141,7 +144,7 @@ def _options() -> Options:
     options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_bottommost_compression_type(DBCompressionType.zstd())
-    options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_write_buffer_size(memory_bytes // 4)
     options.set_max_write_buffer_number(2)
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(0.1)

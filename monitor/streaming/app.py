@@ -7,6 +7,7 @@ topic is created or table kept by Faust.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -20,9 +21,18 @@ Receive = Callable[[RecordBatch, Callable[[], None]], Awaitable[None]]
 
 
 def create_app(
-    kafka: KafkaSettings, security: Security, *, topics: Sequence[str], receive: Receive, batching: Batching
+    kafka: KafkaSettings,
+    security: Security,
+    *,
+    topics: Sequence[str],
+    receive: Receive,
+    batching: Batching,
+    directory: Path,
 ) -> Any:
-    """A Faust app that reads `topics`; `receive(batch, acknowledge)` is awaited, in order a partition."""
+    """A Faust app that reads `topics`; `receive(batch, acknowledge)` is awaited, in order a partition.
+
+    `directory` is where Faust makes a folder of its own, in which nothing is kept.
+    """
     app = faust.App(
         kafka.group_id,
         broker=broker_urls(kafka.bootstrap_servers),
@@ -46,6 +56,7 @@ def create_app(
         web_enabled=False,
         worker_redirect_stdouts=False,
         store="memory://",
+        datadir=directory,
     )
     app.transport.batching = batching
     for topic in topics:

@@ -55,7 +55,7 @@ def test_each_label_has_its_own_cap_within_a_model() -> None:
 
 
 def test_models_beyond_the_cap_share_other_and_its_caps() -> None:
-    table = KeyTable(Limits(models=1, versions=1))
+    table = KeyTable(Limits(models_in_block=1, versions=1))
     found = keys(table, raw(model="a"), raw(model="b", version="x"), raw(model="c", version="y"), raw(model="a"))
     assert ["a", OTHER, OTHER, "a"] == [key.model for key in found]
     assert ["1", "x", OTHER, "1"] == [key.model_version for key in found]
@@ -63,7 +63,7 @@ def test_models_beyond_the_cap_share_other_and_its_caps() -> None:
 
 
 def test_a_bomb_of_distinct_values_makes_no_more_keys_than_the_caps_allow() -> None:
-    table = KeyTable(Limits(models=3, versions=2, policies=2, dimension_values=4))
+    table = KeyTable(Limits(models_in_block=3, versions=2, policies=2, dimension_values=4))
     for number in range(5000):
         table.code(raw(model=f"m{number % 50}", version=f"v{number}", policy=f"p{number}", language=f"l{number}"))
     models, versions, policies, languages = 3 + 1, 2 + 1, 2 + 1, 4 + 1
@@ -74,7 +74,7 @@ def test_a_bomb_of_distinct_values_makes_no_more_keys_than_the_caps_allow() -> N
 @pytest.mark.parametrize("field", ["model", "version", "policy", "language", "region", "surface"])
 @pytest.mark.parametrize("name", ["a b", "a\n", "\x00", "__name__", "\u202ea", "a=b,c=d", "\U0001f600"])
 def test_a_name_that_may_not_become_a_label_refuses_its_event_and_takes_no_place(field: str, name: str) -> None:
-    table = KeyTable(Limits(models=1, versions=1, policies=1, dimension_values=1))
+    table = KeyTable(Limits(models_in_block=1, versions=1, policies=1, dimension_values=1))
     found = table.code(raw(**{field: name}))
     assert isinstance(found, Rejected)
     assert found.field in ("model_version", field)

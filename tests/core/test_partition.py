@@ -404,7 +404,7 @@ def test_the_model_part_of_a_block_says_when_its_last_decision_was() -> None:
 
 def test_models_beyond_the_cap_of_a_block_are_one_block_of_other_with_exact_counts() -> None:
     events = [decision(n, model=f"m{n % 10}") for n in range(BLOCK)]
-    messages = summaries(log(DECISIONS, events), summarise_settings(limits=Limits(models=3)))
+    messages = summaries(log(DECISIONS, events), summarise_settings(limits=Limits(models_in_block=3)))
     blocks = {block.model: block for block in farthest(messages)}
     assert {"m0", "m1", "m2", OTHER} == set(blocks)
     assert BLOCK == accepted(messages)
@@ -414,7 +414,7 @@ def test_models_beyond_the_cap_of_a_block_are_one_block_of_other_with_exact_coun
 
 def test_launches_of_models_beyond_the_cap_are_told_under_other() -> None:
     events = [launch("1", model=f"m{n}") for n in range(8)]
-    blocks = farthest(summaries(log(LAUNCHES, events), summarise_settings(limits=Limits(models=2))))
+    blocks = farthest(summaries(log(LAUNCHES, events), summarise_settings(limits=Limits(models_in_block=2))))
     assert {"m0": 1, "m1": 1, OTHER: 6} == {block.model: len(block.launches) for block in blocks}
 
 

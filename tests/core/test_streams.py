@@ -35,7 +35,7 @@ def decided(*, acted: int, left: int, score: float, row: int = 0) -> Sums:
         {
             base + ACTIONS.index(Action.REMOVE): acted,
             base + ACTIONS.index(Action.ALLOW): left,
-            row * LAYOUT.width + LAYOUT.score_sum.start: round(score * (acted + left) / SCORE_UNIT),
+            row * LAYOUT.width + LAYOUT.score_sum.start + 1: round(score * (acted + left) / SCORE_UNIT),
         }
     )
 
@@ -46,8 +46,8 @@ def labelled(*, right: float, wrong: float, count: int, row: int = 0) -> Sums:
         {
             base + LAYOUT.labels.start: 99,  # of decisions that were not acted on: not precision's business
             base + LAYOUT.labels.start + 2: count,
-            base + LAYOUT.weights.start + 2: round(right / WEIGHT_UNIT),
-            base + LAYOUT.weights.start + 3: round(wrong / WEIGHT_UNIT),
+            base + LAYOUT.weights.start + 4 + 2: round(right / WEIGHT_UNIT),
+            base + LAYOUT.weights.start + 4 + 3: round(wrong / WEIGHT_UNIT),
         }
     )
 

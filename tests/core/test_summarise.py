@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -18,10 +19,12 @@ from monitor.layout import (
     ACTIONS,
     LATENCY_EDGES,
     LATENCY_UNIT,
+    LIMB_BITS,
     SCORE_UNIT,
     SQUARED_WEIGHT_UNIT,
     WEIGHT_UNIT,
     CategoricalFeature,
+    Group,
     Layout,
     NumericFeature,
 )
@@ -104,6 +107,12 @@ def test_a_block_counts_each_cell_of_key_and_decision_minute() -> None:
     assert {0: 1, 1: 2, 2: 1} == by_cell
 
 
+def joined(found: Mapping[int, int], group: Group, column: int = 0) -> int:
+    """A wide sum out of its two limbs."""
+    high, low = group.start + column, group.start + group.width // 2 + column
+    return (found.get(high, 0) << LIMB_BITS) + found.get(low, 0)
+
+
 def test_scores_lie_in_the_bin_whose_upper_edge_is_not_below_them() -> None:
     scores = [0.0, 0.025, 0.0250001, 0.5, 0.975, 0.98, 1.0]
     found = sums(block(DECISIONS, *(decision(n, score=score) for n, score in enumerate(scores))))
@@ -112,7 +121,7 @@ def test_scores_lie_in_the_bin_whose_upper_edge_is_not_below_them() -> None:
     start = PLAIN.score.start
     assert expected == {column - start: n for column, n in found.items() if column in range(start, start + 41)}
     total = sum(round(Fraction(score) / Fraction(SCORE_UNIT)) for score in scores)
-    assert total == found[PLAIN.score_sum.start]
+    assert total == joined(found, PLAIN.score_sum)
 
 
 def test_latencies_are_counted_where_they_are_told() -> None:
@@ -179,11 +188,11 @@ def test_labels_are_weighed_by_the_inverse_of_their_probability_where_the_decisi
     for column, weight in weights.items():
         expected = {
             PLAIN.labels.start + column: 1,
-            PLAIN.weights.start + column: round(weight / Fraction(WEIGHT_UNIT)),
-            PLAIN.squared_weights.start + column: round(weight**2 / Fraction(SQUARED_WEIGHT_UNIT)),
         }
         for side in (sums(found), sums(found, arrival=True)):
             assert expected == {place: side[place] for place in expected}
+            assert round(weight / Fraction(WEIGHT_UNIT)) == joined(side, PLAIN.weights, column)
+            assert round(weight**2 / Fraction(SQUARED_WEIGHT_UNIT)) == joined(side, PLAIN.squared_weights, column)
     reviewed = sums(found)
     assert len(events) == sum(reviewed.get(column, 0) for column in range(*_range(PLAIN.reviews.columns)))
     assert 1 not in {column - PLAIN.labels.start for column in reviewed}
@@ -195,10 +204,9 @@ def _range(columns: slice) -> tuple[int, int]:
 
 def test_the_smallest_probability_leaves_room_for_what_the_layout_promises() -> None:
     found = sums(block(REVIEWS, *(review(n, decision(1), inclusion_probability=1e-5) for n in range(500))))
-    squares = found[PLAIN.squared_weights.start + 2]
-    assert squares == pytest.approx(500 * 1e10 / SQUARED_WEIGHT_UNIT, rel=1e-12)
-    decisions = 500 * 1e5
-    assert squares * 1.4e9 / decisions < 2**63
+    assert joined(found, PLAIN.squared_weights, 2) == pytest.approx(500 * 1e10 / SQUARED_WEIGHT_UNIT, rel=1e-12)
+    largest = max(value for value in found.values())
+    assert largest * 8e9 / 500 < 2**63  # labels of one series
 
 
 def test_a_label_arrives_in_the_minute_of_its_kafka_timestamp_and_counts_in_that_of_its_decision() -> None:

@@ -81,16 +81,13 @@ class Storm:
             if rng.random() < crash:
                 return
             written = [*closed, *(joiner.open_block() if rng.random() < 0.4 or at == len(log) else [])]
+            told = joiner.told
             torn = rng.randrange(len(written) + 1) if rng.random() < crash else len(written)
             self.published += [decode_block(encode_block(message)) for message in written[:torn]]
             if torn < len(written) or rng.random() < crash:
                 return
-            reached = log[at - 1].offset + 1
             if rng.random() < 0.7 or at == len(log):
-                joiner.commit(reached)
+                joiner.commit(told)
             if rng.random() < crash:
                 return
-            if closed and len(written) == len(closed):
-                self._committed = max(self._committed, block_first(reached, size))
-            elif written:
-                self._committed = max(self._committed, reached)
+            self._committed = max(self._committed, told)

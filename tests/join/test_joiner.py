@@ -79,14 +79,19 @@ def test_feedback_counts_in_the_cell_of_its_decision_whichever_came_first(early:
     assert {("m", T0 // 60)} == cells(topic)
 
 
-def test_a_review_weighs_with_the_inclusion_probability_of_its_decision() -> None:
-    topic = Topic()
-    topic.write(decision(1, inclusion_probability=0.25))
-    topic.write(reviewed(inclusion_probability=None), (0, 0, 5))
-    weights = [
-        count for key, count in topic.counts().items() if key[0] == "cohort" and key[4] == LAYOUT.weights.start + 2
-    ]
-    assert [4 * 2**32] == weights
+def test_a_review_weighs_with_the_inclusion_probability_of_its_decision_unless_it_has_its_own() -> None:
+    weights = []
+    for of_decision, of_review in ((0.25, None), (None, 0.25), (0.5, 0.25), (0.5, None)):
+        topic = Topic()
+        topic.write(decision(1, inclusion_probability=of_decision))
+        topic.write(reviewed(inclusion_probability=of_review), (0, 0, 5))
+        columns = range(LAYOUT.weights.columns.start, LAYOUT.weights.columns.stop)
+        weights.append(
+            {key: count for key, count in topic.counts().items() if key[0] == "cohort" and key[4] in columns}
+        )
+    assert weights[0] == weights[1] == weights[2]
+    assert weights[0] != weights[3]
+    assert all(weights)
 
 
 def test_feedback_whose_wait_is_over_is_an_orphan_of_its_source_topic_once() -> None:
@@ -308,6 +313,12 @@ def test_an_open_block_is_told_again_only_when_it_has_grown() -> None:
     assert [] == topic.joiner.open_block()
     topic.write(None)
     assert 1 == len(topic.joiner.open_block())
+    topic.write(None)
+    assert 2 == topic.joiner.told
+    assert [] == topic.joiner.open_block(least_growth=0.6)
+    topic.write(None)
+    assert 1 == len(topic.joiner.open_block(least_growth=0.6))
+    assert 4 == topic.joiner.told
 
 
 def test_the_clock_of_a_message_is_that_of_the_sources() -> None:
