@@ -156,6 +156,21 @@ def workers() -> Section:
             ),
             lines(
                 About(
+                    "Join",
+                    "Decisions in the index that feedback without context finds, and feedback that waits for its own.",
+                    Unit.NUMBER,
+                    "No data where the join is switched off.",
+                    height=7,
+                ),
+                Query(f"sum by (instance) ({select(catalogue.JOIN_ENTRIES)})", "decisions {{instance}}"),
+                Query(f"sum by (instance) ({select(catalogue.JOIN_WAITING)})", "waiting {{instance}}"),
+            ),
+            lines(
+                About("Index of the join", "Size on disk.", Unit.BYTES, "No data where the join is off.", height=7),
+                Query(f"sum by (instance) ({select(catalogue.JOIN_BYTES)})", "{{instance}}"),
+            ),
+            lines(
+                About(
                     "Assigned partitions",
                     "Partitions by worker; a step is a rebalance.",
                     Unit.NUMBER,

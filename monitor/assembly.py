@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from monitor.evaluate import ObjectiveSettings
+from monitor.join.block import JoinSettings
 from monitor.layout import Layout
 from monitor.ledger import LedgerSettings
 from monitor.model import ModelSettings
@@ -24,6 +25,8 @@ class Pipeline:
     summarise: SummariseSettings
     evaluate: ModelSettings
     objectives: ObjectiveSettings
+    join: JoinSettings | None
+    """None where feedback without context is not joined"""
     fingerprint: str
     """changes with anything that changes a number, the reference included"""
 
@@ -59,16 +62,18 @@ def assemble(settings: Settings, reference: Reference | None = None) -> Pipeline
     layouts = Layouts(settings, reference)
     limits = settings.as_limits()
     time = settings.time
+    summarise = SummariseSettings(
+        layout=layouts,
+        limits=limits,
+        block_size=settings.blocks.size,
+        horizon=settings.blocks.horizon,
+        lateness_ms=round(time.decision_lateness_hours * 3_600_000),
+        retention_ms=round(time.feedback_retention_days * 86_400_000),
+        future_ms=round(time.future_seconds * 1000),
+        join=settings.join.enabled,
+    )
     return Pipeline(
-        summarise=SummariseSettings(
-            layout=layouts,
-            limits=limits,
-            block_size=settings.blocks.size,
-            horizon=settings.blocks.horizon,
-            lateness_ms=round(time.decision_lateness_hours * 3_600_000),
-            retention_ms=round(time.feedback_retention_days * 86_400_000),
-            future_ms=round(time.future_seconds * 1000),
-        ),
+        summarise=summarise,
         evaluate=ModelSettings(
             ledger=LedgerSettings(layout=layouts, kinds=settings.segments.kinds, limits=limits),
             streams=StreamSettings(
@@ -82,7 +87,18 @@ def assemble(settings: Settings, reference: Reference | None = None) -> Pipeline
             grace_minutes=settings.drift.grace_minutes,
         ),
         objectives=_objectives(settings),
+        join=_join(settings, summarise),
         fingerprint=_fingerprint(settings, reference),
+    )
+
+
+def _join(settings: Settings, summarise: SummariseSettings) -> JoinSettings | None:
+    if not settings.join.enabled:
+        return None
+    return JoinSettings(
+        summarise,
+        wait_ms=round(settings.join.wait_hours * 3_600_000),
+        horizon_ms=round(settings.join.horizon_days * 86_400_000),
     )
 
 

@@ -162,6 +162,9 @@ CHECKPOINT_TIMESTAMP = _gauge("monitor_last_checkpoint_timestamp_seconds", (), "
 STATE_DISCARDED = _counter(
     "monitor_state_discarded_total", ("reason",), "Pieces of checkpointed state that could not be used."
 )
+JOIN_ENTRIES = _gauge("monitor_join_entries", (), "Decisions in the index that feedback without context finds.")
+JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its decision.")
+JOIN_BYTES = _gauge("monitor_join_bytes", (), "Size of the index on disk.")
 SERIES_COUNT = _gauge("monitor_series", (), "Series of watched models held by this worker.")
 PARTITIONS = _gauge("monitor_assigned_partitions", ("topic",), "Partitions assigned to this worker.")
 BUILD_INFO = _gauge("monitor_build_info", ("version", "config"), "Version and configuration fingerprint; always 1.")

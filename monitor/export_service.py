@@ -62,6 +62,11 @@ def _topic_rows(values: Callable[[ServiceSnapshot], Mapping[str, float]]) -> Rea
     return rows
 
 
+def _join(snapshot: Snapshot, name: str) -> float | None:
+    join = snapshot.service.join
+    return None if join is None else float(getattr(join, name))
+
+
 def _drift_thresholds(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
     for model in snapshot.models:
         for column in model.readings:
@@ -90,6 +95,9 @@ WHOLE: Final[Mapping[Metric, Read]] = MappingProxyType(
         catalogue.SNAPSHOT_TIMESTAMP: _scalar(lambda snapshot: snapshot.taken_at),
         catalogue.SNAPSHOT_SECONDS: _scalar(lambda snapshot: snapshot.service.snapshot_seconds),
         catalogue.CHECKPOINT_TIMESTAMP: _scalar(lambda snapshot: snapshot.service.last_checkpoint_at),
+        catalogue.JOIN_ENTRIES: _scalar(lambda snapshot: _join(snapshot, "entries")),
+        catalogue.JOIN_WAITING: _scalar(lambda snapshot: _join(snapshot, "waiting")),
+        catalogue.JOIN_BYTES: _scalar(lambda snapshot: _join(snapshot, "bytes")),
         catalogue.SERIES_COUNT: _scalar(
             lambda snapshot: len({key for model in snapshot.models for key in model.series})
         ),

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from monitor.service.outlet import MAX_RECORD_BYTES
 from monitor.settings import TopicSettings
-from monitor.topics import BLOCKS, SOURCES, STATE
+from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 
 HOUR_MS: Final = 3_600_000
 BLOCKS_RETENTION_HOURS: Final = 48
@@ -86,7 +86,13 @@ def plan(settings: TopicSettings) -> tuple[TopicPlan, ...]:
         "segment.bytes": str(SEGMENT_BYTES),
         "max.message.bytes": large,
     }
+    join = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(round(settings.join_retention_hours * HOUR_MS)),
+        "message.timestamp.type": "LogAppendTime",  # how long feedback has waited is no producer's business
+    }
     required = ("cleanup.policy", "max.message.bytes")
+    plans.append(TopicPlan(JOIN, settings.join_partitions, join))
     plans.append(TopicPlan(BLOCKS, settings.internal_partitions, blocks, required))
     plans.append(TopicPlan(STATE, settings.internal_partitions, state, required))
     return tuple(plans)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from monitor.assembly import Pipeline
 from monitor.evaluate import PartitionEvaluator, take_snapshot
+from monitor.join.index import MemoryIndex
+from monitor.join.joiner import JoinPartition
 from monitor.model import Model
 from monitor.partition import DeadLetter, PartitionSummariser
 from monitor.snapshot import ServiceSnapshot, Snapshot
@@ -25,6 +27,8 @@ class OfflinePipeline:
         self._pipeline = pipeline
         self._summarisers: dict[tuple[str, int], PartitionSummariser] = {}
         self._evaluator = PartitionEvaluator(pipeline.evaluate)
+        self._joiner = None if pipeline.join is None else JoinPartition(0, MemoryIndex(), settings=pipeline.join)
+        self._joined = 0
 
     @property
     def clock_ms(self) -> int | None:
@@ -54,12 +58,27 @@ class OfflinePipeline:
         refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
         for message in closed:
             self._evaluator.fold(message)
+        self._join([forward.value for forward in summariser.take_forwards()], timestamps)
         return refused
+
+    def _join(self, forwards: Sequence[bytes], timestamps: Sequence[int]) -> None:
+        """What a join topic of one partition would bring: feedback meets its decision in the order of `feed`."""
+        if self._joiner is None or not forwards:
+            return
+        offsets = range(self._joined, self._joined + len(forwards))
+        self._joined = offsets.stop
+        times = [timestamps[-1]] * len(forwards)
+        for message in self._joiner.feed(offsets, times, forwards, next_offset=offsets.stop):
+            self._evaluator.fold(message)
+        self._joiner.commit(self._joiner.told)
 
     def publish_open(self) -> None:
         """Let everything count that was fed, blocks that have not ended included."""
         for summariser in self._summarisers.values():
             for message in summariser.open_block():
+                self._evaluator.fold(message)
+        if self._joiner is not None:
+            for message in self._joiner.open_block():
                 self._evaluator.fold(message)
 
     def advance(self) -> None:

@@ -6,7 +6,7 @@ writes what comes out to Kafka and commits; nothing here knows of either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,8 +30,20 @@ from monitor.events import (
     Variant,
     Verdict,
 )
+from monitor.join.forwarding import KINDS, can_get_feedback, forward_decision, forward_feedback
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
-from monitor.rows import DecisionRows, Hashes, Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
+from monitor.rows import (
+    DecisionRows,
+    FeedbackRows,
+    Hashes,
+    Ints,
+    Rows,
+    concatenate,
+    decision_rows,
+    feedback_rows,
+    no_decisions,
+    take,
+)
 from monitor.summarise import summarise
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
 
@@ -66,6 +78,17 @@ class SummariseSettings:
     """Feedback about decisions older than this is late."""
     future_ms: int = 300_000
     """Decisions dated further ahead of Kafka's timestamp are clamped to it."""
+    join: bool = False
+    """Whether feedback without context, and the decisions that it may speak of, are forwarded to the join."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A record for the join topic, and the offset of the source record that it was made from."""
+
+    offset: int
+    decision_id: str
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +120,7 @@ class PartitionSummariser:
         self._block: _OpenBlock | None = None
         self._told_through = -1
         self._position = -1
+        self._forwards: list[Forward] = []
 
     def feed(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, next_offset: int
@@ -120,9 +144,11 @@ class PartitionSummariser:
                     first,
                     begin=max(first, self._log_start),
                     clock=self._clock(first),
+                    horizon=self._horizon(first) if self._settings.join else _NO_IDS,
                     settings=self._settings,
                 )
             dead += self._block.add(offsets[at:end], timestamps[at:end], values[at:end], base=at)
+            self._forwards += self._block.take_forwards()
             at = end
         if self._block is not None:
             self._block.through = max(self._block.through, min(next_offset, self._block.end))
@@ -137,6 +163,11 @@ class PartitionSummariser:
         if block is None or block.first < self._from:
             return self._position
         return max(block.first, self._told_through)
+
+    def take_forwards(self) -> list[Forward]:
+        """Records for the join topic that came out of what was fed since the last call, in order of offset."""
+        forwards, self._forwards = self._forwards, []
+        return forwards
 
     def open_block(self, *, least_growth: float = 0.0) -> list[BlockMessage]:
         """Summaries of the open block, if it has grown by this share since it was last asked for, at least by one."""
@@ -188,6 +219,7 @@ class _OpenBlock:
         *,
         begin: int,
         clock: list[int],
+        horizon: Hashes,
         settings: SummariseSettings,
     ) -> None:
         self.first = first
@@ -204,6 +236,14 @@ class _OpenBlock:
         self._parts: list[Rows] = []
         self._launches: list[tuple[str, Launch]] = []
         self._counts: Counts = {}
+        self._seen: set[int] = set(horizon.tolist()) if source in KINDS else set()
+        """ids of feedback in the blocks of the horizon and in this one so far"""
+        self._forwards: list[Forward] = []
+
+    def take_forwards(self) -> list[Forward]:
+        """Records for the join topic since the last call."""
+        forwards, self._forwards = self._forwards, []
+        return forwards
 
     def add(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, base: int
@@ -227,7 +267,7 @@ class _OpenBlock:
             else:
                 events.append(event)
                 places.append(index)
-        refused = self._keep(events, [timestamps[place] for place in places])
+        refused = self._keep(events, [timestamps[place] for place in places], [offsets[place] for place in places])
         dead += [DeadLetter(base + places[at], offsets[places[at]], why) for at, why in refused.items()]
         for letter in dead:
             self._count(catalogue.DEAD_LETTERS, (topic, letter.why.reason.value), 1)
@@ -258,7 +298,7 @@ class _OpenBlock:
         told = sorted((metric.name, labels, count) for (metric, labels), count in counts.items() if count)
         return [*messages, SourceBlock(span=span, counts=tuple(told))]
 
-    def _keep(self, events: Sequence[Event], timestamps: Sequence[int]) -> dict[int, Rejected]:
+    def _keep(self, events: Sequence[Event], timestamps: Sequence[int], offsets: Sequence[int]) -> dict[int, Rejected]:
         if not events:
             return {}
         if self._source is LAUNCHES:
@@ -267,11 +307,52 @@ class _OpenBlock:
             decisions = [event for event in events if isinstance(event, Decision)]
             rows, refused = decision_rows(decisions, timestamps, self._table)
             self._parts.append(rows)
+            if self._settings.join:
+                self._forward_decisions(decisions, timestamps, offsets, refused)
         else:
             feedback = [event for event in events if isinstance(event, (Review, Appeal, Report))]
             found, refused = feedback_rows(feedback, timestamps, self._table)
             self._parts.append(found)
+            if self._settings.join:
+                self._forward_feedback(feedback, timestamps, offsets, refused, found)
         return refused
+
+    def _forward_decisions(
+        self,
+        events: Sequence[Decision],
+        timestamps: Sequence[int],
+        offsets: Sequence[int],
+        refused: Mapping[int, Rejected],
+    ) -> None:
+        for index, event in enumerate(events):
+            positive = self._settings.layout(event.model).positive_actions
+            if index not in refused and can_get_feedback(event, positive):
+                value = forward_decision(event, timestamp_ms=timestamps[index])
+                self._forwards.append(Forward(offsets[index], event.decision_id, value))
+
+    def _forward_feedback(
+        self,
+        events: Sequence[Review | Appeal | Report],
+        timestamps: Sequence[int],
+        offsets: Sequence[int],
+        refused: Mapping[int, Rejected],
+        rows: FeedbackRows,
+    ) -> None:
+        """Forward the first copy, within the horizon, of feedback without context; further ones count here."""
+        kept = [index for index in range(len(events)) if index not in refused]
+        for index, id_hash in zip(kept, rows.id_hash.tolist(), strict=True):
+            fresh = id_hash not in self._seen
+            self._seen.add(id_hash)
+            if fresh and events[index].decision is None:
+                value = forward_feedback(
+                    events[index],
+                    self._source,
+                    partition=self._partition,
+                    offset=offsets[index],
+                    timestamp_ms=timestamps[index],
+                    id_hash=id_hash,
+                )
+                self._forwards.append(Forward(offsets[index], events[index].decision_id, value))
 
     def _keep_launches(self, launches: Sequence[Launch]) -> dict[int, Rejected]:
         refused: dict[int, Rejected] = {}
@@ -306,7 +387,7 @@ class _OpenBlock:
         future = rows.occurred_ms - rows.timestamp_ms > settings.future_ms
         accepted = fresh & known & timely
         counts[catalogue.DUPLICATES, topic] = int((~fresh).sum())
-        counts[catalogue.ORPHANS, topic] = int((fresh & ~known).sum())
+        counts[catalogue.ORPHANS, topic] = 0 if settings.join else int((fresh & ~known).sum())
         counts[catalogue.LATE, topic] = int((fresh & known & ~timely).sum())
         counts[catalogue.FUTURE, topic] = int((accepted & future).sum())
         return take(rows, accepted, occurred_ms=np.where(future, rows.timestamp_ms, rows.occurred_ms))

@@ -25,6 +25,8 @@ from monitor.layout import POSITIVE_ACTIONS
 from monitor.streams import require_distinct
 
 PREFIX: Final = "MONITOR_"
+COUNTED: Final = {"blocks", "segments", "limits", "time", "join", "precision", "models"}
+"""Sections that change numbers."""
 
 Ratio = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -62,6 +64,10 @@ class TopicSettings(Section):
 
     source_partitions: Annotated[int, Field(ge=1, le=1000)] = 4
     internal_partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    join_partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    """Must never change: an id would meet another index."""
+    join_retention_hours: Annotated[float, Field(ge=1)] = 336.0
+    """A lost index is rebuilt from the topic: twice the horizon of the join."""
     replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
     retention_hours: Annotated[float, Field(ge=1)] = 168.0
 
@@ -137,6 +143,25 @@ class TimeSettings(Section):
     decision_lateness_hours: Annotated[float, Field(gt=0, le=24 * 180)] = 24.0
     feedback_retention_days: Annotated[float, Field(gt=0, le=180)] = 180.0
     future_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
+
+
+class JoinSettings(Section):
+    """Feedback without context finds its decision through an index on disk, in `state.directory`."""
+
+    enabled: bool = True
+    """Where all feedback carries its decision's context, the join only costs."""
+    wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
+    """Feedback waits so long for its decision, then it is an orphan."""
+    horizon_days: Annotated[float, Field(gt=0, le=180)] = 7.0
+    """Decisions are kept so long: some 70 bytes on disk each."""
+    memory_mb: Annotated[int, Field(ge=4, le=4096)] = 16
+    """Cache of one partition's index."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.wait_hours > 24 * self.horizon_days:
+            raise ValueError(f"wait_hours: expected at most the horizon of {24 * self.horizon_days:g} hours")
+        return self
 
 
 class PoisonSettings(Section):
@@ -221,6 +246,7 @@ class Settings(Section):
     segments: SegmentSettings = SegmentSettings()
     limits: LimitSettings = LimitSettings()
     time: TimeSettings = TimeSettings()
+    join: JoinSettings = JoinSettings()
     poison: PoisonSettings = PoisonSettings()
     precision: PrecisionSettings = PrecisionSettings()
     models: dict[str, ModelOverride] = Field(default_factory=dict)
@@ -233,6 +259,11 @@ class Settings(Section):
             for name in (model, *override.policies):
                 if not name_is_allowed(name):
                     raise ValueError(f"models: `{name}` may not become a label")
+        if self.join.enabled and self.topics.join_retention_hours < 48 * self.join.horizon_days:
+            raise ValueError(
+                f"topics.join_retention_hours: expected at least {48 * self.join.horizon_days:g}, twice"
+                f" join.horizon_days, got {self.topics.join_retention_hours:g}"
+            )
         return self
 
     def as_limits(self) -> Limits:
@@ -242,7 +273,7 @@ class Settings(Section):
 
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change with any setting that changes a number."""
-        counted = self.model_dump(mode="json", include={"blocks", "segments", "limits", "time", "precision", "models"})
+        counted = self.model_dump(mode="json", include=COUNTED)
         detectors = [detector.fingerprint() for detector in self.drift.detectors]
         drift = self.drift.model_dump(mode="json", exclude={"detectors", "reference", "thresholds"})
         told = json.dumps([counted, detectors, drift, self.drift.all_thresholds()], sort_keys=True)

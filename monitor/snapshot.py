@@ -138,6 +138,16 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinStatistics:
+    """Size of the index of one or more partitions of the join; `expired` since the index was begun."""
+
+    entries: int
+    waiting: int
+    expired: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
     """What is said of the service. Keys of the counters are the label values in the order of the catalogue."""
 
@@ -152,6 +162,8 @@ class ServiceSnapshot:
     last_commit_at: float | None = None
     last_checkpoint_at: float | None = None
     snapshot_seconds: float | None = None
+    join: JoinStatistics | None = None
+    """None without a join"""
 
 
 @dataclass(frozen=True, slots=True)

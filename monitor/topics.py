@@ -34,5 +34,7 @@ BY_TOPIC: Final = {source.topic: source for source in SOURCES}
 
 BLOCKS: Final = "moderation.blocks"
 """Internal: block summaries, keyed by model."""
+JOIN: Final = "moderation.join"
+"""Internal: decisions that can get feedback and feedback without context, partitioned by decision id."""
 STATE: Final = "moderation.state"
 """Internal, compacted: checkpoints of the ledger. Has as many partitions as BLOCKS."""

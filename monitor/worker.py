@@ -20,6 +20,7 @@ from monitor.http.server import HttpServer
 from monitor.reference import InvalidReference
 from monitor.service.evaluation import Evaluation
 from monitor.service.ingest import Ingest
+from monitor.service.join_indexes import JoinIndexes
 from monitor.service.logs import configure_logs
 from monitor.service.outlet import KafkaOutlet
 from monitor.service.partition_log import PartitionLog
@@ -30,7 +31,7 @@ from monitor.streaming.app import crash, create_app, progress
 from monitor.streaming.fetch import RecordBatch
 from monitor.streaming.security import Security, security_of
 from monitor.streaming.transport import Batching
-from monitor.topics import BLOCKS, SOURCES, STATE
+from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,9 @@ class Worker:
         self._ingest = Ingest(
             pipeline.summarise,
             self._outlet,
+            indexes=None
+            if pipeline.join is None
+            else JoinIndexes(settings.state.directory / "join", pipeline.join, settings.join.memory_mb * 1024 * 1024),
             poison_ratio=settings.poison.maximum_ratio,
             poison_window=settings.poison.window_records,
             app_version=self._version,
@@ -100,20 +104,22 @@ class Worker:
             token=token,
             clock=clock,
         )
+        self._topics = [*(source.topic for source in SOURCES), *([JOIN] if pipeline.join else []), BLOCKS]
         self._app = create_app(
             kafka,
             security,
-            topics=[*(source.topic for source in SOURCES), BLOCKS],
+            topics=self._topics,
             receive=self._receive,
             directory=settings.state.directory / "faust",
             batching=Batching(
-                topics=frozenset({*(source.topic for source in SOURCES), BLOCKS}),
+                topics=frozenset(self._topics),
                 rewind=self._rewind,
                 on_start=self._start,
                 on_revoked=self._revoke,
                 clock=clock,
             ),
         )
+        settings.state.directory.mkdir(parents=True, exist_ok=True)
         self._snapshot = Snapshot.empty()
         self._snapshot_seconds: float | None = None
         self._last_commit_at: float | None = None
@@ -130,8 +136,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         kafka = self._settings.kafka
-        topics = [*(source.topic for source in SOURCES), BLOCKS, STATE]
-        await check_kafka(kafka.bootstrap_servers, self._security, topics=topics)
+        await check_kafka(kafka.bootstrap_servers, self._security, topics=[*self._topics, STATE])
         server = self._serve_http()
         try:
             await self._outlet.start()
@@ -178,6 +183,7 @@ class Worker:
             for task in (*tasks, stop, *self._restores):
                 task.cancel()
             await self._stop_app()
+            self._ingest.close()
 
     async def _stop_app(self) -> None:
         try:
@@ -256,6 +262,7 @@ class Worker:
             last_commit_at=self._last_commit_at,
             last_checkpoint_at=self._evaluation.last_checkpoint_at,
             snapshot_seconds=self._snapshot_seconds,
+            join=self._ingest.join_statistics(),
         )
 
     async def _watch(self) -> None:

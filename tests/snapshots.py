@@ -18,6 +18,7 @@ from monitor.snapshot import (
     Detection,
     Floats,
     Histogram,
+    JoinStatistics,
     LaunchRecord,
     ModelSnapshot,
     Objective,
@@ -114,6 +115,7 @@ def build_service() -> ServiceSnapshot:
         last_commit_at=CLOCK - 1.0,
         last_checkpoint_at=CLOCK - 12.0,
         snapshot_seconds=0.041,
+        join=JoinStatistics(entries=812_345, waiting=42, expired=9, bytes=57_000_000),
     )
 
 

@@ -30,7 +30,7 @@ from monitor.demo.table import model_lines, render
 from monitor.simulate import EventClock, create_producer, generate, publish, write_files
 from monitor.simulate.scenario import Scenario
 from monitor.simulate.scenarios import demo, quiet
-from monitor.topics import BLOCKS, DECISIONS, SOURCES, STATE
+from monitor.topics import BLOCKS, DECISIONS, JOIN, SOURCES, STATE
 
 COMMAND: Final = (sys.executable, "-m", "monitor.cli")
 PARTITIONS: Final = 8
@@ -71,6 +71,7 @@ def run(options: Options, console: Console) -> int:
     started = time.monotonic()
     deadline = None if options.duration is None else started + options.duration
     topics = {source.topic: INTERNAL_PARTITIONS for source in SOURCES} | {DECISIONS.topic: PARTITIONS}
+    topics |= {JOIN: INTERNAL_PARTITIONS}
     topics |= {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: INTERNAL_PARTITIONS, STATE: INTERNAL_PARTITIONS}
     with tempfile.TemporaryDirectory(prefix="moderation-monitor-") as name, EmbeddedBroker(topics) as broker:
         try:

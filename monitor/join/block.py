@@ -32,7 +32,6 @@ from monitor.join.entries import (
     place_of,
 )
 from monitor.join.forwarding import (
-    JOIN,
     KINDS,
     Forwarded,
     ForwardedDecision,
@@ -45,6 +44,7 @@ from monitor.join.index import CorruptIndex
 from monitor.join.store import BlockChanges, Changes, Store
 from monitor.join.summary import JoinSummary
 from monitor.partition import SummariseSettings
+from monitor.topics import JOIN
 
 DAY_MS: Final = 86_400_000
 

@@ -14,10 +14,7 @@ from msgspec import Meta
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from monitor.events import Action, Appeal, Decision, DecisionContext, Report, Review
-from monitor.topics import APPEALS, REPORTS, REVIEWS, SourceTopic
-
-JOIN: Final = "moderation.join"
-"""Internal: decisions that can get feedback and feedback without context, partitioned by decision id."""
+from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
 FORMAT: Final = 1
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from monitor.blocks import BlockMessage, block_first
 from monitor.join.block import JoinBlock, JoinSettings
@@ -19,16 +18,7 @@ from monitor.join.clock import WINDOW, LogClock
 from monitor.join.entries import Position
 from monitor.join.index import Index
 from monitor.join.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class JoinStatistics:
-    """Size of one partition's index as of the last finished block; `expired` since the index was begun."""
-
-    entries: int
-    waiting: int
-    expired: int
-    bytes: int
+from monitor.snapshot import JoinStatistics
 
 
 class JoinPartition:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,14 @@ from xxhash import xxh3_64_intdigest
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, rewind
 from monitor.decode import Reason
-from monitor.partition import DeadLetter, PartitionSummariser, SummariseSettings
+from monitor.join.forwarding import join_partition
+from monitor.join.index import CorruptIndex
+from monitor.join.joiner import JoinPartition
+from monitor.partition import DeadLetter, Forward, PartitionSummariser, SummariseSettings
+from monitor.service.join_indexes import JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
-from monitor.topics import BLOCKS, BY_TOPIC
+from monitor.snapshot import JoinStatistics
+from monitor.topics import BLOCKS, BY_TOPIC, JOIN
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +61,7 @@ class PoisonBudgetExceeded(RuntimeError):  # noqa: N818 - says what happened
 class _Partition:
     topic: str
     number: int
-    summariser: PartitionSummariser
+    summariser: PartitionSummariser | JoinPartition
     committed: int
     position: int
     """offset after the last record that was summarised"""
@@ -76,48 +82,69 @@ class Ingest:
         settings: SummariseSettings,
         outlet: Outlet,
         *,
+        indexes: JoinIndexes | None = None,
         poison_ratio: float,
         poison_window: int,
         app_version: str,
     ) -> None:
         self._settings = settings
+        self._indexes = indexes
         self._outlet = outlet
         self._poison = {topic: _PoisonBudget(topic, poison_ratio, poison_window) for topic in BY_TOPIC}
         self._version = app_version
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._committed: dict[tuple[str, int], int] = {}
-        self._block_partitions: int | None = None
+        self._counts: dict[str, int] = {}
 
     def rewind(self, topic: str, partition: int, committed: int) -> int:
         """Where reading has to start for a partition that was processed up to `committed`."""
         self._committed[topic, partition] = committed
-        return self.rewound(committed)
+        return self._rewound(topic, partition, committed)
 
-    def rewound(self, committed: int) -> int:
+    def _rewound(self, topic: str, partition: int, committed: int) -> int:
         """First offset that the open block at `committed` depends on."""
-        return rewind(committed, size=self._settings.block_size, horizon=self._settings.horizon)
+        size = self._settings.block_size
+        if topic == JOIN and self._indexes is not None:
+            return min(block_first(committed, size), self._indexes.position(partition))
+        return rewind(committed, size=size, horizon=self._settings.horizon)
 
     def start(self, topic: str, partition: int, offset: int) -> None:
         """A partition is ours: records will come from `offset` on."""
         committed = self._committed.pop((topic, partition), offset)
-        wanted = self.rewound(committed)
-        self._partitions[topic, partition] = _Partition(
-            topic,
-            partition,
-            PartitionSummariser(
+        wanted = self._rewound(topic, partition, committed)
+        summarise_from = block_first(committed, self._settings.block_size)
+        log_start = offset if offset > wanted else 0
+        follower: PartitionSummariser | JoinPartition
+        if topic == JOIN and self._indexes is not None:
+            follower = self._indexes.join(partition, log_start=log_start, summarise_from=summarise_from)
+        else:
+            follower = PartitionSummariser(
                 BY_TOPIC[topic],
                 partition,
-                summarise_from=block_first(committed, self._settings.block_size),
-                log_start=offset if offset > wanted else 0,
+                summarise_from=summarise_from,
+                log_start=log_start,
                 settings=self._settings,
-            ),
-            committed=committed,
-            position=offset,
+            )
+        self._partitions[topic, partition] = _Partition(
+            topic, partition, follower, committed=committed, position=offset
         )
 
     def revoke(self, topic: str, partition: int) -> None:
         """A partition is no longer ours."""
         self._partitions.pop((topic, partition), None)
+        if topic == JOIN and self._indexes is not None:
+            self._indexes.close(partition)
+
+    def close(self) -> None:
+        """Let go of what is on disk."""
+        self._partitions.clear()
+        if self._indexes is not None:
+            self._indexes.close_all()
+
+    def join_statistics(self) -> JoinStatistics | None:
+        """Size of the indexes of this worker; None without a join."""
+        joins = [one.summariser for one in self._partitions.values() if isinstance(one.summariser, JoinPartition)]
+        return added([join.statistics for join in joins]) if joins else None
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Offset after the last summarised record of each partition."""
@@ -128,15 +155,22 @@ class Ingest:
         partition = self._partitions.get((batch.topic, batch.partition))
         if partition is None:
             return
-        dead, closed = partition.summariser.feed(
-            batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset
-        )
+        follower = partition.summariser
+        dead: list[DeadLetter] = []
+        forwards: list[Forward] = []
+        if isinstance(follower, JoinPartition):
+            closed = self._join(follower, batch)
+        else:
+            dead, closed = follower.feed(batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset)
+            forwards = follower.take_forwards()
         partition.closed += closed
         partition.position = batch.next_offset
         fresh = [letter for letter in dead if letter.offset >= partition.committed]
-        self._poison[batch.topic].spend(len(batch), len(fresh))
-        if fresh:
-            await self._outlet.write([self._dead_letter(batch, letter) for letter in fresh])
+        if batch.topic in self._poison:
+            self._poison[batch.topic].spend(len(batch), len(fresh))
+        records = [self._dead_letter(batch, letter) for letter in fresh]
+        records += await self._forwarded([one for one in forwards if one.offset >= partition.committed])
+        await self._outlet.write(records)
         partition.waiting.append((batch.next_offset, acknowledge))
         if closed:
             await self._publish(partition, with_open=False)
@@ -160,11 +194,47 @@ class Ingest:
             # The clock is that of the blocks: a batch may be one record, and its timestamp absurd.
             partition.clock_ms = max([partition.clock_ms, *(_clock_ms(message) for message in messages)])
             await self._write(messages)
+            if isinstance(partition.summariser, JoinPartition):
+                self._commit(partition, through)
             while partition.waiting and partition.waiting[0][0] <= through:
                 partition.waiting.popleft()[1]()
 
+    def _join(self, follower: JoinPartition, batch: Batch) -> list[BlockMessage]:
+        """Feed the joiner what its index does not hold yet."""
+        begin = bisect_left(batch.offsets, follower.position)
+        try:
+            return follower.feed(
+                batch.offsets[begin:], batch.timestamps[begin:], batch.values[begin:], next_offset=batch.next_offset
+            )
+        except CorruptIndex:
+            self._discard(batch.partition)
+            raise
+
+    def _commit(self, partition: _Partition, through: int) -> None:
+        """Enter blocks whose messages are acknowledged into the index; not those of a partition that has gone."""
+        if self._partitions.get((partition.topic, partition.number)) is not partition:
+            return
+        try:
+            partition.summariser.commit(through)  # type: ignore[union-attr]  # asked for joiners only
+        except CorruptIndex:
+            self._discard(partition.number)
+            raise
+
+    def _discard(self, number: int) -> None:
+        if self._indexes is not None:
+            self._indexes.discard(number)
+
+    async def _forwarded(self, forwards: Sequence[Forward]) -> list[Record]:
+        if not forwards:
+            return []
+        count = await self._count(JOIN)
+        return [
+            Record(JOIN, one.decision_id.encode(), one.value, partition=join_partition(one.decision_id, count))
+            for one in forwards
+        ]
+
     async def _write(self, messages: Sequence[BlockMessage]) -> None:
-        count = await self._count_block_partitions()
+        count = await self._count(BLOCKS)
         records = []
         for message in messages:
             name = message.model if isinstance(message, ModelBlock) else _source_name(message)
@@ -173,7 +243,7 @@ class Ingest:
         await self._outlet.write(records)
 
     async def _publish_clocks(self) -> None:
-        count = await self._count_block_partitions()
+        count = await self._count(BLOCKS)
         records = []
         for partition in self._partitions.values():
             if partition.clock_ms > partition.told_clock_ms:
@@ -183,10 +253,11 @@ class Ingest:
                 records += [Record(BLOCKS, key, data, partition=number) for number in range(count)]
         await self._outlet.write(records)
 
-    async def _count_block_partitions(self) -> int:
-        if self._block_partitions is None:
-            self._block_partitions = await self._outlet.partitions(BLOCKS)
-        return self._block_partitions
+    async def _count(self, topic: str) -> int:
+        """Number of partitions of a topic, asked once."""
+        if topic not in self._counts:
+            self._counts[topic] = await self._outlet.partitions(topic)
+        return self._counts[topic]
 
     def _dead_letter(self, batch: Batch, letter: DeadLetter) -> Record:
         value = batch.values[letter.index]

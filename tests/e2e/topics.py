@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.broker import EmbeddedBroker
-from monitor.topics import BLOCKS, SOURCES, STATE
+from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 from tests.kafka_server import KafkaServer
 
 FOR_EVER = {"retention.ms": "-1", "max.message.bytes": str(16 * 1024 * 1024)}
@@ -12,7 +12,7 @@ FOR_EVER = {"retention.ms": "-1", "max.message.bytes": str(16 * 1024 * 1024)}
 def numbers(*, source: int, internal: int) -> dict[str, int]:
     """Number of partitions of every topic that a worker needs."""
     sources = {entry.topic: source for entry in SOURCES} | {entry.dead_letters: 1 for entry in SOURCES}
-    return sources | {BLOCKS: internal, STATE: internal}
+    return sources | {JOIN: internal, BLOCKS: internal, STATE: internal}
 
 
 def create(broker: KafkaServer | EmbeddedBroker, *, source: int = 2, internal: int = 2) -> None:

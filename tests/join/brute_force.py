@@ -13,9 +13,10 @@ from typing import Any
 
 from monitor import catalogue
 from monitor.blocks import BlockMessage, Entries, ModelBlock, SourceBlock
-from monitor.join.forwarding import JOIN, KINDS
+from monitor.join.forwarding import KINDS
 from monitor.packing import Packed, unpack
 from monitor.partition import PartitionSummariser, SummariseSettings
+from monitor.topics import JOIN
 from tests.join.traffic import LAYOUT, SETTINGS, Place, Sent, identity
 
 CONTEXT = (

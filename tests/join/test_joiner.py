@@ -10,10 +10,9 @@ import pytest
 from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import JOIN
 from monitor.join.index import Index, MemoryIndex
 from monitor.join.joiner import JoinPartition
-from monitor.topics import APPEALS, REPORTS, REVIEWS
+from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS
 from tests.core.runs import BLOCK, evaluated, model_settings
 from tests.core.strategies import DAY, HOUR, T0, Event, appeal, decision, report, review
 from tests.join.brute_force import counted

@@ -123,7 +123,8 @@ async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
 
 def publish(bootstrap: str, topic: str, values: Collection[bytes], *, partition: int = 0, **options: Any) -> None:
     """Publish the values in order and wait until the broker has them."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **options})
+    # Without idempotence a retry under load changes the order.
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "enable.idempotence": True, **options})
     for value in values:
         producer.produce(topic, value, partition=partition)
         producer.poll(0)
