@@ -163,7 +163,7 @@ STATE_DISCARDED = _counter(
     "monitor_state_discarded_total", ("reason",), "Pieces of checkpointed state that could not be used."
 )
 JOIN_ENTRIES = _gauge("monitor_join_entries", (), "Decisions in the index that feedback without context finds.")
-JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its decision.")
+JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its decision, as of the last whole block.")
 JOIN_BYTES = _gauge("monitor_join_bytes", (), "Size of the index on disk.")
 SERIES_COUNT = _gauge("monitor_series", (), "Series of watched models held by this worker.")
 PARTITIONS = _gauge("monitor_assigned_partitions", ("topic",), "Partitions assigned to this worker.")

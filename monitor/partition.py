@@ -32,6 +32,7 @@ from monitor.events import (
 )
 from monitor.join.forwarding import KINDS, can_get_feedback, forward_decision, forward_feedback
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
+from monitor.model_block import model_block
 from monitor.rows import (
     DecisionRows,
     FeedbackRows,
@@ -44,7 +45,6 @@ from monitor.rows import (
     no_decisions,
     take,
 )
-from monitor.summarise import summarise
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
 
 Counts = dict[tuple[Metric, tuple[str, ...]], int]
@@ -412,30 +412,10 @@ class _OpenBlock:
             own = take(rows, of_row == index)
             launches = tuple(launch for model, launch in self._launches if model == name)
             if len(own.key) or launches:
-                blocks.append(self._model(span, name, own, launches))
+                layout = self._settings.layout(name)
+                group = GROUPS[self._source.topic]
+                blocks.append(model_block(span, name, own, self._table.keys, group, layout, launches=launches))
         return blocks
-
-    def _model(self, span: Span, model: str, rows: Rows, launches: tuple[Launch, ...]) -> ModelBlock:
-        layout = self._settings.layout(model)
-        used, local = np.unique(rows.key, return_inverse=True)
-        keys = [self._table.keys[code] for code in used.tolist()]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        cells = summarise(take(rows, slice(None), key=rank[local]), GROUPS[self._source.topic], layout)
-        latest = int(rows.occurred_ms.max()) if isinstance(rows, DecisionRows) and len(rows.key) else None
-        return ModelBlock(
-            span=span,
-            model=model,
-            signature=layout.signature,
-            keys=tuple(tuple(keys[index][1:]) for index in order),
-            cell_key=cells.key,
-            cell_minute=cells.minute,
-            cohort=cells.cohort,
-            arrival=cells.arrival,
-            launches=launches,
-            last_decision_ms=latest,
-        )
 
     def _count(self, metric: Metric, labels: tuple[str, ...], by: int) -> None:
         _increase(self._counts, metric, labels, by)

@@ -83,8 +83,12 @@ def join_partition(decision_id: str, count: int) -> int:
 
 
 def can_get_feedback(decision: Decision, positive_actions: Collection[Action]) -> bool:
-    """Whether feedback may come that has to find this decision: it was acted on, or sampled for review."""
-    return decision.action in positive_actions or bool(decision.sampled) or decision.inclusion_probability is not None
+    """Whether feedback may come that has to find this decision: it was acted on, or sampled for review.
+
+    A probability alone says that it was sampled only where `sampled` is not told: many producers log it for all.
+    """
+    sampled = decision.inclusion_probability is not None if decision.sampled is None else decision.sampled
+    return decision.action in positive_actions or sampled
 
 
 def forward_decision(decision: Decision, *, timestamp_ms: int) -> bytes:

@@ -20,7 +20,8 @@ from monitor.cells import KeyTable
 from monitor.decode import Rejected
 from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Review, ReviewSource, Variant, Verdict
 from monitor.join.forwarding import KINDS, FeedbackEvent
-from monitor.join.model_block import GroupOf, mixed_feedback, model_block
+from monitor.join.mixed_feedback import mixed_feedback
+from monitor.model_block import GroupOf, model_block
 from monitor.partition import GROUPS, SummariseSettings
 from monitor.rows import FeedbackRows, concatenate, decision_key, feedback_rows, take
 

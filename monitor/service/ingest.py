@@ -327,13 +327,14 @@ def block_key(name: str, message: BlockMessage) -> bytes:
 def furthest(keys: Iterable[bytes | None]) -> list[int]:
     """Indices, ascending, of the messages that no other message with the same subject outreaches.
 
-    A reader that is behind needs only these: what reaches further replaces what reaches less far.
+    A reader that is behind needs only these: what reaches further replaces what reaches less far. Of equals the first
+    counts: a former owner's next block may lie between it and its repetition, and blocks must be taken in order.
     """
     best: dict[bytes, tuple[int, int]] = {}
     for index, key in enumerate(keys):
         about, _, reach = (key or b"").rpartition(SEPARATOR.encode())
         told = int(reach) if reach.isdigit() else index
-        if about not in best or told >= best[about][0]:
+        if about not in best or told > best[about][0]:
             best[about] = (told, index)
     return sorted(index for _, index in best.values())
 

@@ -49,7 +49,10 @@ class Count:
     records: Counter[tuple[str, ...]] = field(default_factory=Counter)
     tombstones: Counter[tuple[str, ...]] = field(default_factory=Counter)
     duplicates: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    orphans: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    waiting: int = 0
+    """feedback without context whose decision is not known, or can get no feedback: neither acted on nor sampled"""
+    joined: int = 0
+    """feedback without context whose decision is known"""
     late: Counter[tuple[str, ...]] = field(default_factory=Counter)
     future: Counter[tuple[str, ...]] = field(default_factory=Counter)
     dead: Counter[tuple[str, ...]] = field(default_factory=Counter)
@@ -89,6 +92,8 @@ def count(records: Iterable[Published], *, refused: Mapping[bytes, str], feature
     """Count records in the order of publishing. `refused`: value -> reason; `featured`: models to keep features of."""
     result = Count()
     seen: dict[str, set[str]] = defaultdict(set)
+    decided: dict[str, Event] = {}
+    without_context: list[tuple[str, Event, int]] = []
     take: dict[str, Callable[[Count, Event, int], None]] = {
         REVIEWS: _review,
         APPEALS: _appeal,
@@ -111,10 +116,18 @@ def count(records: Iterable[Published], *, refused: Mapping[bytes, str], feature
             seen[topic].add(identity or "")
             if topic == DECISIONS:
                 _decision(result, event, timestamp, featured)
+                decided[event["decision_id"]] = event
             elif topic != LAUNCHES and event.get("decision") is None:
-                result.orphans[here] += 1
+                without_context.append((topic, event, timestamp))
             else:
                 take[topic](result, event, timestamp)
+    for topic, event, timestamp in without_context:
+        decision = decided.get(event["decision_id"])
+        if decision is None or not (decision["action"] in POSITIVE or decision.get("sampled")):
+            result.waiting += 1
+        else:
+            result.joined += 1
+            take[topic](result, event | {"decision": decision}, timestamp)
     result.spread()
     return result
 

@@ -22,7 +22,7 @@ from monitor.event_log import FileLog
 from monitor.replay import replay
 from monitor.settings import load_settings
 from monitor.simulate import demo
-from monitor.topics import BY_TOPIC
+from monitor.topics import BY_TOPIC, JOIN
 from tests.e2e import batch_readings, topics
 from tests.e2e.independent_count import (
     APPEALS,
@@ -95,7 +95,7 @@ class Run:
 def traffic() -> list[Published]:
     """The demo's incidents in 2 hours; one decision in 50 is published twice, some feedback too, and some junk."""
     scenario = msgspec.structs.replace(
-        demo(decisions_per_minute=PER_MINUTE, incident_minute=20), retry_share=0.02, name="exact"
+        demo(decisions_per_minute=PER_MINUTE, incident_minute=20), retry_share=0.02, context_share=0.5, name="exact"
     )
     found: list[Published] = []
     for number, record in enumerate(simulated(scenario, seed=SEED, start_ms=START_MS, minutes=MINUTES)):
@@ -170,7 +170,6 @@ def test_the_run_is_as_large_as_it_says(run: Run) -> None:
         (catalogue.RECORDS, "records"),
         (catalogue.DUPLICATES, "duplicates"),
         (catalogue.DEAD_LETTERS, "dead"),
-        (catalogue.ORPHANS, "orphans"),
         (catalogue.TOMBSTONES, "tombstones"),
         (catalogue.LATE, "late"),
         (catalogue.FUTURE, "future"),
@@ -179,27 +178,30 @@ def test_the_run_is_as_large_as_it_says(run: Run) -> None:
 )
 def test_every_counter_equals_the_independent_count(run: Run, metric: Metric, counted: str) -> None:
     expected = nonzero(getattr(run.expected, counted))
-    assert [] == difference(expected, run.scrape.counted(metric))
+    # How often a crash wrote the same into the internal topic again is nobody's number.
+    told = {labels: number for labels, number in run.scrape.counted(metric).items() if labels != (JOIN,)}
+    assert [] == difference(expected, told)
+
+
+def test_feedback_without_context_is_joined_or_waits(run: Run) -> None:
+    assert run.expected.joined > 10_000
+    assert run.expected.waiting > 10
+    assert run.scrape.one(catalogue.JOIN_WAITING) <= run.expected.waiting  # as of the last whole block
+    assert 0 == run.scrape.total(catalogue.ORPHANS)
 
 
 def test_every_record_is_in_exactly_one_account(run: Run) -> None:
-    for topic, counted, per_record in (
-        (DECISIONS, catalogue.DECISIONS, {"segment": "all"}),
-        (REVIEWS, catalogue.REVIEWS, {"segment": "all"}),
-        (APPEALS, catalogue.APPEALS, {"segment": "all"}),
-        (REPORTS, catalogue.REPORTS, {"segment": "all"}),
-    ):
-        others = (
-            catalogue.DUPLICATES,
-            catalogue.DEAD_LETTERS,
-            catalogue.ORPHANS,
-            catalogue.TOMBSTONES,
-            catalogue.LATE,
-        )
-        accounted = run.scrape.total(counted, **per_record) + sum(
+    others = (catalogue.DUPLICATES, catalogue.DEAD_LETTERS, catalogue.ORPHANS, catalogue.TOMBSTONES, catalogue.LATE)
+
+    def open_accounts(topic: str, counted: Metric) -> float:
+        accounted = run.scrape.total(counted, segment="all") + sum(
             run.scrape.total(other, topic=topic) for other in others
         )
-        assert run.scrape.total(catalogue.RECORDS, topic=topic) == accounted, topic
+        return run.scrape.total(catalogue.RECORDS, topic=topic) - accounted
+
+    assert 0 == open_accounts(DECISIONS, catalogue.DECISIONS)
+    feedback = ((REVIEWS, catalogue.REVIEWS), (APPEALS, catalogue.APPEALS), (REPORTS, catalogue.REPORTS))
+    assert run.expected.waiting == sum(open_accounts(topic, counted) for topic, counted in feedback)
 
 
 @pytest.mark.parametrize(

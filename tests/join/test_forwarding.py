@@ -100,6 +100,8 @@ def test_partitions_get_equal_shares() -> None:
         ({"action": "remove", "inclusion_probability": None}, True),
         ({"action": "allow", "inclusion_probability": None}, False),
         ({"action": "allow", "inclusion_probability": 0.01}, True),
+        ({"action": "allow", "inclusion_probability": 0.01, "sampled": False}, False),
+        ({"action": "remove", "inclusion_probability": 0.01, "sampled": False}, True),
         ({"action": "allow", "inclusion_probability": None, "sampled": True}, True),
         ({"action": "allow", "inclusion_probability": None, "sampled": False}, False),
     ],

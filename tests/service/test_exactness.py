@@ -14,7 +14,7 @@ from monitor import catalogue
 from monitor.assembly import Pipeline, assemble
 from monitor.evaluate import take_snapshot
 from monitor.service.evaluation import Evaluation
-from monitor.service.ingest import Ingest, PoisonBudgetExceeded
+from monitor.service.ingest import Ingest, PoisonBudgetExceeded, furthest
 from monitor.service.join_indexes import JoinIndexes
 from monitor.settings import BlockSettings, Settings
 from monitor.simulate import generate
@@ -247,6 +247,13 @@ async def test_crashes_at_any_point_change_no_number(
     places = {tuple(told[f"monitor.error.{name}"] for name in ("topic", "partition", "offset")) for told in headers}
     assert junk == len(places)
     assert junk == sum(calm.service.counters[catalogue.DEAD_LETTERS.name].values())
+
+
+def test_of_a_message_and_its_repetition_the_first_counts_so_that_blocks_stay_in_order() -> None:
+    finished, following, shorter = b"m\x1ft/0\x1f0\x1f64", b"m\x1ft/0\x1f64\x1f90", b"m\x1ft/0\x1f64\x1f70"
+
+    assert [0, 1] == furthest([finished, following, finished, shorter])
+    assert [1] == furthest([shorter, following])
 
 
 async def test_a_producer_that_breaks_the_contract_wholesale_stops_the_worker(

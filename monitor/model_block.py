@@ -10,7 +10,7 @@ from monitor.blocks import ModelBlock, Span
 from monitor.cells import CellKey
 from monitor.events import Launch
 from monitor.layout import Group, Layout
-from monitor.rows import DecisionRows, Rows, concatenate, take
+from monitor.rows import DecisionRows, Rows, take
 from monitor.summarise import summarise
 
 GroupOf = Callable[[Layout], Group]
@@ -46,15 +46,3 @@ def model_block(
         launches=launches,
         last_decision_ms=latest,
     )
-
-
-def mixed_feedback(parts: Sequence[tuple[Rows, GroupOf]], layout: Layout) -> tuple[Rows, GroupOf]:
-    """Feedback of several kinds, some rows at least, as one: columns count from the begin of the layout."""
-    rows = [
-        take(part, slice(None), column=part.column + group(layout).start) for part, group in parts if len(part.column)
-    ]
-    return concatenate(rows), _whole
-
-
-def _whole(layout: Layout) -> Group:
-    return Group(name="", width=layout.width, identity="", start=0, daily=False)
