@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
@@ -71,8 +72,10 @@ def build(
         "web_enabled": False,
         "worker_redirect_stdouts": False,
         "store": "memory://",
+        "datadir": Path(tempfile.gettempdir()) / "moderation-monitor-tests",  # Faust makes an empty folder there
         "consumer_max_fetch_size": 1 << 20,
     }
+    defaults["datadir"].mkdir(exist_ok=True)
     app = faust.App(group, **{**defaults, **(settings or {})})
     app.transport.batching = Batching(topics=frozenset(topics), **batching)
     return app
