@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,22 +11,23 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from monitor.kafka_range import TopicRange
 from monitor.service.outlet import MAX_RECORD_BYTES
-from monitor.topics import BLOCKS, DECISIONS, SOURCES, STATE
+from monitor.topics import BLOCKS, DECISIONS, JOIN, SOURCES, STATE
 from tests.commands.calls import call
+from tests.kafka_fixtures import require_java
 from tests.kafka_server import KafkaServer
 from tests.recount import lines
 
 pytestmark = pytest.mark.kafka
 
-TOPICS = {*(source.topic for source in SOURCES), *(source.dead_letters for source in SOURCES), BLOCKS, STATE}
+INTERNAL = {BLOCKS: 2, STATE: 2, JOIN: 4}
+TOPICS = {*(source.topic for source in SOURCES), *(source.dead_letters for source in SOURCES), *INTERNAL}
 START = "2026-01-05T00:00:00Z"
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[KafkaServer]:
     """A node of its own: the names of the topics are fixed."""
-    if any(shutil.which(program) is None for program in ("java", "mvn")):
-        pytest.skip("real Kafka needs java and mvn")
+    require_java()
     node = KafkaServer(tmp_path / "kafka")
     node.start()
     yield node
@@ -57,7 +57,8 @@ def test_topics_are_made_once_and_then_only_checked(server: KafkaServer) -> None
     )
     assert 0 == first.exit_code, first.output
     assert len(TOPICS) == first.stdout.count("created")
-    assert {name: 2 if name in {BLOCKS, STATE} else 3 for name in TOPICS} == partitions(server)
+    assert {name: INTERNAL.get(name, 3) for name in TOPICS} == partitions(server)
+    assert "LogAppendTime" == config(server, JOIN)["message.timestamp.type"]
     assert "compact" == config(server, STATE)["cleanup.policy"]
     assert ("delete", str(48 * 3_600_000)) == tuple(
         config(server, BLOCKS)[name] for name in ("cleanup.policy", "retention.ms")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from tests.kafka_fixtures import require_java
 from tests.kafka_server import KafkaServer
 
 LARGE: dict[str, str] = {"message.max.bytes": str(20 * 1024 * 1024), "replica.fetch.max.bytes": str(20 * 1024 * 1024)}
@@ -14,9 +14,7 @@ LARGE: dict[str, str] = {"message.max.bytes": str(20 * 1024 * 1024), "replica.fe
 
 @pytest.fixture(scope="module")
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"real Kafka needs {' and '.join(missing)}; without them: pytest -m 'not kafka'")
+    require_java()
     server = KafkaServer(tmp_path_factory.mktemp("kafka"), properties=LARGE)
     server.start()
     yield server

@@ -186,7 +186,7 @@ def test_every_counter_equals_the_independent_count(run: Run, metric: Metric, co
 def test_feedback_without_context_is_joined_or_waits(run: Run) -> None:
     assert run.expected.joined > 10_000
     assert run.expected.waiting > 10
-    assert run.scrape.one(catalogue.JOIN_WAITING) <= run.expected.waiting  # as of the last whole block
+    assert run.scrape.one(catalogue.JOIN_ENTRIES) > run.expected.joined / 2
     assert 0 == run.scrape.total(catalogue.ORPHANS)
 
 
@@ -287,13 +287,17 @@ def test_missing_and_out_of_range_features_equal_a_batch_computation(run: Run) -
     assert_close(expected["outside"], of_window(run.scrape.by_labels(catalogue.FEATURE_OUT_OF_RANGE_RATIO), "1h"))
 
 
+ORDERED = (catalogue.DRIFT_DETECTED,)
+"""Depends on which labels had arrived when a minute was over: a log that is published at once arrives otherwise."""
+
+
 @pytest.mark.parametrize(
-    "metric", [metric for metric in catalogue.CATALOGUE if metric.name.startswith("moderation_")], ids=str
+    "metric",
+    [metric for metric in catalogue.CATALOGUE if metric.name.startswith("moderation_") and metric not in ORDERED],
+    ids=str,
 )
 def test_a_replay_of_the_files_says_the_same(run: Run, metric: Metric) -> None:
     suffixes = ("_bucket", "_count", "_sum") if metric.kind is catalogue.Kind.HISTOGRAM else ("",)
-    if metric is catalogue.DRIFT_DETECTED:
-        pytest.skip("streaming detectors see a label when it arrives: a log published at once arrives otherwise")
     for suffix in suffixes:
         extra = ("le",) if suffix == "_bucket" else ()
         live = run.scrape.by_labels(metric, suffix=suffix, extra=extra)
