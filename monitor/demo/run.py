@@ -30,7 +30,7 @@ from monitor.demo.table import model_lines, render
 from monitor.simulate import EventClock, create_producer, generate, publish, write_files
 from monitor.simulate.scenario import Scenario
 from monitor.simulate.scenarios import demo, quiet
-from monitor.topics import BLOCKS, DECISIONS, JOIN, SOURCES, STATE
+from monitor.topics import BLOCKS, DECISIONS, SOURCES, STATE
 
 COMMAND: Final = (sys.executable, "-m", "monitor.cli")
 PARTITIONS: Final = 8
@@ -71,7 +71,6 @@ def run(options: Options, console: Console) -> int:
     started = time.monotonic()
     deadline = None if options.duration is None else started + options.duration
     topics = {source.topic: INTERNAL_PARTITIONS for source in SOURCES} | {DECISIONS.topic: PARTITIONS}
-    topics |= {JOIN: INTERNAL_PARTITIONS}
     topics |= {source.dead_letters: 1 for source in SOURCES} | {BLOCKS: INTERNAL_PARTITIONS, STATE: INTERNAL_PARTITIONS}
     with tempfile.TemporaryDirectory(prefix="moderation-monitor-") as name, EmbeddedBroker(topics) as broker:
         try:
@@ -176,6 +175,7 @@ def _worker(folder: Path, bootstrap: str, port: int, reference: Path) -> Iterato
                 "http": {"host": "127.0.0.1", "port": port},
                 "state": {"directory": str(folder / "state")},
                 "blocks": {"size": 2048},
+                "join": {"enabled": False},  # simulated feedback carries its context
                 "drift": {"reference": str(reference)},
                 "log": {"format": "console"},
             }
