@@ -144,7 +144,7 @@ class PartitionSummariser:
                     first,
                     begin=max(first, self._log_start),
                     clock=self._clock(first),
-                    horizon=self._horizon(first) if self._settings.join else _NO_IDS,
+                    horizon=self._horizon(first) if self._settings.join and self._source in KINDS else _NO_IDS,
                     settings=self._settings,
                 )
             dead += self._block.add(offsets[at:end], timestamps[at:end], values[at:end], base=at)
@@ -236,7 +236,7 @@ class _OpenBlock:
         self._parts: list[Rows] = []
         self._launches: list[tuple[str, Launch]] = []
         self._counts: Counts = {}
-        self._seen: set[int] = set(horizon.tolist()) if source in KINDS else set()
+        self._seen: set[int] = set(horizon.tolist())
         """ids of feedback in the blocks of the horizon and in this one so far"""
         self._forwards: list[Forward] = []
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
-from xxhash import xxh3_64_intdigest
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, rewind
 from monitor.decode import Reason
@@ -22,9 +21,11 @@ from monitor.join.forwarding import join_partition
 from monitor.join.index import CorruptIndex
 from monitor.join.joiner import JoinPartition
 from monitor.partition import DeadLetter, Forward, PartitionSummariser, SummariseSettings
+from monitor.rows import hash_id
 from monitor.service.join_indexes import JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
 from monitor.snapshot import JoinStatistics
+from monitor.state import SEPARATOR
 from monitor.topics import BLOCKS, BY_TOPIC, JOIN
 
 log = structlog.get_logger(__name__)
@@ -34,8 +35,6 @@ LEAST_GROWTH: Final = 1 / 16
 PASS_OVER: Final = 4
 """The open block is published when it has grown by this share, or after it was passed over so often: a large block that
 grows slowly is not written again each second for a few records."""
-SEPARATOR: Final = "\x1f"
-"""Not allowed in names."""
 
 
 class Batch(Protocol):
@@ -312,7 +311,7 @@ class _PoisonBudget:
 
 def block_partition(name: str, count: int) -> int:
     """Partition of the blocks topic for a model or a source."""
-    return xxh3_64_intdigest(name.encode()) % count
+    return hash_id(name) % count
 
 
 def block_key(name: str, message: BlockMessage) -> bytes:
