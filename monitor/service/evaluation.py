@@ -73,6 +73,7 @@ class Evaluation:
 
     def start(self, partition: int, offset: int) -> None:
         """A partition is ours: blocks will come from `offset` on. `restore` has to follow."""
+        self.revoke(partition)  # the transport may say it twice
         evaluator = PartitionEvaluator(self._settings, owner=self._token())
         self._owned[partition] = _Owned(partition, offset, evaluator)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import shutil
@@ -294,3 +295,19 @@ async def test_a_record_is_acknowledged_only_after_the_block_that_holds_it(pipel
 
     assert [40] == after_the_first_block
     assert [40, 70] == acknowledged
+
+
+async def test_a_partition_that_is_started_twice_leaves_nobody_waiting(pipeline: Pipeline, tmp_path: Path) -> None:
+    kafka = MemoryKafka(1)
+    outlet = CrashingOutlet(kafka, random.Random(0), crash=0.0)
+    evaluation = Evaluation(
+        pipeline.evaluate, outlet, kafka, directory=tmp_path, token=lambda: "owner", clock=lambda: 0.0
+    )
+    evaluation.start(0, 0)
+    waiting = asyncio.create_task(evaluation.take(Fetched(BLOCKS, 0, [], [], [], 0), lambda: None))
+    await asyncio.sleep(0)  # until it waits for the partition to be restored
+
+    evaluation.start(0, 0)
+
+    await asyncio.wait_for(waiting, 5.0)
+    assert [0] == evaluation.restoring()
