@@ -11,7 +11,7 @@ GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format build-generated check-generated bench lock image clean test-programs
+.PHONY: help setup demo test test-fast lint format build-generated check-generated bench faults lock image clean test-programs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check-generated: build-generated ## Fail when a generated file differs from the 
 bench: .venv/.development ## Run the benchmarks and print their tables
 	@set -e; for name in $(basename $(notdir $(wildcard tests/bench/[a-z]*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.bench.$$name; done
+
+faults: .venv/.development test-programs ## Run the fault tests at full size on real Kafka and write tests/faults/REPORT.md
+	FAULTS=full FAULTS_REPORT=tests/faults/REPORT.md $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 lock: .venv/.development ## Resolve the dependencies again (LOCK_ARGS=--upgrade for the newest)
 	@deploy/bin/lock $(LOCK_ARGS)

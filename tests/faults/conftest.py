@@ -1,0 +1,52 @@
+"""`size` (small in CI, full in `make faults`) and `outcome`, which notes what a test saw for the report.
+
+`FAULTS=full` asks for the full size, `FAULTS_REPORT=path` for the report.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from tests.faults.outcome import Outcome, write_report
+
+Size = Literal["small", "full"]
+
+OUTCOMES = pytest.StashKey[list[Outcome]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTCOMES] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    report = os.environ.get("FAULTS_REPORT")
+    found = session.config.stash[OUTCOMES]
+    if report and found:
+        when = datetime.now(UTC).date().isoformat()
+        write_report(found, Path(report), versions="Apache Kafka 4.1.2", when=when)
+
+
+@pytest.fixture(scope="session")
+def size() -> Size:
+    told = os.environ.get("FAULTS", "small")
+    if told not in {"small", "full"}:
+        pytest.fail(f"environment FAULTS: expected small or full, got {told!r}")
+    return "full" if told == "full" else "small"
+
+
+@pytest.fixture
+def outcome(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Call it with the fields of `Outcome` when all assertions of the test have passed."""
+    begun = time.monotonic()
+
+    def note(**fields: Any) -> None:
+        request.config.stash[OUTCOMES].append(Outcome(**{"seconds": time.monotonic() - begun, **fields}))
+
+    return note

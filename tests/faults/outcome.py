@@ -1,0 +1,63 @@
+"""What a fault test saw, and the report that `make faults` writes of all of them.
+
+A row is "N events, M faults, lost, redelivered, longest stall": numbers that the test measured, never expectations.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HEAD: Final = (
+    "# Faults\n\nWritten by `make faults`; do not edit. Numbers of the tests are those of the operations checklist; each\n"
+    "row is one test in this folder. *Lost* counts events that a batch recount of the topics has and the metrics have not,\n"
+    "or the other way round. *Redelivered* is what workers read again after a fault; none of it counts twice.\n\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row. `redelivered` is a share of the events, `stall_seconds` the longest time without progress.
+
+    None = not measured by this test.
+    """
+
+    number: str
+    """of the operations checklist, such as "1" or "exact" """
+    name: str
+    events: int
+    faults: int
+    lost: int
+    redelivered: float | None = None
+    stall_seconds: float | None = None
+    seconds: float | None = None
+    """how long the whole test took"""
+    told: str = ""
+    """what else it saw, in a few words"""
+
+    def row(self) -> str:
+        """The outcome as a row of the report."""
+        cells = (
+            self.number,
+            self.name,
+            f"{self.events:,}",
+            str(self.faults),
+            str(self.lost),
+            "" if self.redelivered is None else f"{self.redelivered:.1%}",
+            "" if self.stall_seconds is None else f"{self.stall_seconds:.1f}",
+            "" if self.seconds is None else f"{self.seconds:.0f}",
+            self.told,
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+def write_report(outcomes: Iterable[Outcome], path: Path, *, versions: str, when: str) -> None:
+    """Write all outcomes, ordered by number, as a Markdown table."""
+    rows = sorted(outcomes, key=lambda one: (not one.number.isdigit(), one.number.zfill(3), one.name))
+    head = "| # | fault | events | faults | lost | redelivered | longest stall, s | test, s | seen |\n"
+    line = "|---|---|--:|--:|--:|--:|--:|--:|---|\n"
+    place = f"{when}, {versions}, Python {platform.python_version()}, {platform.machine()}.\n\n"
+    path.write_text(HEAD + place + head + line + "".join(f"{one.row()}\n" for one in rows), encoding="utf-8")
