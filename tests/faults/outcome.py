@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-HEAD: Final = (
-    "# Faults\n\nWritten by `make faults`; do not edit. Numbers of the tests are those of the operations checklist; each\n"
-    "row is one test in this folder. *Lost* counts events that a batch recount of the topics has and the metrics have not,\n"
-    "or the other way round. *Redelivered* is what workers read again after a fault; none of it counts twice.\n\n"
-)
+HEAD: Final = """# Faults
+
+Written by `make faults`; do not edit. Numbers are those of the operations checklist; each row is one test in this
+folder. *Lost* counts events that a recount of the topics has and the metrics have not, or the other way round.
+*Redelivered* is what workers read again after a fault; none of it counts twice.
+
+"""
 
 
 @dataclass(frozen=True, slots=True)
