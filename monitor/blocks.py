@@ -13,7 +13,7 @@ import msgspec
 from monitor.events import Launch
 from monitor.packing import Packed
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 def block_first(offset: int, size: int) -> int:
@@ -64,16 +64,16 @@ class Entries(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ModelBlock(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     """What one block says of one model.
 
-    Cell i is key `keys[cell_key[i]]` (model_version, variant, policy, language, region, surface, modality) in minute
-    `cell_minute[i]` since the epoch. `cohort` counts by the decision's minute; `arrival` repeats the label columns by
-    the minute in which the label arrived.
+    Cell i is series `series[cell_series[i]]` (model_version, variant, policy, segment) in minute `cell_minute[i]` since
+    the epoch; a record counts once in `all` and once in each kind of segment. `cohort` counts by the decision's minute;
+    `arrival` repeats the label columns by the minute in which the label arrived.
     """
 
     span: Span
     model: str
     signature: tuple[tuple[str, str, int], ...]
-    keys: tuple[tuple[str, str, str, str, str, str, str], ...]
-    cell_key: Packed
+    series: tuple[tuple[str, str, str, str], ...]
+    cell_series: Packed
     cell_minute: Packed
     cohort: Entries
     arrival: Entries

@@ -1,17 +1,24 @@
-"""Cell keys: which model, version, role, policy and segment dimensions a record counts for.
+"""Cell keys: which model, version, role, policy and segment dimensions a record counts for, as numbers.
 
-A table lives as long as one block, so that what it caps depends on that block's records only.
+A table numbers the keys that it meets, for as long as its owner likes; what it numbers does not depend on what it met
+before, but for the numbers. The caps on distinct values hold for each block by itself (`BlockKeys`), so that what they
+turn into `other` depends on that block's records only.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from monitor.decode import Rejected, invalid_name, name_is_allowed
 from monitor.events import Modality, Variant
+
+Ints = npt.NDArray[np.int64]
 
 DIMENSIONS: Final = ("language", "region", "surface", "modality")
 """The dimensions that segments may be cut by."""
@@ -57,67 +64,178 @@ class Limits:
     """the values of a dimension that are told apart; any value where a dimension is not named"""
 
 
-class KeyTable:
-    """Numbers the distinct keys of one block, in order of first appearance."""
+REFUSED: Final = -2
+"""The code of a key with a name that may not become a label."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._codes: dict[RawKey, int | Rejected] = {}
-        self._cells: dict[CellKey, int] = {}
-        self._seen: dict[Hashable, set[str]] = {}
+ALL: Final = "all"
+"""The segment that holds everything."""
+
+SeriesName = tuple[str, str, str, str]
+"""(model_version, variant, policy, segment) of one model"""
+
+
+class _Codes(dict[RawKey, int]):
+    """Numbers of keys; one that is not known is admitted."""
+
+    def __init__(self, admit: Callable[[RawKey], int]) -> None:
+        super().__init__()
+        self._admit = admit
+
+    def __missing__(self, raw: RawKey) -> int:
+        code = self[raw] = self._admit(raw)
+        return code
+
+
+class KeyTable:
+    """Numbers keys and the series that each counts in: `all`, and one for each of `kinds` (dimensions of segments).
+
+    `codes[raw]` is the number of a key, or REFUSED; `refusals` then says why.
+    """
+
+    def __init__(self, limits: Limits, kinds: Sequence[tuple[str, ...]] = ()) -> None:
+        self.limits = limits
+        self._kinds = tuple(tuple((name, CellKey._fields.index(name)) for name in kind) for kind in kinds)
+        self.codes = _Codes(self._admit)
+        self.refusals: dict[RawKey, Rejected] = {}
         self.keys: list[CellKey] = []
         self.unknown: dict[str, list[int]] = {"variant": [], "modality": []}
         """Codes of the keys whose variant or modality is none that is known here."""
+        self.series: list[tuple[str, SeriesName]] = []
+        """(model, name) of each series"""
+        self.crowded = False
+        """whether more values of some label have been met than the caps of a block allow"""
+        self._cells: dict[CellKey, int] = {}
+        self._numbers: dict[tuple[str, SeriesName], int] = {}
+        self._met: dict[Hashable, set[str]] = {}
+        self.models: list[str] = []
+        self._rows: list[list[int]] = []
+        self._numbered: Ints = np.empty((0, 2 + len(kinds)), dtype=np.int64)
+        """model and series of each key, as far as they have been asked for"""
+        self._rank: Ints = np.empty(0, dtype=np.int64)
 
-    def code(self, raw: RawKey) -> int | Rejected:
-        """The number of a key, or why one of its names may not become a label."""
-        code = self._codes.get(raw)
+    def cell(self, key: CellKey) -> int:
+        """The number of a key as it counts."""
+        code = self._cells.get(key)
         if code is None:
-            code = self._codes[raw] = self._admit(raw)
+            code = self._cells[key] = len(self.keys)
+            self.keys.append(key)
+            self._rows.append([self._model(key.model), *self._series(key)])
+            for field, codes in self.unknown.items():
+                if getattr(key, field) == OTHER:
+                    codes.append(code)
         return code
 
-    def model(self, name: str) -> str:
-        """The name under which a model counts in this block."""
-        return self._capped("model", name, self._limits.models_in_block)
+    @property
+    def model_of(self) -> Ints:
+        """Number of the model (in `models`) of each key; shape (keys,)."""
+        return self._grown()[:, 0]
 
-    def _admit(self, raw: RawKey) -> int | Rejected:
+    @property
+    def series_of(self) -> Ints:
+        """Numbers of the series that each key counts in; shape (keys, 1 + kinds)."""
+        return self._grown()[:, 1:]
+
+    @property
+    def rank(self) -> Ints:
+        """Place of each series in order of model and name; shape (series,)."""
+        if len(self._rank) < len(self.series):
+            order = sorted(range(len(self.series)), key=self.series.__getitem__)
+            self._rank = np.empty(len(order), dtype=np.int64)
+            self._rank[order] = np.arange(len(order))
+        return self._rank
+
+    def _grown(self) -> Ints:
+        known = len(self._numbered)
+        if known < len(self._rows):
+            more = np.array(self._rows[known:], dtype=np.int64)
+            self._numbered = np.concatenate([self._numbered, more])
+        return self._numbered
+
+    def _model(self, name: str) -> int:
+        if name not in self.models:
+            self.models.append(name)
+        return self.models.index(name)
+
+    def _admit(self, raw: RawKey) -> int:
         model, version, variant, policy, language, region, surface, modality = raw
         names = (("model", model), ("model_version", version), ("policy", policy))
         dimensions = (("language", language), ("region", region), ("surface", surface))
         for where, name in (*names, *dimensions):
             if name is not None and not name_is_allowed(name):
-                return invalid_name(where, name)
-        capped_model = self.model(model)
-        language, region, surface = (
-            self._capped((dimension, capped_model), self._listed(dimension, name), self._limits.dimension_values)
-            for dimension, name in dimensions
-        )
-        key = CellKey(
-            model=capped_model,
-            model_version=self._capped(("version", capped_model), version, self._limits.versions),
-            variant=variant.value,
-            policy=self._capped(("policy", capped_model), policy, self._limits.policies),
-            language=language,
-            region=region,
-            surface=surface,
-            modality=UNKNOWN if modality is None else modality.value,
-        )
-        code = self._cells.get(key)
-        if code is None:
-            code = self._cells[key] = len(self.keys)
-            self.keys.append(key)
-            for field in self.unknown:
-                if getattr(key, field) == OTHER:
-                    self.unknown[field].append(code)
-        return code
+                self.refusals[raw] = invalid_name(where, name)
+                return REFUSED
+        language, region, surface = (self._listed(dimension, name) for dimension, name in dimensions)
+        told = UNKNOWN if modality is None else modality.value
+        key = CellKey(model, version, variant.value, policy, language, region, surface, told)
+        self._meet(key)
+        return self.cell(key)
 
     def _listed(self, dimension: str, name: str | None) -> str:
         if name is None:
             return UNKNOWN
-        values = self._limits.values.get(dimension)
+        values = self.limits.values.get(dimension)
         return name if values is None or name in values else OTHER
 
-    def _capped(self, scope: Hashable, name: str, limit: int) -> str:
+    def _meet(self, key: CellKey) -> None:
+        if not self.crowded:
+            for scope, name, limit in _capped_labels(key, key.model, self.limits):
+                met = self._met.setdefault(scope, set())
+                met.add(name)
+                self.crowded |= len(met) > limit
+
+    def _series(self, key: CellKey) -> list[int]:
+        return [
+            self._number(key, ALL),
+            *(self._number(key, ",".join(f"{name}={key[place]}" for name, place in kind)) for kind in self._kinds),
+        ]
+
+    def _number(self, key: CellKey, segment: str) -> int:
+        name = (key.model, (key.model_version, key.variant, key.policy, segment))
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.series)
+            self.series.append(name)
+        return number
+
+
+class BlockKeys:
+    """The keys of one block's records, in order of the log: decides which of them count under `other`."""
+
+    def __init__(self, table: KeyTable) -> None:
+        self.table = table
+        self._codes: list[Ints] = []
+        self._seen: dict[Hashable, set[str]] = {}
+        self._counted: dict[int, int] = {}
+
+    def note(self, codes: Ints) -> None:
+        """Take the codes of the next records; negative ones have no key."""
+        self._codes.append(codes)
+
+    def counted(self, codes: Ints) -> Ints:
+        """The codes under which these codes of the block count."""
+        if not self.table.crowded:
+            return codes
+        noted = np.concatenate(self._codes) if self._codes else codes
+        self._codes = [noted]
+        distinct, firsts = np.unique(noted, return_index=True)
+        for code in distinct[np.argsort(firsts)].tolist():
+            if code >= 0 and code not in self._counted:
+                self._counted[code] = self.table.cell(self._capped(self.table.keys[code]))
+        places = np.full(len(self.table.keys), -1, dtype=np.int64)
+        places[list(self._counted)] = list(self._counted.values())
+        return np.where(codes < 0, codes, places[codes])
+
+    def model(self, name: str) -> str:
+        """The name under which a model counts in this block."""
+        return self._admitted("model", name, self.table.limits.models_in_block)
+
+    def _capped(self, key: CellKey) -> CellKey:
+        model = self.model(key.model)
+        labels = _capped_labels(key, model, self.table.limits)[1:]
+        version, policy, language, region, surface = (self._admitted(*label) for label in labels)
+        return CellKey(model, version, key.variant, policy, language, region, surface, key.modality)
+
+    def _admitted(self, scope: Hashable, name: str, limit: int) -> str:
         seen = self._seen.setdefault(scope, set())
         if name in seen:
             return name
@@ -125,3 +243,15 @@ class KeyTable:
             return OTHER
         seen.add(name)
         return name
+
+
+def _capped_labels(key: CellKey, model: str, limits: Limits) -> tuple[tuple[Hashable, str, int], ...]:
+    """(what is capped, value, cap) of each label with a cap; all but the model's hold within a model."""
+    return (
+        ("model", key.model, limits.models_in_block),
+        (("version", model), key.model_version, limits.versions),
+        (("policy", model), key.policy, limits.policies),
+        (("language", model), key.language, limits.dimension_values),
+        (("region", model), key.region, limits.dimension_values),
+        (("surface", model), key.surface, limits.dimension_values),
+    )

@@ -1,7 +1,8 @@
 """Cohorts of decision time: minutes while they are young, hours, then days, up to the horizon.
 
 A late label is added to whichever cohort holds its decision's minute by then. Everything is a sum of integers, so the
-order of adding, merging and sliding never changes a number.
+order of adding, merging and sliding never changes a number. What is added is collected and entered when somebody looks
+or the clock moves: once a tick, not once a block.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from monitor.summarise import sums_of
 from monitor.tally import Tally
 
 Ints = npt.NDArray[np.int64]
@@ -26,6 +28,10 @@ HOUR_DAYS: Final = 9
 """Cohorts are hours in the current day and the eight before."""
 HORIZON_DAYS: Final = 181
 """Cohorts are days up to 180 days before the current one; what is older is dropped."""
+
+
+ENTER_AT: Final = 500_000
+"""Added entries, some 8 MB, that are not kept waiting for somebody to look."""
 
 
 class Level(IntEnum):
@@ -74,6 +80,10 @@ class Cohorts:
         self._now: int | None = None
         self._rows = 0
         self._windows = {window: np.zeros((0, width), dtype=np.int64) for window in WINDOWS}
+        self._added: dict[int, list[tuple[Ints, Ints]]] = {}
+        """by minute, what has not been entered into cohorts and windows"""
+        self._waiting = 0
+        """entries of it"""
         self.touched: set[tuple[Level, int]] = set()
         """Cohorts that changed since the owner last cleared this."""
 
@@ -84,6 +94,7 @@ class Cohorts:
 
     def window(self, window: Window) -> Ints:
         """Sums of all rows over a window; shape (rows, width). A view: read it before the next change."""
+        self._enter()
         return self._windows[window][: self._rows]
 
     def resize(self, rows: int) -> None:
@@ -102,20 +113,17 @@ class Cohorts:
         level, start = self._cohort(minute)
         if start + level <= self._horizon():
             return
-        kept_place, kept_value = place, value
-        if level is Level.DAY:
-            keep = self._daily[place % self._width]
-            kept_place, kept_value = place[keep], value[keep]
-        self._tally(level, start).add(kept_place, kept_value)
         self.touched.add((level, start))
-        for window, dense in self._windows.items():
-            if minute >= window.start(self._now):
-                dense.reshape(-1)[place] += value
+        self._added.setdefault(minute, []).append((place, value))
+        self._waiting += len(place)
+        if self._waiting > ENTER_AT:
+            self._enter()
 
     def advance(self, now: int) -> None:
         """Move the clock to minute `now`: slide the windows, merge cohorts that have aged, drop the oldest."""
         if self._now is not None and now <= self._now:
             return
+        self._enter()
         before, self._now = self._now, now
         if before is None:
             return
@@ -129,11 +137,13 @@ class Cohorts:
 
     def cohort(self, level: Level, start: int) -> tuple[Ints, Ints] | None:
         """Places and values of one cohort; None when it is not held."""
+        self._enter()
         tally = self._held[level].get(start)
         return None if tally is None else tally.items()
 
     def cohorts(self) -> Iterator[tuple[Level, int]]:
         """All cohorts held, in order."""
+        self._enter()
         for level in Level:
             for start in sorted(self._held[level]):
                 yield level, start
@@ -147,6 +157,23 @@ class Cohorts:
             for window, dense in self._windows.items():
                 if start >= window.start(now):
                     dense.reshape(-1)[place] += value
+
+    def _enter(self) -> None:
+        """Enter what has been added into cohorts and windows."""
+        added, self._added, self._waiting = self._added, {}, 0
+        for minute, parts in added.items():
+            place, value = parts[0]
+            if len(parts) > 1:
+                places, values = zip(*parts, strict=True)
+                place, value = sums_of(np.concatenate(places), np.concatenate(values), self._rows * self._width)
+            for window, dense in self._windows.items():
+                if minute >= window.start(self._now or 0):
+                    dense.reshape(-1)[place] += value
+            level, start = self._cohort(minute)
+            if level is Level.DAY:
+                keep = self._daily[place % self._width]
+                place, value = place[keep], value[keep]
+            self._tally(level, start).add(place, value)
 
     def _cohort(self, minute: int) -> tuple[Level, int]:
         if minute >= self._minute_floor():

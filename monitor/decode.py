@@ -1,26 +1,35 @@
 """Bytes of a record to an event, or to the reason why not. Total: any bytes give one or the other, never an exception.
 
-Names that become labels (model, policy, language, ...) are checked for their pattern where they are first seen in a
-block (`monitor.cells`), not here: a regular expression a field and record would cost more than the decoding.
+Names that become labels (model, policy, language, ...) are checked for their pattern where they are first seen
+(`monitor.cells`), not here: a regular expression a field and record would cost more than the decoding. For the same
+reason `decode_counted` does not look at fields of decisions that nothing is counted of; `decode_event` looks at all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 
-from monitor.events import NAME_PATTERN, SUPPORTED_MAJOR, Event
-from monitor.topics import SOURCES, SourceTopic
+from monitor.events import (
+    NAME_PATTERN,
+    SCHEMA_VERSION,
+    SUPPORTED_MAJOR,
+    CountedDecision,
+    Event,
+    FeaturedDecision,
+)
+from monitor.topics import DECISIONS, SOURCES, SourceTopic
 
 MAX_EVENT_BYTES: Final = 1_000_000
 """Events are a few hundred bytes; a larger one is a producer's mistake and would stall its partition."""
 
-_VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
+_MAJOR_MINOR: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAME: Final = re.compile(NAME_PATTERN)
 
@@ -55,6 +64,14 @@ _DECODERS: Final[dict[str, Callable[[bytes], Event]]] = {
     source.topic: msgspec.json.Decoder(source.event).decode for source in SOURCES
 }
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_COUNTED: Final[dict[bool, Callable[[bytes], CountedDecision]]] = {
+    True: msgspec.json.Decoder(FeaturedDecision).decode,
+    False: msgspec.json.Decoder(CountedDecision).decode,
+}
+"""For decisions, by whether features are counted."""
+_VERSION: Final = attrgetter("schema_version")
+_TYPE: Final = attrgetter("type")
+_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decode_event(source: SourceTopic, value: bytes) -> Event | Rejected:
@@ -63,23 +80,67 @@ def decode_event(source: SourceTopic, value: bytes) -> Event | Rejected:
     Errors: none; whatever is wrong with `value` is told by the `Rejected` that is returned.
     """
     if len(value) > MAX_EVENT_BYTES:
-        return Rejected(
-            Reason.OVERSIZE, "", f"expected at most {MAX_EVENT_BYTES} bytes of one JSON object, got {len(value)} bytes"
-        )
+        return _oversize(value)
     try:
         event = _DECODERS[source.topic](value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _ERRORS as error:
         return _refusal(value, error)
-    version = event.schema_version
-    if version != "1.0":
-        problem = _version_problem(version)
-        if problem is not None:
-            return problem
-    if event.type is not None and event.type != source.name:
-        return Rejected(
-            Reason.WRONG_TYPE, "type", f"expected `{source.name}` (or nothing) on {source.topic}, got `{event.type}`"
-        )
-    return event
+    return _claim_problem(source, event.schema_version, event.type) or event
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Records of a source topic: those that are events, and by index those that are not (None: a tombstone)."""
+
+    events: list[Any]
+    places: Sequence[int]
+    """index of each event among the records"""
+    refused: dict[int, Rejected | None]
+
+
+def decode_counted(source: SourceTopic, values: Sequence[bytes | None], *, features: bool) -> Decoded:
+    """Decode records as far as counting needs them: decisions to `CountedDecision`, or with `features`.
+
+    All that is there is decoded in one call; it comes back once for each record that is not an event.
+    """
+    decode: Callable[[Any], Any] = _COUNTED[features] if source is DECISIONS else _DECODERS[source.topic]
+    events: list[Any] = []
+    refused: dict[int, Rejected | None] = {}
+    records = iter(values)
+    while True:
+        try:
+            events.extend(map(decode, records))
+            break
+        except (*_ERRORS, TypeError) as error:  # the events before this one have been taken
+            index = len(events) + len(refused)
+            value = values[index]
+            if value is not None and isinstance(error, TypeError):
+                raise
+            refused[index] = None if value is None else _refused(value, error)
+    places: Sequence[int] = range(len(values))
+    if refused:
+        places = [index for index in places if index not in refused]
+    wrong = _wrong_claims(source, events) | _oversizes([values[index] for index in places] if refused else values)
+    if wrong:
+        refused |= {places[at]: why for at, why in wrong.items()}
+        places = [index for at, index in enumerate(places) if at not in wrong]
+        events = [event for at, event in enumerate(events) if at not in wrong]
+    return Decoded(events, places, refused)
+
+
+def _wrong_claims(source: SourceTopic, events: Sequence[Any]) -> dict[int, Rejected]:
+    """Events of another version or type, by index."""
+    if set(map(_VERSION, events)) <= {SCHEMA_VERSION} and set(map(_TYPE, events)) <= {None, source.name}:
+        return {}
+    problems = ((at, _claim_problem(source, event.schema_version, event.type)) for at, event in enumerate(events))
+    return {at: problem for at, problem in problems if problem is not None}
+
+
+def _oversizes(values: Sequence[Any]) -> dict[int, Rejected]:
+    """Values that are too large, by index."""
+    if max(map(len, values), default=0) <= MAX_EVENT_BYTES:
+        return {}
+    return {at: _oversize(value) for at, value in enumerate(values) if len(value) > MAX_EVENT_BYTES}
 
 
 def name_is_allowed(name: str) -> bool:
@@ -93,8 +154,31 @@ def invalid_name(field: str, name: str) -> Rejected:
     return Rejected(Reason.INVALID, field, f"expected a name that matches {NAME_PATTERN}, got `{shown}`")
 
 
+def _refused(value: bytes, error: Exception) -> Rejected:
+    return _oversize(value) if len(value) > MAX_EVENT_BYTES else _refusal(value, error)
+
+
+def _oversize(value: bytes) -> Rejected:
+    return Rejected(
+        Reason.OVERSIZE, "", f"expected at most {MAX_EVENT_BYTES} bytes of one JSON object, got {len(value)} bytes"
+    )
+
+
+def _claim_problem(source: SourceTopic, version: str, kind: str | None) -> Rejected | None:
+    """What is wrong with the version and type that an event claims to have."""
+    if version != SCHEMA_VERSION:
+        problem = _version_problem(version)
+        if problem is not None:
+            return problem
+    if kind is not None and kind != source.name:
+        return Rejected(
+            Reason.WRONG_TYPE, "type", f"expected `{source.name}` (or nothing) on {source.topic}, got `{kind}`"
+        )
+    return None
+
+
 def _version_problem(version: str) -> Rejected | None:
-    match = _VERSION.fullmatch(version)
+    match = _MAJOR_MINOR.fullmatch(version)
     if match is None:
         return Rejected(
             Reason.INVALID, "schema_version", f"expected `major.minor` such as `1.0`, got `{version[:20]!r}`"

@@ -136,8 +136,8 @@ class DecisionContext(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     design_id: Name | None = None
 
 
-class Decision(Message, kw_only=True, frozen=True, gc=False):
-    """One decision of a model on one item under one policy."""
+class CountedDecision(Message, kw_only=True, frozen=True, gc=False):
+    """What counting needs of a decision. The first stage decodes no more than this: the rest it does not look at."""
 
     decision_id: Identifier
     occurred_at: Instant
@@ -146,21 +146,31 @@ class Decision(Message, kw_only=True, frozen=True, gc=False):
     policy: Name
     action: Action
     score: UnitInterval
-    policy_version: Name | None = None
     modality: Modality | None = None
-    automated: bool | None = None
-    threshold: UnitInterval | None = None
     region: Name | None = None
     language: Name | None = None
     surface: Name | None = None
     variant: Variant = Variant.CHAMPION
-    actor_key: Identifier | None = None
     sampled: bool | None = None
     inclusion_probability: Probability | None = None
-    design_id: Name | None = None
     latency_seconds: LatencySeconds | None = None
-    views: Count | None = None
+
+
+class FeaturedDecision(CountedDecision, kw_only=True, frozen=True, gc=False):
+    """What counting needs where features are compared with a reference."""
+
     features: dict[str, FeatureValue] | None = None
+
+
+class Decision(FeaturedDecision, kw_only=True, frozen=True, gc=False):
+    """One decision of a model on one item under one policy."""
+
+    policy_version: Name | None = None
+    automated: bool | None = None
+    threshold: UnitInterval | None = None
+    actor_key: Identifier | None = None
+    design_id: Name | None = None
+    views: Count | None = None
     embedding_sketch: list[float] | None = None
 
 

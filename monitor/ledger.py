@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -19,15 +20,14 @@ from monitor.cohorts import Cohorts
 from monitor.events import Launch
 from monitor.layout import Layout
 from monitor.packing import unpack
-from monitor.segments import SeriesTable
+from monitor.segments import DEFAULT_KINDS, SeriesTable
 from monitor.snapshot import LaunchRecord
-from monitor.summarise import MINUTE_MS, sum_by_place
+from monitor.summarise import MINUTE_MS, sums_of
 from monitor.tally import Tally
 
 Ints = npt.NDArray[np.int64]
 Partition = tuple[str, int]
 
-DEFAULT_KINDS: Final = (("language",), ("region",), ("modality",))
 MAX_LAUNCHES: Final = 256
 """Launches (version, variant, stage) that are kept, the latest ones: each becomes a series of the metrics."""
 
@@ -48,7 +48,7 @@ class Taken:
     through: int
     block: ModelBlock | None
     rows: Ints | None
-    """rows that each key of the block was counted in"""
+    """row that each series of the block was counted in"""
 
     @property
     def begin(self) -> int:
@@ -105,7 +105,7 @@ class ModelLedger:
             # Not at the block's clock: its minutes must still be minutes when the streaming detectors see them.
             begin = max(span.clock_ms, 0) // MINUTE_MS
             self.cohorts.advance(min([begin, *unpack(block.cell_minute).tolist()]))
-        rows = self.table.rows(block.keys)
+        rows = self.table.rows(block.series)
         self._resize()
         parts = [(block, rows, 1)]
         if before is not None and before.block is not None and before.rows is not None:
@@ -154,30 +154,26 @@ class ModelLedger:
             place, value = self._places(block, entries, rows, np.searchsorted(known, minute) * size)
             places.append(place)
             values.append(sign * value)
-        place, value = sum_by_place(np.concatenate(places), np.concatenate(values))
-        cuts = np.searchsorted(place, np.arange(len(known) + 1) * size)
+        place, value = sums_of(np.concatenate(places), np.concatenate(values), size * len(known))
+        cuts = np.searchsorted(place, np.arange(len(known) + 1) * size).tolist()
         return [
-            (
-                int(known[index]),
-                place[cuts[index] : cuts[index + 1]] - index * size,
-                value[cuts[index] : cuts[index + 1]],
-            )
-            for index in range(len(known))
-            if cuts[index] < cuts[index + 1]
+            (minute, place[begin:end] - index * size, value[begin:end])
+            for index, (minute, (begin, end)) in enumerate(zip(known.tolist(), pairwise(cuts), strict=True))
+            if begin < end
         ]
 
     def _places(self, block: ModelBlock, entries: Entries, rows: Ints, base: Ints) -> tuple[Ints, Ints]:
-        """Places (base of the cell + row * width + column) of a block's entries, once for each row they count in."""
+        """Places (base of the cell + row * width + column) of a block's entries that have a row, and their values."""
         cell, column, value = unpack(entries.cell), unpack(entries.column), unpack(entries.value)
         translation = self.layout.translation(block.signature)
         if translation is not None:
             column = translation[column]
-            kept = column >= 0
-            cell, column, value = cell[kept], column[kept], value[kept]
-        by_row = rows[unpack(block.cell_key)[cell]]
-        place = base[cell][:, None] + by_row * self.layout.width + column[:, None]
-        counted = by_row >= 0
-        return place[counted], np.broadcast_to(value[:, None], place.shape)[counted]
+        row = rows[unpack(block.cell_series)]
+        place = (base + row * self.layout.width)[cell] + column
+        if translation is None and (row >= 0).all():
+            return place, value
+        counted = (row >= 0)[cell] & (column >= 0)
+        return place[counted], value[counted]
 
     def _note(self, block: ModelBlock) -> None:
         if block.last_decision_ms is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from monitor.blocks import ModelBlock, Span
-from monitor.cells import CellKey
+from monitor.cells import KeyTable
 from monitor.events import Launch
 from monitor.layout import Group, Layout
-from monitor.rows import DecisionRows, Rows, take
+from monitor.packing import pack
+from monitor.rows import DecisionRows, Rows
 from monitor.summarise import summarise
 
 GroupOf = Callable[[Layout], Group]
@@ -20,27 +21,27 @@ def model_block(
     span: Span,
     model: str,
     rows: Rows,
-    keys: Sequence[CellKey],
+    table: KeyTable,
     group: GroupOf | None,
     layout: Layout,
     *,
     launches: tuple[Launch, ...] = (),
 ) -> ModelBlock:
-    """What a block says of one model. `rows.key` are places in `keys`; `group` is None for decisions."""
-    used, local = np.unique(rows.key, return_inverse=True)
-    own = [keys[code] for code in used.tolist()]
-    order = sorted(range(len(own)), key=own.__getitem__)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    cells = summarise(take(rows, slice(None), key=rank[local]), group, layout)
+    """What a block says of one model. `rows.key` are codes of `table`; `group` is None for decisions."""
+    series = table.series_of[rows.key].T  # one line for each kind of segment
+    used = np.flatnonzero(np.bincount(series.ravel(), minlength=1))
+    used = used[np.argsort(table.rank[used])]
+    place = np.empty(len(table.series), dtype=np.int64)
+    place[used] = np.arange(len(used))
+    cells = summarise(rows, place[series], group, layout)
     latest = int(rows.occurred_ms.max()) if isinstance(rows, DecisionRows) and len(rows.key) else None
     return ModelBlock(
         span=span,
         model=model,
         signature=layout.signature,
-        keys=tuple(tuple(own[index][1:]) for index in order),
-        cell_key=cells.key,
-        cell_minute=cells.minute,
+        series=tuple(table.series[number][1] for number in used.tolist()),
+        cell_series=pack(cells.series),
+        cell_minute=pack(cells.minute),
         cohort=cells.cohort,
         arrival=cells.arrival,
         launches=launches,

@@ -6,8 +6,10 @@ writes what comes out to Kafka and commits; nothing here knows of either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -15,36 +17,24 @@ import numpy as np
 from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span, block_first
 from monitor.catalogue import Metric
-from monitor.cells import KeyTable, Limits
-from monitor.decode import Rejected, decode_event, invalid_name, name_is_allowed
+from monitor.cells import BlockKeys, KeyTable, Limits
+from monitor.decode import Rejected, decode_counted, decode_event, invalid_name, name_is_allowed
 from monitor.events import (
     Action,
-    Appeal,
     AppealStage,
+    CountedDecision,
     Decision,
-    Event,
     Launch,
-    Report,
-    Review,
     ReviewSource,
     Variant,
     Verdict,
 )
-from monitor.join.forwarding import KINDS, can_get_feedback, forward_decision, forward_feedback
+from monitor.join.forwarding import FeedbackEvent, can_get_feedback, forward_decision, forward_feedback
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
 from monitor.model_block import model_block
-from monitor.rows import (
-    DecisionRows,
-    FeedbackRows,
-    Hashes,
-    Ints,
-    Rows,
-    concatenate,
-    decision_rows,
-    feedback_rows,
-    no_decisions,
-    take,
-)
+from monitor.rows import DecisionRows, Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
+from monitor.seen_ids import Mask, SeenIds
+from monitor.segments import DEFAULT_KINDS
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
 
 Counts = dict[tuple[Metric, tuple[str, ...]], int]
@@ -64,12 +54,22 @@ CLOCK_RECORDS: Final = 64
 The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
 
 
+DECODED_AT_ONCE: Final = 1024
+"""Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
+KEYS_KEPT: Final = 100_000
+"""A key table with more keys, some 100 MB, is begun anew with the next block."""
+
+
 @dataclass(frozen=True, slots=True)
 class SummariseSettings:
     """What a summary depends on besides the log. Times in ms, `block_size` in records, `horizon` in blocks."""
 
     layout: Callable[[str], Layout]
     limits: Limits = field(default_factory=Limits)
+    kinds: Sequence[tuple[str, ...]] = DEFAULT_KINDS
+    """dimensions of each kind of segment"""
+    features: bool = True
+    """whether any layout counts features: decisions are decoded without them otherwise"""
     block_size: int = 16_384
     horizon: int = 16
     lateness_ms: int = 24 * 3_600_000
@@ -115,7 +115,8 @@ class PartitionSummariser:
         self._settings = settings
         self._from = summarise_from
         self._log_start = log_start
-        self._seen: dict[int, Hashes] = {}
+        self._table = KeyTable(settings.limits, settings.kinds)
+        self._ids = SeenIds(horizon=settings.horizon, block_size=settings.block_size)
         self._clocks: dict[int, list[int]] = {}
         self._block: _OpenBlock | None = None
         self._told_through = -1
@@ -135,18 +136,10 @@ class PartitionSummariser:
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._settings.block_size)
-            end = at + int(np.searchsorted(offsets[at:], first + self._settings.block_size))
+            end = bisect_left(offsets, first + self._settings.block_size, at)
             if self._block is None or self._block.first != first:
                 closed += self._close()
-                self._block = _OpenBlock(
-                    self._source,
-                    self._partition,
-                    first,
-                    begin=max(first, self._log_start),
-                    clock=self._clock(first),
-                    horizon=self._horizon(first) if self._settings.join and self._source in KINDS else _NO_IDS,
-                    settings=self._settings,
-                )
+                self._block = self._open(first)
             dead += self._block.add(offsets[at:end], timestamps[at:end], values[at:end], base=at)
             self._forwards += self._block.take_forwards()
             at = end
@@ -178,21 +171,33 @@ class PartitionSummariser:
         if block.through <= told or block.through - told < least_growth * (told - block.first):
             return []
         self._told_through = block.through
-        return block.messages(self._horizon(block.first), closed=False)
+        return block.messages(closed=False)
+
+    def _open(self, first: int) -> _OpenBlock:
+        if len(self._table.keys) + len(self._table.refusals) > KEYS_KEPT:
+            self._table = KeyTable(self._settings.limits, self._settings.kinds)
+        self._ids.begin(first // self._settings.block_size)
+        return _OpenBlock(
+            self._source,
+            self._partition,
+            first,
+            begin=max(first, self._log_start),
+            clock=self._clock(first),
+            keys=BlockKeys(self._table),
+            ids=self._ids,
+            settings=self._settings,
+        )
 
     def _close(self) -> list[BlockMessage]:
         block = self._block
         if block is None:
             return []
-        messages: list[BlockMessage] = []
-        if block.first >= self._from:
-            messages = block.messages(self._horizon(block.first), closed=True)
-        self._seen[block.first] = block.ids()
+        messages = block.messages(closed=True) if block.first >= self._from else []
         self._clocks[block.first] = block.timestamps
         self._block = None
         oldest = block.first - (self._settings.horizon - 1) * self._settings.block_size
-        for first in [first for first in self._seen if first < oldest]:
-            del self._seen[first], self._clocks[first]
+        for first in [first for first in self._clocks if first < oldest]:
+            del self._clocks[first]
         return messages
 
     def _clock(self, first: int) -> list[int]:
@@ -200,12 +205,6 @@ class PartitionSummariser:
         oldest = first - self._settings.horizon * self._settings.block_size
         known = [at for start, clock in sorted(self._clocks.items()) if start >= oldest for at in clock]
         return known[-CLOCK_RECORDS:]
-
-    def _horizon(self, first: int) -> Hashes:
-        """Sorted ids of the blocks before `first` that are within the horizon."""
-        oldest = first - self._settings.horizon * self._settings.block_size
-        parts = [ids for start, ids in self._seen.items() if oldest <= start < first]
-        return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.uint64)
 
 
 class _OpenBlock:
@@ -219,7 +218,8 @@ class _OpenBlock:
         *,
         begin: int,
         clock: list[int],
-        horizon: Hashes,
+        keys: BlockKeys,
+        ids: SeenIds,
         settings: SummariseSettings,
     ) -> None:
         self.first = first
@@ -231,13 +231,12 @@ class _OpenBlock:
         self._partition = partition
         self._begin = begin
         self._clock = clock
+        self._keys = keys
+        self._ids = ids
         self._settings = settings
-        self._table = KeyTable(settings.limits)
-        self._parts: list[Rows] = []
+        self._accepted: list[Rows] = []
         self._launches: list[tuple[str, Launch]] = []
         self._counts: Counts = {}
-        self._seen: set[int] = set(horizon.tolist())
-        """ids of feedback in the blocks of the horizon and in this one so far"""
         self._forwards: list[Forward] = []
 
     def take_forwards(self) -> list[Forward]:
@@ -251,33 +250,23 @@ class _OpenBlock:
         """Take the next records of the block; returns those that are refused."""
         topic = self._source.topic
         self.through = offsets[-1] + 1
-        self.timestamps = [*self.timestamps, *timestamps][-CLOCK_RECORDS:]
+        self.timestamps = [*self.timestamps, *timestamps[-CLOCK_RECORDS:]][-CLOCK_RECORDS:]
         self._count(catalogue.RECORDS, (topic,), len(offsets))
-        dead: list[DeadLetter] = []
-        events: list[Event] = []
-        places: list[int] = []
-        source = self._source
-        for index, value in enumerate(values):
-            if value is None:
-                self._count(catalogue.TOMBSTONES, (topic,), 1)
-                continue
-            event = decode_event(source, value)
-            if isinstance(event, Rejected):
-                dead.append(DeadLetter(base + index, offsets[index], event))
-            else:
-                events.append(event)
-                places.append(index)
-        refused = self._keep(events, [timestamps[place] for place in places], [offsets[place] for place in places])
-        dead += [DeadLetter(base + places[at], offsets[places[at]], why) for at, why in refused.items()]
-        for letter in dead:
-            self._count(catalogue.DEAD_LETTERS, (topic, letter.why.reason.value), 1)
-        return sorted(dead, key=lambda letter: letter.index)
+        refused: dict[int, Rejected] = {}
+        if self._source is DECISIONS:
+            rows: list[Rows] = []
+            for begin in range(0, len(values), DECODED_AT_ONCE):
+                part = slice(begin, begin + DECODED_AT_ONCE)
+                wrong = self._decisions(offsets[part], timestamps[part], values[part], rows)
+                refused |= {begin + index: why for index, why in wrong.items()}
+            self._accept(concatenate(rows))
+        else:
+            refused = self._others(offsets, timestamps, values)
+        for why in refused.values():
+            self._count(catalogue.DEAD_LETTERS, (topic, why.reason.value), 1)
+        return [DeadLetter(base + index, offsets[index], refused[index]) for index in sorted(refused)]
 
-    def ids(self) -> Hashes:
-        """Sorted ids of the block's records."""
-        return np.sort(np.concatenate([part.id_hash for part in self._parts])) if self._parts else _NO_IDS
-
-    def messages(self, horizon: Hashes, *, closed: bool) -> list[BlockMessage]:
+    def messages(self, *, closed: bool) -> list[BlockMessage]:
         """The block's summaries: one a model it speaks of, in order of name, then one of the source itself."""
         span = Span(
             topic=self._source.topic,
@@ -288,71 +277,129 @@ class _OpenBlock:
             begin=self._begin,
             clock_ms=_lower_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
         )
-        counts = dict(self._counts)
-        messages: list[BlockMessage] = []
-        rows: Rows = no_decisions()
-        if self._parts:
-            rows = self._accepted(concatenate(self._parts), horizon, counts)
-            self._count_unknown(rows, counts)
-        messages += self._models(span, rows)
-        told = sorted((metric.name, labels, count) for (metric, labels), count in counts.items() if count)
-        return [*messages, SourceBlock(span=span, counts=tuple(told))]
+        if len(self._accepted) > 1:
+            self._accepted = [concatenate(self._accepted)]
+        models = self._models(span, self._accepted[0] if self._accepted else no_decisions())
+        told = sorted((metric.name, labels, count) for (metric, labels), count in self._counts.items() if count)
+        return [*models, SourceBlock(span=span, counts=tuple(told))]
 
-    def _keep(self, events: Sequence[Event], timestamps: Sequence[int], offsets: Sequence[int]) -> dict[int, Rejected]:
-        if not events:
-            return {}
+    def _decisions(
+        self,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        values: Sequence[bytes | None],
+        rows: list[Rows],
+    ) -> dict[int, Rejected]:
+        """Decode some decisions into `rows`; returns, by index, those that are refused."""
+        decoded = decode_counted(self._source, values, features=self._settings.features)
+        events: list[CountedDecision] = decoded.events
+        places = decoded.places
+        found, unnamed = decision_rows(events, _at(timestamps, places), self._keys.table)
+        rows.append(found)
+        if self._settings.join:
+            for index in _capable(events, self._settings):
+                value = values[places[index]]
+                if index not in unnamed and value is not None:
+                    at = timestamps[places[index]]
+                    forward = forward_decision(_whole(events[index], value), timestamp_ms=at)
+                    self._forwards.append(Forward(offsets[places[index]], events[index].decision_id, forward))
+        return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
+
+    def _others(
+        self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
+    ) -> dict[int, Rejected]:
+        """Take feedback or launches; returns, by index, those that are refused."""
+        decoded = decode_counted(self._source, values, features=False)
+        places = decoded.places
         if self._source is LAUNCHES:
-            return self._keep_launches([event for event in events if isinstance(event, Launch)])
-        if self._source is DECISIONS:
-            decisions = [event for event in events if isinstance(event, Decision)]
-            rows, refused = decision_rows(decisions, timestamps, self._table)
-            self._parts.append(rows)
-            if self._settings.join:
-                self._forward_decisions(decisions, timestamps, offsets, refused)
+            unnamed = self._keep_launches(decoded.events)
         else:
-            feedback = [event for event in events if isinstance(event, (Review, Appeal, Report))]
-            found, refused = feedback_rows(feedback, timestamps, self._table)
-            self._parts.append(found)
+            events: list[FeedbackEvent] = decoded.events
+            rows, unnamed = feedback_rows(events, _at(timestamps, places), self._keys.table)
+            fresh = self._accept(rows)
             if self._settings.join:
-                self._forward_feedback(feedback, timestamps, offsets, refused, found)
-        return refused
+                kept = [index for index in range(len(events)) if index not in unnamed]
+                for row in np.flatnonzero(fresh & (rows.key < 0)).tolist():
+                    self._forward(events[kept[row]], places[kept[row]], offsets, timestamps, int(rows.id_hash[row]))
+        return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
 
-    def _forward_decisions(
-        self,
-        events: Sequence[Decision],
-        timestamps: Sequence[int],
-        offsets: Sequence[int],
-        refused: Mapping[int, Rejected],
-    ) -> None:
-        for index, event in enumerate(events):
-            positive = self._settings.layout(event.model).positive_actions
-            if index not in refused and can_get_feedback(event, positive):
-                value = forward_decision(event, timestamp_ms=timestamps[index])
-                self._forwards.append(Forward(offsets[index], event.decision_id, value))
-
-    def _forward_feedback(
-        self,
-        events: Sequence[Review | Appeal | Report],
-        timestamps: Sequence[int],
-        offsets: Sequence[int],
-        refused: Mapping[int, Rejected],
-        rows: FeedbackRows,
+    def _forward(
+        self, event: FeedbackEvent, index: int, offsets: Sequence[int], timestamps: Sequence[int], id_hash: int
     ) -> None:
         """Forward the first copy, within the horizon, of feedback without context; further ones count here."""
-        kept = [index for index in range(len(events)) if index not in refused]
-        for index, id_hash in zip(kept, rows.id_hash.tolist(), strict=True):
-            fresh = id_hash not in self._seen
-            self._seen.add(id_hash)
-            if fresh and events[index].decision is None:
-                value = forward_feedback(
-                    events[index],
-                    self._source,
-                    partition=self._partition,
-                    offset=offsets[index],
-                    timestamp_ms=timestamps[index],
-                    id_hash=id_hash,
-                )
-                self._forwards.append(Forward(offsets[index], events[index].decision_id, value))
+        value = forward_feedback(
+            event,
+            self._source,
+            partition=self._partition,
+            offset=offsets[index],
+            timestamp_ms=timestamps[index],
+            id_hash=id_hash,
+        )
+        self._forwards.append(Forward(offsets[index], event.decision_id, value))
+
+    def _refused(self, decoded: dict[int, Rejected | None]) -> dict[int, Rejected]:
+        """What is refused of what is no event; tombstones are counted."""
+        tombstones = sum(why is None for why in decoded.values())
+        self._count(catalogue.TOMBSTONES, (self._source.topic,), tombstones)
+        return {index: why for index, why in decoded.items() if why is not None}
+
+    def _accept(self, rows: Rows) -> Mask:
+        """Keep the rows that count: the first copy of each id, with a known decision, not late; times clamped.
+
+        Returns which rows are first copies. What a row counts as depends on earlier rows only: it is decided once.
+        """
+        topic, settings = (self._source.topic,), self._settings
+        fresh = self._ids.add(rows.id_hash)
+        self._keys.note(rows.key)
+        known = rows.key >= 0
+        ahead = rows.occurred_ms - rows.timestamp_ms
+        allowed = settings.lateness_ms if isinstance(rows, DecisionRows) else settings.retention_ms
+        timely = ahead >= -allowed
+        accepted = fresh & known & timely
+        future = accepted & (ahead > settings.future_ms)
+        self._count(catalogue.DUPLICATES, topic, int(np.count_nonzero(~fresh)))
+        self._count(catalogue.ORPHANS, topic, 0 if settings.join else int(np.count_nonzero(fresh & ~known)))
+        self._count(catalogue.LATE, topic, int(np.count_nonzero(fresh & known & ~timely)))
+        self._count(catalogue.FUTURE, topic, int(np.count_nonzero(future)))
+        kept = rows
+        if future.any():
+            kept = replace(kept, occurred_ms=np.where(future, rows.timestamp_ms, rows.occurred_ms))
+        if not accepted.all():
+            kept = take(kept, accepted)
+        self._count_unknown(kept)
+        self._accepted.append(kept)
+        return fresh
+
+    def _count_unknown(self, rows: Rows) -> None:
+        """Count enumeration values not known here among the rows that count."""
+        topic = self._source.topic
+        for name, codes in self._keys.table.unknown.items():
+            if codes:
+                self._count(catalogue.UNKNOWN_VALUES, (topic, name), int(np.isin(rows.key, codes).sum()))
+        for name, columns in _UNKNOWN_COLUMNS.get(topic, {}).items():
+            found = sum(int(np.count_nonzero(rows.column == column)) for column in columns)
+            self._count(catalogue.UNKNOWN_VALUES, (topic, name), found)
+
+    def _models(self, span: Span, rows: Rows) -> list[ModelBlock]:
+        """One summary a model; the rows of each lie together once they are ordered by model."""
+        table = self._keys.table
+        codes = self._keys.counted(rows.key)
+        number = table.model_of[codes]
+        order = np.argsort(number.astype(np.min_scalar_type(len(table.models))), kind="stable")
+        rows = take(rows, order, key=codes)
+        found = np.unique(number[order], return_index=True, return_counts=True)
+        parts = {
+            table.models[model]: slice(begin, begin + count)
+            for model, begin, count in zip(*(column.tolist() for column in found), strict=True)
+        }
+        group = GROUPS[self._source.topic]
+        blocks = []
+        for name in sorted(parts.keys() | {model for model, _ in self._launches}):
+            own = take(rows, parts.get(name, slice(0)))
+            launches = tuple(launch for model, launch in self._launches if model == name)
+            layout = self._settings.layout(name)
+            blocks.append(model_block(span, name, own, table, group, layout, launches=launches))
+        return blocks
 
     def _keep_launches(self, launches: Sequence[Launch]) -> dict[int, Rejected]:
         refused: dict[int, Rejected] = {}
@@ -362,7 +409,7 @@ class _OpenBlock:
             if bad is not None:
                 refused[index] = invalid_name(*bad)
             else:
-                self._launches.append((self._table.model(launch.model), launch))
+                self._launches.append((self._keys.model(launch.model), launch))
                 _increase(
                     self._counts,
                     catalogue.UNKNOWN_VALUES,
@@ -370,52 +417,6 @@ class _OpenBlock:
                     int(launch.variant is Variant.OTHER),
                 )
         return refused
-
-    def _accepted(self, rows: Rows, horizon: Hashes, counts: Counts) -> Rows:
-        """Rows that count: the first copy of each id, with a known decision, not late; times clamped."""
-        topic = (self._source.topic,)
-        _, firsts = np.unique(rows.id_hash, return_index=True)
-        fresh = np.zeros(len(rows.id_hash), dtype=np.bool_)
-        fresh[firsts] = True
-        if horizon.size:
-            at = np.minimum(np.searchsorted(horizon, rows.id_hash), horizon.size - 1)
-            fresh &= horizon[at] != rows.id_hash
-        known = rows.key >= 0
-        settings = self._settings
-        allowed = settings.lateness_ms if isinstance(rows, DecisionRows) else settings.retention_ms
-        timely = rows.timestamp_ms - rows.occurred_ms <= allowed
-        future = rows.occurred_ms - rows.timestamp_ms > settings.future_ms
-        accepted = fresh & known & timely
-        counts[catalogue.DUPLICATES, topic] = int((~fresh).sum())
-        counts[catalogue.ORPHANS, topic] = 0 if settings.join else int((fresh & ~known).sum())
-        counts[catalogue.LATE, topic] = int((fresh & known & ~timely).sum())
-        counts[catalogue.FUTURE, topic] = int((accepted & future).sum())
-        return take(rows, accepted, occurred_ms=np.where(future, rows.timestamp_ms, rows.occurred_ms))
-
-    def _count_unknown(self, rows: Rows, counts: Counts) -> None:
-        """Count enumeration values not known here among the rows that count."""
-        topic = self._source.topic
-        for name, keys in self._table.unknown.items():
-            if keys:
-                _increase(counts, catalogue.UNKNOWN_VALUES, (topic, name), int(np.isin(rows.key, keys).sum()))
-        for name, columns in _UNKNOWN_COLUMNS.get(topic, {}).items():
-            count = int(np.isin(rows.column, columns).sum())
-            _increase(counts, catalogue.UNKNOWN_VALUES, (topic, name), count)
-
-    def _models(self, span: Span, rows: Rows) -> list[ModelBlock]:
-        names = sorted({key.model for key in self._table.keys} | {model for model, _ in self._launches})
-        number = {name: index for index, name in enumerate(names)}
-        of_key = np.array([number[key.model] for key in self._table.keys], dtype=np.int64)
-        of_row = of_key[rows.key] if len(rows.key) else rows.key
-        blocks = []
-        for index, name in enumerate(names):
-            own = take(rows, of_row == index)
-            launches = tuple(launch for model, launch in self._launches if model == name)
-            if len(own.key) or launches:
-                layout = self._settings.layout(name)
-                group = GROUPS[self._source.topic]
-                blocks.append(model_block(span, name, own, self._table.keys, group, layout, launches=launches))
-        return blocks
 
     def _count(self, metric: Metric, labels: tuple[str, ...], by: int) -> None:
         _increase(self._counts, metric, labels, by)
@@ -430,7 +431,32 @@ def _increase(counts: Counts, metric: Metric, labels: tuple[str, ...], by: int) 
     counts[metric, labels] = counts.get((metric, labels), 0) + by
 
 
-_NO_IDS: Final[Hashes] = np.empty(0, dtype=np.uint64)
+def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
+    told = timestamps if isinstance(places, range) else [timestamps[place] for place in places]
+    return np.array(told, dtype=np.int64)
+
+
+_FEEDBACK_DEPENDS_ON: Final = attrgetter("model", "action", "sampled", "inclusion_probability")
+
+
+def _capable(events: Sequence[CountedDecision], settings: SummariseSettings) -> list[int]:
+    """Indices of the decisions that can get feedback. The question has few different forms: each is asked once."""
+    asked = list(map(_FEEDBACK_DEPENDS_ON, events))
+    examples = dict(zip(asked, events, strict=True))
+    capable = {
+        form
+        for form, event in examples.items()
+        if can_get_feedback(event, settings.layout(event.model).positive_actions)
+    }
+    return [index for index, form in enumerate(asked) if form in capable] if capable else []
+
+
+def _whole(event: CountedDecision, value: bytes) -> Decision:
+    """The decision with all of its fields; without those that nobody counts where one of these is wrong."""
+    whole = decode_event(DECISIONS, value)
+    if isinstance(whole, Decision):
+        return whole
+    return Decision(**{name: getattr(event, name) for name in CountedDecision.__struct_fields__})
 
 
 def _where(kinds: Iterable[bool]) -> Ints:

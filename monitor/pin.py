@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.assembly import assemble
+from monitor.cells import ALL
 from monitor.decode import decode_event, name_is_allowed
 from monitor.event_log import EventLog
 from monitor.events import Decision, Variant
@@ -24,7 +25,6 @@ from monitor.feature_bins import Sample, TooManyFeatures, features, score_edges
 from monitor.ledger import ModelLedger
 from monitor.offline import OfflinePipeline
 from monitor.reference import FORMAT, Baseline, InvalidReference, ModelReference, Reference, ReferenceSeries
-from monitor.segments import ALL
 from monitor.settings import Settings
 from monitor.streams import StreamSettings
 from monitor.summarise import FIRST_BIN

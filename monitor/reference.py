@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from monitor.cells import ALL
 from monitor.layout import Feature, Layout, NumericFeature
-from monitor.segments import ALL
 from monitor.snapshot import SeriesKey
 
 FORMAT: Final = 1

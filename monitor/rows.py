@@ -1,27 +1,40 @@
-"""Accepted events as columns: what a block keeps of a record until it is summarised.
+"""Events as columns: what a block keeps of a record until it is summarised.
 
-A row holds numbers only; names have become codes of the block's key table, ids have become 64-bit hashes.
+A row holds numbers only; names have become codes of a key table, ids have become 64-bit hashes. Each column is one pass
+over the events by `map` and `attrgetter`: a loop in C, no bytecode a record.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
-from monitor.cells import KeyTable, RawKey
+from monitor.cells import REFUSED, KeyTable, RawKey
 from monitor.decode import Rejected
-from monitor.events import Appeal, Decision, DecisionContext, FeatureValue, Feedback, Report, Review, ReviewSource
+from monitor.events import (
+    Appeal,
+    CountedDecision,
+    FeaturedDecision,
+    FeatureValue,
+    Feedback,
+    Report,
+    Review,
+    ReviewSource,
+)
 from monitor.layout import ACTIONS, LABEL_VERDICTS, REVIEW_KINDS, STAGES
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 ACTION_COLUMN: Final = {action: index for index, action in enumerate(ACTIONS)}
 STAGE_COLUMN: Final = {stage: index for index, stage in enumerate(STAGES)}
@@ -38,7 +51,7 @@ class Rows:
     occurred_ms: Ints
     """time of the decision"""
     key: Ints
-    """code in the block's key table; -1 for feedback whose decision is not known"""
+    """code in the key table; -1 for feedback whose decision is not known"""
     id_hash: Hashes
     column: Ints
     """column within the group of the record's kind: the action, (source, verdict), the stage, 0 for reports"""
@@ -50,8 +63,8 @@ class DecisionRows(Rows):
 
     score: Floats
     latency: Floats
-    features: npt.NDArray[np.object_]
-    """mapping of name to value, or None"""
+    features: npt.NDArray[np.object_] | None
+    """mapping of name to value, or None; None as a whole where features are not counted"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,46 +84,45 @@ def hash_id(identifier: str) -> int:
     return xxh3_64_intdigest(identifier.encode())
 
 
-def decision_key(event: Decision | DecisionContext) -> RawKey:
-    """What the key table tells cells apart by."""
-    return (
-        event.model,
-        event.model_version,
-        event.variant,
-        event.policy,
-        event.language,
-        event.region,
-        event.surface,
-        event.modality,
-    )
+decision_key: Final = attrgetter(
+    "model", "model_version", "variant", "policy", "language", "region", "surface", "modality"
+)
+"""What the key table tells cells apart by: the RawKey of a decision or of a decision's context."""
+_DECISION_ID: Final = attrgetter("decision_id")
+_OCCURRED_AT: Final = attrgetter("occurred_at")
+_ACTION: Final = attrgetter("action")
+_SCORE: Final = attrgetter("score")
+_LATENCY: Final = attrgetter("latency_seconds")
 
 
 def decision_rows(
-    events: Sequence[Decision], timestamps: Sequence[int], table: KeyTable
+    events: Sequence[CountedDecision], timestamps: Ints, table: KeyTable
 ) -> tuple[DecisionRows, dict[int, Rejected]]:
     """Columns of decisions, and which of them (by index) are refused for a name; refused ones have no row."""
-    codes, refused = _codes([decision_key(event) for event in events], table)
+    keys: list[RawKey | None] = list(map(decision_key, events))
+    codes, refused = _codes(keys, table)
     if refused:
         events = [event for index, event in enumerate(events) if index not in refused]
-        timestamps = [at for index, at in enumerate(timestamps) if index not in refused]
+        timestamps = np.delete(timestamps, list(refused))
+    count = len(events)
+    featured = isinstance(events[0], FeaturedDecision) if events else False
     rows = DecisionRows(
-        timestamp_ms=np.array(timestamps, dtype=np.int64),
-        occurred_ms=_milliseconds([event.occurred_at.timestamp() for event in events]),
-        key=np.array(codes, dtype=np.int64),
-        id_hash=np.array([hash_id(event.decision_id) for event in events], dtype=np.uint64),
-        column=np.array([ACTION_COLUMN[event.action] for event in events], dtype=np.int64),
-        score=np.array([event.score for event in events], dtype=np.float64),
-        latency=np.array(
-            [math.nan if event.latency_seconds is None else event.latency_seconds for event in events],
-            dtype=np.float64,
+        timestamp_ms=timestamps,
+        occurred_ms=_milliseconds(map(datetime.timestamp, map(_OCCURRED_AT, events)), count),
+        key=codes,
+        id_hash=np.fromiter(
+            map(xxh3_64_intdigest, map(str.encode, map(_DECISION_ID, events))), dtype=np.uint64, count=count
         ),
-        features=_objects([event.features for event in events]),
+        column=np.fromiter(map(ACTION_COLUMN.__getitem__, map(_ACTION, events)), dtype=np.int64, count=count),
+        score=np.fromiter(map(_SCORE, events), dtype=np.float64, count=count),
+        latency=np.array(list(map(_LATENCY, events)), dtype=np.float64),  # None becomes NaN
+        features=_objects([event.features for event in events]) if featured else None,  # type: ignore[attr-defined]
     )
     return rows, refused
 
 
 def feedback_rows(
-    events: Sequence[Review | Appeal | Report], timestamps: Sequence[int], table: KeyTable
+    events: Sequence[Review | Appeal | Report], timestamps: Ints, table: KeyTable
 ) -> tuple[FeedbackRows, dict[int, Rejected]]:
     """Columns of feedback, and which of it (by index) is refused for a name; refused ones have no row.
 
@@ -121,14 +133,14 @@ def feedback_rows(
     if refused:
         events = [event for index, event in enumerate(events) if index not in refused]
         contexts = [event.decision for event in events]
-        timestamps = [at for index, at in enumerate(timestamps) if index not in refused]
+        timestamps = np.delete(timestamps, list(refused))
     labels = [_label(event) for event in events]
     rows = FeedbackRows(
-        timestamp_ms=np.array(timestamps, dtype=np.int64),
+        timestamp_ms=timestamps,
         occurred_ms=_milliseconds(
-            [0.0 if context is None else context.occurred_at.timestamp() for context in contexts]
+            (0.0 if context is None else context.occurred_at.timestamp() for context in contexts), len(contexts)
         ),
-        key=np.array(codes, dtype=np.int64),
+        key=codes,
         id_hash=np.array([hash_id(_feedback_id(event)) for event in events], dtype=np.uint64),
         column=np.array([_feedback_column(event) for event in events], dtype=np.int64),
         action=np.array(
@@ -145,18 +157,14 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
     first = parts[0]
     if len(parts) == 1:
         return first
-    return replace(
-        first,
-        **{column.name: np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(first)},
-    )
+    columns = {column.name: [getattr(part, column.name) for part in parts] for column in fields(first)}
+    return replace(first, **{name: np.concatenate(told) for name, told in columns.items() if told[0] is not None})
 
 
-def take(rows: Rows, which: npt.NDArray[np.bool_] | slice, **columns: Ints) -> Rows:
+def take(rows: Rows, which: Mask | Ints | slice, **columns: Ints) -> Rows:
     """The rows that `which` selects, with some columns replaced (before the selection)."""
-    return replace(
-        rows,
-        **{column.name: columns.get(column.name, getattr(rows, column.name))[which] for column in fields(rows)},
-    )
+    told = {column.name: columns.get(column.name, getattr(rows, column.name)) for column in fields(rows)}
+    return replace(rows, **{name: column[which] for name, column in told.items() if column is not None})
 
 
 def no_decisions() -> DecisionRows:
@@ -170,7 +178,7 @@ def no_decisions() -> DecisionRows:
         column=none,
         score=none.astype(np.float64),
         latency=none.astype(np.float64),
-        features=_objects([]),
+        features=None,
     )
 
 
@@ -180,21 +188,23 @@ def _objects(values: Sequence[Mapping[str, FeatureValue] | None]) -> npt.NDArray
     return array
 
 
-def _codes(keys: Sequence[RawKey | None], table: KeyTable) -> tuple[list[int], dict[int, Rejected]]:
-    codes: list[int] = []
-    refused: dict[int, Rejected] = {}
-    lookup: Callable[[RawKey], int | Rejected] = table.code
-    for index, key in enumerate(keys):
-        code = -1 if key is None else lookup(key)
-        if isinstance(code, Rejected):
-            refused[index] = code
-        else:
-            codes.append(code)
-    return codes, refused
+def _codes(keys: Sequence[RawKey | None], table: KeyTable) -> tuple[Ints, dict[int, Rejected]]:
+    """Codes of keys, -1 for None; refused ones are left out and told by index."""
+    if None in keys:
+        found = (-1 if key is None else table.codes[key] for key in keys)
+        codes = np.fromiter(found, dtype=np.int64, count=len(keys))
+    else:
+        codes = np.fromiter(map(table.codes.__getitem__, keys), dtype=np.int64, count=len(keys))  # type: ignore[arg-type]
+    bad = np.flatnonzero(codes == REFUSED)
+    if not bad.size:
+        return codes, {}
+    return np.delete(codes, bad), {
+        index: table.refusals[key] for index in bad.tolist() if (key := keys[index]) is not None
+    }
 
 
-def _milliseconds(seconds: Sequence[float]) -> Ints:
-    return np.rint(np.array(seconds, dtype=np.float64) * 1000.0).astype(np.int64)
+def _milliseconds(seconds: Iterable[float], count: int) -> Ints:
+    return np.rint(np.fromiter(seconds, dtype=np.float64, count=count) * 1000.0).astype(np.int64)
 
 
 def _feedback_id(event: Feedback) -> str:

@@ -1,6 +1,7 @@
-"""Series of one model: which rows of the ledger a cell key counts in.
+"""Series of one model: which row of the ledger each series of a block counts in.
 
-A key counts once in `all` and once in each configured segment kind, such as `language` or `language` x `region`.
+A decision counts once in `all` and once in each configured kind of segment, such as `language`, or `language` x
+`region`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from monitor.cells import DIMENSIONS, OTHER, Limits
+from monitor.cells import ALL, OTHER, Limits, SeriesName
 from monitor.snapshot import SeriesKey
 
-ALL: Final = "all"
+DEFAULT_KINDS: Final = (("language",), ("region",), ("modality",))
+"""Kinds of segments, each by its dimensions."""
 
-KNOWN_KEYS: Final = 100_000
-"""Keys whose rows are remembered, some 20 MB; rows never change, so forgetting costs time only."""
-
-BlockKey = tuple[str, str, str, str, str, str, str]
-"""(model_version, variant, policy, then the dimensions): a cell key without its model."""
+KNOWN_SERIES: Final = 100_000
+"""Series whose rows are remembered, some 20 MB; rows never change, so forgetting costs time only."""
 
 
 class SeriesTable:
@@ -32,45 +31,49 @@ class SeriesTable:
 
     def __init__(self, model: str, *, kinds: Sequence[tuple[str, ...]], limits: Limits) -> None:
         self._model = model
-        self._kinds = tuple((kind, tuple(DIMENSIONS.index(dimension) for dimension in kind)) for kind in kinds)
-        self._overflows = {_overflow(kind) for kind in kinds}
+        self._overflows = {kind: _overflow(kind) for kind in kinds}
         self._limits = limits
         self._rows: dict[SeriesKey, int] = {}
         self._versions: set[str] = set()
         self._policies: set[str] = set()
         self._segments: set[str] = set()
-        self._known: dict[BlockKey, list[int]] = {}
+        self._known: dict[SeriesName, int] = {}
         self.series: list[SeriesKey] = []
 
-    def rows(self, keys: Sequence[BlockKey]) -> npt.NDArray[np.int64]:
-        """Rows that each key counts in: shape (keys, 1 + kinds), -1 where a kind has no row of its own."""
+    def rows(self, names: Sequence[SeriesName]) -> npt.NDArray[np.int64]:
+        """The row that each series counts in, -1 where it has none of its own; shape (names,).
+
+        In order of name, as in a block: `all` comes before the segments, which are counted only where it has a row.
+        """
         known = self._known
-        if len(known) > KNOWN_KEYS:
+        if len(known) > KNOWN_SERIES:
             known.clear()
-        for key in keys:
-            if key not in known:
-                known[key] = self._rows_of(key)
-        return np.array([known[key] for key in keys], dtype=np.int64).reshape(len(keys), 1 + len(self._kinds))
+        for name in names:
+            if name not in known:
+                known[name] = self._row_of(name)
+        return np.array([known[name] for name in names], dtype=np.int64)
 
     def restore(self, series: Sequence[SeriesKey]) -> None:
         """Take over series in their order."""
         for key in series:
             self._remember(key)
 
-    def _rows_of(self, key: BlockKey) -> list[int]:
-        version = _capped(self._versions, key[0], self._limits.versions)
-        policy = _capped(self._policies, key[2], self._limits.policies)
-        whole = self._row(version, key[1], policy, ALL)
-        if whole is None:
-            return [self._admit(SeriesKey(self._model, OTHER, OTHER, OTHER, ALL)), *([-1] * len(self._kinds))]
-        rows = [whole]
-        for kind, places in self._kinds:
-            segment = ",".join(f"{name}={key[3 + place]}" for name, place in zip(kind, places, strict=True))
-            if segment not in self._segments and len(self._segments) >= self._limits.segments:
-                segment = _overflow(kind)
-            row = self._row(version, key[1], policy, segment)
-            rows.append(-1 if row is None else row)
-        return rows
+    def _row_of(self, name: SeriesName) -> int:
+        version = _capped(self._versions, name[0], self._limits.versions)
+        policy = _capped(self._policies, name[2], self._limits.policies)
+        whole = self._row(version, name[1], policy, ALL)
+        segment = name[3]
+        if segment == ALL:
+            if whole is None:
+                return self._admit(SeriesKey(self._model, OTHER, OTHER, OTHER, ALL))
+            return whole
+        overflow = self._overflows.get(tuple(part.partition("=")[0] for part in segment.split(",")))
+        if whole is None or overflow is None:  # no room, or a kind of segment that is no longer configured
+            return -1
+        if segment not in self._segments and len(self._segments) >= self._limits.segments:
+            segment = overflow
+        row = self._row(version, name[1], policy, segment)
+        return -1 if row is None else row
 
     def _row(self, version: str, variant: str, policy: str, segment: str) -> int | None:
         key = SeriesKey(self._model, version, variant, policy, segment)
@@ -92,7 +95,7 @@ class SeriesTable:
         for seen, name in ((self._versions, key.model_version), (self._policies, key.policy)):
             if name != OTHER:
                 seen.add(name)
-        if key.segment != ALL and key.segment not in self._overflows:
+        if key.segment != ALL and key.segment not in self._overflows.values():
             self._segments.add(key.segment)
 
 

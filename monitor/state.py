@@ -28,7 +28,7 @@ from monitor.tally import Tally
 
 Ints = npt.NDArray[np.int64]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 DETECTOR_ROWS: Final = 64
 """Detectors of so many series are one part."""
 SEPARATOR: Final = "\x1f"
@@ -268,9 +268,7 @@ def _head(ledger: ModelLedger, pool: SavedPool, slots: tuple[tuple[PartId, str],
                 partition,
                 last.first,
                 tuple(
-                    SavedTaken(
-                        name, taken.through, taken.block, None if taken.rows is None else pack(taken.rows.ravel())
-                    )
+                    SavedTaken(name, taken.through, taken.block, None if taken.rows is None else pack(taken.rows))
                     for name, taken in sorted(last.taken.items())
                 ),
             )
@@ -293,9 +291,7 @@ def _restore_last(saved: SavedLastBlock) -> LastBlock:
 def _restore_taken(saved: SavedTaken) -> Taken:
     if saved.block is None or saved.rows is None:
         return Taken(saved.through, None, None)
-    keys = len(saved.block.keys)
-    rows = unpack(saved.rows).reshape(keys, -1) if keys else np.empty((0, 1), dtype=np.int64)
-    return Taken(saved.through, saved.block, rows)
+    return Taken(saved.through, saved.block, unpack(saved.rows))
 
 
 def _save_sums(place: Ints, value: Ints) -> SavedSums:

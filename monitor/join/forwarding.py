@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
-from monitor.events import Action, Appeal, Decision, DecisionContext, Report, Review
+from monitor.events import Action, Appeal, CountedDecision, Decision, DecisionContext, Report, Review
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
 FORMAT: Final = 1
@@ -82,7 +82,7 @@ def join_partition(decision_id: str, count: int) -> int:
     return xxh3_64_intdigest(decision_id.encode()) % count
 
 
-def can_get_feedback(decision: Decision, positive_actions: Collection[Action]) -> bool:
+def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Action]) -> bool:
     """Whether feedback may come that has to find this decision: it was acted on, or sampled for review.
 
     A probability alone says that it was sampled only where `sampled` is not told: many producers log it for all.

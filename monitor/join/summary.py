@@ -16,7 +16,7 @@ import numpy as np
 from monitor import catalogue
 from monitor.blocks import BlockMessage, SourceBlock, Span
 from monitor.catalogue import Metric
-from monitor.cells import KeyTable
+from monitor.cells import REFUSED, BlockKeys, KeyTable
 from monitor.decode import Rejected
 from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Review, ReviewSource, Variant, Verdict
 from monitor.join.forwarding import KINDS, FeedbackEvent
@@ -34,10 +34,12 @@ class JoinSummary:
 
     def __init__(self, settings: SummariseSettings) -> None:
         self._settings = settings
-        self._table = KeyTable(settings.limits)
+        self._table = KeyTable(settings.limits, settings.kinds)
+        self._keys = BlockKeys(self._table)
         self._fresh: list[tuple[list[FeedbackEvent], list[int]]] = [([], []) for _ in KINDS]
         self._rows: list[list[FeedbackRows]] = [[] for _ in KINDS]
         self._counts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._noted: list[int] = []
 
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
         """Count records under a metric of the service."""
@@ -54,11 +56,13 @@ class JoinSummary:
             raise ValueError("joined feedback: expected the context of the decision, got none")
         topic = KINDS[kind].topic
         occurred_ms = round(context.occurred_at.timestamp() * 1000)
-        # Keys are numbered in order of the log, before rows are made: which of them meet a cap must not depend on
-        # how the log was split into fetches.
-        code = self._table.code(decision_key(context))
-        if isinstance(code, Rejected):
-            return code
+        # Keys are noted in order of the log, before rows are made: which of them meet a cap must not depend on how the
+        # log was split into fetches.
+        key = decision_key(context)
+        code = self._table.codes[key]
+        if code == REFUSED:
+            return self._table.refusals[key]
+        self._noted.append(code)
         if timestamp_ms - occurred_ms > self._settings.retention_ms:
             self.count(catalogue.LATE, topic)
             return None
@@ -76,16 +80,21 @@ class JoinSummary:
 
         `orphans` are the records whose wait was over within the block, by kind.
         """
-        parts = [(rows, _GROUPS[kind]) for kind in range(len(KINDS)) if (rows := self._taken(kind)) is not None]
-        keys = self._table.keys
-        names = sorted({keys[code].model for rows, _ in parts for code in np.unique(rows.key).tolist()})
-        of_key = np.array([names.index(key.model) if key.model in names else -1 for key in keys], dtype=np.int64)
+        self._keys.note(np.array(self._noted, dtype=np.int64))
+        self._noted.clear()
+        parts = [
+            (take(rows, slice(None), key=self._keys.counted(rows.key)), _GROUPS[kind])
+            for kind in range(len(KINDS))
+            if (rows := self._taken(kind)) is not None
+        ]
+        table = self._table
+        models = {int(number) for rows, _ in parts for number in np.unique(table.model_of[rows.key])}
         messages: list[BlockMessage] = []
-        for index, name in enumerate(names):
+        for name, number in sorted((table.models[number], number) for number in models):
             layout = self._settings.layout(name)
-            own = [(take(rows, of_key[rows.key] == index), group) for rows, group in parts]
+            own = [(take(rows, table.model_of[rows.key] == number), group) for rows, group in parts]
             mixed, whole = mixed_feedback(own, layout)
-            messages.append(model_block(span, name, mixed, keys, whole, layout))
+            messages.append(model_block(span, name, mixed, table, whole, layout))
         counts = dict(self._counts)
         for kind, count in orphans.items():
             counts[catalogue.ORPHANS.name, (KINDS[kind].topic,)] = count
@@ -96,7 +105,7 @@ class JoinSummary:
         """All rows of a kind; those that came since the last call are made now."""
         events, timestamps = self._fresh[kind]
         if events:
-            rows, _ = feedback_rows(events, timestamps, self._table)
+            rows, _ = feedback_rows(events, np.array(timestamps, dtype=np.int64), self._table)
             self._rows[kind].append(rows)
             self._fresh[kind] = ([], [])
         if not self._rows[kind]:

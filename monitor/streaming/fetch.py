@@ -146,11 +146,12 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
         start = batch.first_offset  # a fetch may start inside a batch
         # The hot loop: each record dies before the next is made; kept alive they cost twice as much, in the collector.
         for record in span.batch:
-            if record.offset < start:
+            offset = record.offset
+            if offset < start:
                 continue
             if record.headers:
                 batch.headers_at[len(offsets)] = record.headers
-            offsets.append(record.offset)
+            offsets.append(offset)
             timestamps.append(record.timestamp)
             values.append(record.value)
             keys.append(record.key)

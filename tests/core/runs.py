@@ -34,12 +34,14 @@ FEATURES: Final = (
 LAYOUT: Final = Layout(features=FEATURES)
 PLAIN: Final = Layout()
 
-SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, block_size=BLOCK, horizon=HORIZON)
+KINDS: Final = (("language",), ("language", "region"))
+
+SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, kinds=KINDS, block_size=BLOCK, horizon=HORIZON)
 
 
 def summarise_settings(*, layout: Layout = PLAIN, limits: Limits | None = None, **more: Any) -> SummariseSettings:
-    """Settings with small blocks."""
-    told = {"block_size": BLOCK, "horizon": HORIZON} | more
+    """Settings with small blocks, in which every record counts once: in no segment, unless `kinds` are given."""
+    told = {"block_size": BLOCK, "horizon": HORIZON, "kinds": ()} | more
     return SummariseSettings(layout=lambda _: layout, limits=limits or Limits(), **told)
 
 
@@ -47,7 +49,7 @@ def model_settings(
     *,
     layout: Layout = PLAIN,
     limits: Limits | None = None,
-    kinds: Sequence[tuple[str, ...]] = (("language",), ("language", "region")),
+    kinds: Sequence[tuple[str, ...]] = KINDS,
     **streams: Any,
 ) -> ModelSettings:
     """Settings of the second stage."""

@@ -1,13 +1,14 @@
-"""Key tables: equal keys have one number, caps turn into `other`, names that may not become labels are refused."""
+"""Key tables and the keys of a block: equal keys have one number, caps turn into `other`, bad names are refused."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import pytest
 
-from monitor.cells import OTHER, UNKNOWN, CellKey, KeyTable, Limits, RawKey
-from monitor.decode import Rejected
+from monitor.cells import ALL, OTHER, REFUSED, UNKNOWN, BlockKeys, CellKey, KeyTable, Limits, RawKey
 from monitor.events import Modality, Variant
 
 
@@ -18,14 +19,56 @@ def raw(**fields: Any) -> RawKey:
 
 
 def keys(table: KeyTable, *raws: RawKey) -> list[CellKey]:
-    codes = [table.code(key) for key in raws]
-    return [table.keys[code] for code in codes if not isinstance(code, Rejected)]
+    """What the keys of one block count as, without those that are refused."""
+    return counted(BlockKeys(table), *raws)
+
+
+def counted(block: BlockKeys, *raws: RawKey) -> list[CellKey]:
+    codes = np.array([code for key in raws if (code := block.table.codes[key]) != REFUSED], dtype=np.int64)
+    block.note(codes)
+    return [block.table.keys[code] for code in block.counted(codes).tolist()]
 
 
 def test_equal_keys_have_one_number_in_order_of_first_appearance() -> None:
     table = KeyTable(Limits())
-    assert [0, 1, 0, 2] == [table.code(raw(policy=policy)) for policy in ("b", "a", "b", "c")]
+    assert [0, 1, 0, 2] == [table.codes[raw(policy=policy)] for policy in ("b", "a", "b", "c")]
     assert ["b", "a", "c"] == [key.policy for key in table.keys]
+
+
+def test_a_key_counts_in_the_whole_and_once_in_each_kind_of_segment() -> None:
+    table = KeyTable(Limits(), (("language",), ("language", "region")))
+    code = table.codes[raw(language="es", region="us")]
+    names = [table.series[number] for number in table.series_of[code].tolist()]
+    expected = [ALL, "language=es", "language=es,region=us"]
+    assert [("m", ("1", "champion", "p", segment)) for segment in expected] == names
+
+
+def test_series_are_ranked_by_model_and_name_whenever_they_are_met() -> None:
+    table = KeyTable(Limits(), (("language",),))
+    for fields in ({"model": "z"}, {"model": "a", "language": "es"}, {"model": "a", "language": "en"}):
+        _ = table.codes[raw(**fields)]
+        by_rank = [table.series[number] for number in np.argsort(table.rank).tolist()]
+        assert sorted(table.series) == by_rank
+    assert ["z", "a"] == table.models
+    assert [0, 1, 1] == table.model_of.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_block_counts_does_not_depend_on_what_the_table_met_before(seed: int) -> None:
+    rng = random.Random(seed)
+    limits = Limits(models_in_block=3, versions=2, policies=2, dimension_values=3)
+    pool = [
+        raw(model=f"m{rng.randrange(5)}", version=str(rng.randrange(4)), policy=f"p{rng.randrange(4)}", language=language)
+        for language in ("en", "es", "de", "fr", None)
+        for _ in range(8)
+    ]
+    used = KeyTable(limits)
+    for _ in range(10):
+        block = rng.choices(pool, k=rng.randrange(1, 30))
+        cut = rng.randrange(len(block) + 1)
+        known, fresh = BlockKeys(used), BlockKeys(KeyTable(limits))
+        counted(known, *block[:cut])  # asked in between, as for an open block
+        assert counted(fresh, *block)[cut:] == counted(known, *block[cut:])
 
 
 def test_what_an_event_does_not_say_is_unknown() -> None:
@@ -55,33 +98,39 @@ def test_each_label_has_its_own_cap_within_a_model() -> None:
 
 
 def test_models_beyond_the_cap_share_other_and_its_caps() -> None:
-    table = KeyTable(Limits(models_in_block=1, versions=1))
-    found = keys(table, raw(model="a"), raw(model="b", version="x"), raw(model="c", version="y"), raw(model="a"))
+    block = BlockKeys(KeyTable(Limits(models_in_block=1, versions=1)))
+    found = counted(block, raw(model="a"), raw(model="b", version="x"), raw(model="c", version="y"), raw(model="a"))
     assert ["a", OTHER, OTHER, "a"] == [key.model for key in found]
     assert ["1", "x", OTHER, "1"] == [key.model_version for key in found]
-    assert (OTHER, "a") == (table.model("d"), table.model("a"))
+    assert (OTHER, "a") == (block.model("d"), block.model("a"))
 
 
-def test_a_bomb_of_distinct_values_makes_no_more_keys_than_the_caps_allow() -> None:
+def test_a_bomb_of_distinct_values_counts_as_no_more_keys_than_the_caps_allow() -> None:
     table = KeyTable(Limits(models_in_block=3, versions=2, policies=2, dimension_values=4))
-    for number in range(5000):
-        table.code(raw(model=f"m{number % 50}", version=f"v{number}", policy=f"p{number}", language=f"l{number}"))
+    found = keys(
+        table,
+        *(
+            raw(model=f"m{number % 50}", version=f"v{number}", policy=f"p{number}", language=f"l{number}")
+            for number in range(5000)
+        ),
+    )
     models, versions, policies, languages = 3 + 1, 2 + 1, 2 + 1, 4 + 1
-    assert len(table.keys) <= models * versions * policies * languages
-    assert {OTHER} | {f"m{number}" for number in range(3)} == {key.model for key in table.keys}
+    assert len(set(found)) <= models * versions * policies * languages
+    assert {OTHER} | {f"m{number}" for number in range(3)} == {key.model for key in found}
 
 
 @pytest.mark.parametrize("field", ["model", "version", "policy", "language", "region", "surface"])
 @pytest.mark.parametrize("name", ["a b", "a\n", "\x00", "__name__", "\u202ea", "a=b,c=d", "\U0001f600"])
 def test_a_name_that_may_not_become_a_label_refuses_its_event_and_takes_no_place(field: str, name: str) -> None:
     table = KeyTable(Limits(models_in_block=1, versions=1, policies=1, dimension_values=1))
-    found = table.code(raw(**{field: name}))
-    assert isinstance(found, Rejected)
+    bad = raw(**{field: name})
+    assert REFUSED == table.codes[bad]
+    found = table.refusals[bad]
     assert found.field in ("model_version", field)
     assert found.message.isascii()
     assert found.message.isprintable()
     assert [] == table.keys
-    assert 0 == table.code(raw(language="es"))
+    assert ["es"] == [key.language for key in keys(table, bad, raw(language="es"))]
 
 
 def test_variant_and_modality_are_told_by_their_values() -> None:

@@ -17,19 +17,20 @@ from monitor.topics import DECISIONS, LAUNCHES, REVIEWS
 from tests.core.runs import BLOCK, PLAIN, feed, ledger_facts, summaries, summarise_settings, summariser
 from tests.core.strategies import DAY, HOUR, T0, Event, Log, decision, launch, log, review
 
-SETTINGS = summarise_settings()
+KINDS = (("language",),)
+SETTINGS = summarise_settings(kinds=KINDS)
 Blocks = list[ModelBlock]
 
 
 def ledger(layout: Layout = PLAIN, **more: Any) -> ModelLedger:
-    kinds = more.pop("kinds", (("language",),))
+    kinds = more.pop("kinds", KINDS)
     return ModelLedger("m", LedgerSettings(layout=lambda _: layout, kinds=kinds, limits=Limits(**more)))
 
 
 def steps(events: list[Event], *, layout: Layout = PLAIN, source: Any = DECISIONS, at: float = T0) -> Blocks:
     """The model's messages when the open block is told after each record."""
     records = log(source, [*events], at=at)
-    follower = summariser(records, summarise_settings(layout=layout))
+    follower = summariser(records, summarise_settings(layout=layout, kinds=KINDS))
     found: Blocks = []
     for index in range(len(records)):
         closed = feed(follower, records, index, index + 1)[1]

@@ -27,7 +27,7 @@ def feedback(source: SourceTopic, *events: Event) -> FeedbackRows:
     found = [decode_event(source, encoded(event)) for event in events]
     known = [event for event in found if isinstance(event, (Review, Appeal, Report))]
     assert len(events) == len(known)
-    rows, refused = feedback_rows(known, [0] * len(known), KeyTable(Limits()))
+    rows, refused = feedback_rows(known, np.zeros(len(known), dtype=np.int64), KeyTable(Limits()))
     assert {} == refused
     return rows
 
@@ -42,7 +42,7 @@ def test_columns_of_decisions_say_what_the_events_say() -> None:
         decision(1, at=T0 + 0.25, action="allow", score=0.75, latency_seconds=2.0, features={"a": 1}),
         decision(2, action="strange"),
     )
-    rows, refused = decision_rows(events, [7, 8], KeyTable(Limits()))
+    rows, refused = decision_rows(events, np.array([7, 8]), KeyTable(Limits()))
     assert {} == refused
     assert [7, 8] == rows.timestamp_ms.tolist()
     assert [1000 * T0 + 250, 1000 * T0] == rows.occurred_ms.tolist()
@@ -55,7 +55,7 @@ def test_columns_of_decisions_say_what_the_events_say() -> None:
 
 def test_an_event_with_a_name_that_may_not_become_a_label_has_no_row() -> None:
     events = decisions(decision(1), decision(2, model="a b"), decision(3, language="\n"), decision(4))
-    rows, refused = decision_rows(events, [1, 2, 3, 4], KeyTable(Limits()))
+    rows, refused = decision_rows(events, np.array([1, 2, 3, 4]), KeyTable(Limits()))
     assert {1: "model", 2: "language"} == {index: why.field for index, why in refused.items()}
     assert [1, 4] == rows.timestamp_ms.tolist()
     assert [hash_id("d1"), hash_id("d4")] == rows.id_hash.tolist()
@@ -63,7 +63,7 @@ def test_an_event_with_a_name_that_may_not_become_a_label_has_no_row() -> None:
 
 def test_times_before_1970_and_with_fractions_of_milliseconds_are_rounded_to_the_nearest() -> None:
     events = decisions(decision(1, occurred_at="1969-12-31T23:59:59.9994Z"), decision(2, at=0.0006))
-    rows, _ = decision_rows(events, [0, 0], KeyTable(Limits()))
+    rows, _ = decision_rows(events, np.zeros(2, dtype=np.int64), KeyTable(Limits()))
     assert [-1, 1] == rows.occurred_ms.tolist()
 
 

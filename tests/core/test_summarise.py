@@ -35,13 +35,18 @@ from monitor.topics import APPEALS, DECISIONS, REPORTS, REVIEWS
 from tests.core.runs import FEATURES, LAYOUT, PLAIN, summaries, summarise_settings
 from tests.core.strategies import T0, Event, appeal, decision, examples, log, report, review, seeds, traffic
 
+NO_FEEDBACK, _ = feedback_rows([], np.empty(0, dtype=np.int64), KeyTable(Limits()))
+NO_SERIES = np.empty((1, 0), dtype=np.int64)
+
 ENTRY = st.tuples(st.integers(0, 30), st.integers(-4, 4))
 
 
-def block(source: Any, *events: Event, layout: Layout = PLAIN) -> ModelBlock:
+def block(
+    source: Any, *events: Event, layout: Layout = PLAIN, kinds: tuple[tuple[str, ...], ...] = ()
+) -> ModelBlock:
     (found,) = [
         message
-        for message in summaries(log(source, events), summarise_settings(layout=layout, block_size=1024))
+        for message in summaries(log(source, events), summarise_settings(layout=layout, kinds=kinds, block_size=1024))
         if isinstance(message, ModelBlock)
     ]
     return found
@@ -96,15 +101,17 @@ def test_a_block_counts_each_cell_of_key_and_decision_minute() -> None:
         decision(3, at=T0 + 60, language="es", action="remove"),
         decision(4, at=T0, language="en", action="remove"),
     ]
-    found = block(DECISIONS, *events)
-    assert ["en", "es"] == [key[3] for key in found.keys]
+    found = block(DECISIONS, *events, kinds=(("language",),))
+    assert ["all", "language=en", "language=es"] == [name[3] for name in found.series]
     minute = T0 // 60
-    assert [0, 1, 1] == unpack(found.cell_key).tolist()
-    assert [minute, minute, minute + 1] == unpack(found.cell_minute).tolist()
-    cells = unpack(found.cohort.cell)
+    assert [0, 0, 1, 2, 2] == unpack(found.cell_series).tolist()
+    assert [minute, minute + 1, minute, minute, minute + 1] == unpack(found.cell_minute).tolist()
+    cells, values = unpack(found.cohort.cell), unpack(found.cohort.value)
     counted = unpack(found.cohort.column) < len(ACTIONS)
-    by_cell = Counter(cells[counted].tolist())
-    assert {0: 1, 1: 2, 2: 1} == by_cell
+    by_cell: Counter[int] = Counter()
+    for cell, value in zip(cells[counted].tolist(), values[counted].tolist(), strict=True):
+        by_cell[cell] += value
+    assert {0: 3, 1: 1, 2: 1, 3: 2, 4: 1} == by_cell
 
 
 def joined(found: Mapping[int, int], group: Group, column: int = 0) -> int:
@@ -230,7 +237,7 @@ def test_appeals_and_reports_are_counted_once_each_and_are_no_labels() -> None:
 def test_each_accepted_decision_is_in_one_action_one_score_bin_and_one_bin_of_each_feature_or_missing(
     seed: int,
 ) -> None:
-    for message in summaries(traffic(seed)[0]):
+    for message in summaries(traffic(seed)[0], summarise_settings(layout=LAYOUT)):
         if isinstance(message, ModelBlock):
             found = sums(message)
             groups = [LAYOUT.actions, LAYOUT.score]
@@ -242,12 +249,11 @@ def test_each_accepted_decision_is_in_one_action_one_score_bin_and_one_bin_of_ea
 
 
 def test_feedback_without_its_column_group_is_a_mistake_of_the_caller() -> None:
-    rows, _ = feedback_rows([], [], KeyTable(Limits()))
     with pytest.raises(TypeError, match="expected decision rows, or feedback rows with a group, got FeedbackRows"):
-        summarise(rows, None, PLAIN)
+        summarise(NO_FEEDBACK, NO_SERIES, None, PLAIN)
 
 
-@pytest.mark.parametrize("rows", [no_decisions(), feedback_rows([], [], KeyTable(Limits()))[0]], ids=["none", "no"])
+@pytest.mark.parametrize("rows", [no_decisions(), NO_FEEDBACK], ids=["decisions", "feedback"])
 def test_no_rows_have_no_cells(rows: Rows) -> None:
-    found = summarise(rows, lambda layout: layout.reviews, PLAIN)
-    assert 0 == unpack(found.minute).size == unpack(found.cohort.value).size
+    found = summarise(rows, NO_SERIES, lambda layout: layout.reviews, PLAIN)
+    assert 0 == found.minute.size == unpack(found.cohort.value).size
