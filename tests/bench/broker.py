@@ -11,7 +11,7 @@ from pathlib import Path
 from confluent_kafka.admin import AdminClient
 
 from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
-from tests.bench.decisions import Decisions, publish, spread_over
+from tests.bench.decisions import Decisions, Publisher, spread_over
 from tests.e2e.conftest import LARGE
 from tests.e2e.topics import FOR_EVER
 from tests.kafka_server import KafkaServer
@@ -48,14 +48,14 @@ class Broker:
 
     def fill(self, decisions: Decisions, *, total: int, partitions: int, compression: str) -> float:
         """Publish decisions over all partitions in turn; the mean size of a value in bytes."""
-        told = decisions.batch(1000, int(1000 * time.time()))
-        publish(
-            self.bootstrap,
-            spread_over(partitions, decisions, total=total, now_ms=int(1000 * time.time())),
-            compression=compression,
-        )
+        publisher = Publisher(self.bootstrap, compression=compression)
+        size = 0
+        for partition, value in spread_over(partitions, decisions, total=total):
+            publisher.publish(partition, value)
+            size += len(value)
+        publisher.flush()
         self.sizes = {number: len(range(number, total, partitions)) for number in range(partitions)}
-        return sum(map(len, told)) / len(told)
+        return size / total
 
     def forget_results(self) -> None:
         """Make the topics that a worker writes anew, so that the next one starts from nothing."""

@@ -1,13 +1,14 @@
-"""Decisions as a platform publishes them, some 420 bytes of JSON each, and their way to Kafka.
+"""Decisions as a platform publishes them, some 410 bytes of JSON each, and their way to Kafka.
 
-Five models on four policies each; a model has one modality. Languages and regions are drawn with weights 1/rank, so
-that a block meets common and rare cells. By policy that makes 1 + 14 languages + 9 regions + 1 modality = 25 series,
-500 in all. Ids are as random as UUIDs; times lie just before Kafka's own timestamps.
+Five models on four policies each, unless told otherwise; a model has one modality. Languages and regions are drawn with
+weights 1/rank, so that a block meets common and rare cells. By policy that makes 1 + 14 languages + 9 regions + 1
+modality = 25 series, 500 in all. Ids are as random as UUIDs; times lie just before Kafka's own timestamps.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import accumulate, product
@@ -15,128 +16,142 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Producer
 
-from monitor.topics import DECISIONS
+from monitor.topics import DECISIONS, SourceTopic
 
-MODELS: Final = {
-    "text-toxicity": "text",
-    "image-nudity": "image",
-    "video-violence": "video",
-    "audio-speech": "audio",
-    "listing-fraud": "multimodal",
-}
-POLICIES: Final = ("hate_speech", "harassment", "sexual_content", "dangerous_goods")
+MODELS: Final = (
+    ("text-toxicity", "text"),
+    ("image-nudity", "image"),
+    ("video-violence", "video"),
+    ("audio-speech", "audio"),
+    ("listing-fraud", "multimodal"),
+    ("comment-spam", "text"),
+    ("avatar-safety", "image"),
+    ("stream-safety", "video"),
+    ("voice-chat", "audio"),
+    ("ad-review", "multimodal"),
+)
+POLICIES: Final = ("hate_speech", "harassment", "sexual_content", "dangerous_goods", "spam", "self_harm")
 LANGUAGES: Final = ("en", "es", "pt", "hi", "ar", "id", "de", "fr", "ja", "tr", "ru", "vi", "th", "pl")
 REGIONS: Final = ("us", "eu", "br", "in", "mena", "sea", "jp", "latam", "africa")
 SURFACES: Final = ("feed", "comments", "messages")
-SERIES: Final = len(MODELS) * len(POLICIES) * (1 + len(LANGUAGES) + len(REGIONS) + 1)
+SERIES_A_POLICY: Final = 1 + len(LANGUAGES) + len(REGIONS) + 1
 ACTED: Final = ("remove", "restrict", "label", "age_gate")
-SAMPLED: Final = b',"sampled":true,"inclusion_probability":0.05,"design_id":"audit-2026w47"'
-VARIETY: Final = 4096
-"""Texts of action, score and latency are made once and drawn from: formatting numbers would take most of the time."""
+SAMPLED: Final = ',"sampled":true,"inclusion_probability":0.05,"design_id":"audit-2026w47"'
+VARIETY: Final = 32_768
+"""Decisions but for their id and time are made once and drawn from: making each anew is slower than reading it."""
+FLUSHED_WITHIN: Final = 120.0
 
 
 class Decisions:
     """An endless supply of decisions. `acted_share` of them were acted on; one in ten of those is sampled for review.
 
-    `model` replaces the names of all models, so that single decisions can be told from the others.
+    `model` replaces the names of all models, so that single decisions can be told from the others. With `features`
+    each carries a numeric and a categorical one.
     """
 
-    def __init__(self, *, acted_share: float = 0.05, seed: int = 1, model: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        models: int = 5,
+        policies: int = 4,
+        acted_share: float = 0.05,
+        features: bool = False,
+        model: str | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.series = models * policies * SERIES_A_POLICY
         self._rng = random.Random(seed)
-        self._acted_share = acted_share
-        rng = self._rng
-        places = list(product(MODELS.items(), POLICIES, enumerate(LANGUAGES, 1), enumerate(REGIONS, 1), SURFACES))
-        self._places = [
-            (
-                f'","model":"{model or name}","model_version":"2026.10.2","policy":"{policy}"'
-                f',"policy_version":"2026-09","modality":"{modality}","language":"{language}","region":"{region}","surface":"{surface}"'
-                f',"variant":"champion","automated":true,"actor_key":"'
-            ).encode()
-            for (name, modality), policy, (_, language), (_, region), surface in places
+        places = list(product(MODELS[:models], POLICIES[:policies], enumerate(LANGUAGES, 1), enumerate(REGIONS, 1)))
+        weights = list(accumulate(1.0 / (common * near) for *_, (common, _), (near, _) in places))
+        self._made = [
+            self._text(model or name, modality, policy, language, region, acted_share, features).encode()
+            for (name, modality), policy, (_, language), (_, region) in self._rng.choices(
+                places, cum_weights=weights, k=VARIETY
+            )
         ]
-        self._weights = list(accumulate(1.0 / (common * near) for _, _, (common, _), (near, _), _ in places))
-        self._allowed = [self._outcome("allow", low=0.0, high=0.8) for _ in range(VARIETY)]
-        self._acted = [self._outcome(rng.choice(ACTED), low=0.8, high=1.0) for _ in range(VARIETY)]
 
     def batch(self, count: int, at_ms: int) -> list[bytes]:
         """Decisions that happened within the last half second before `at_ms` (epoch)."""
-        rng = self._rng
-        random_bits, fraction = rng.getrandbits, rng.random
+        random_bits, made = self._rng.getrandbits, self._made
         times = [
-            datetime.fromtimestamp((at_ms - back) / 1000, UTC).strftime("%FT%T.%f")[:-3].encode() + b"Z"
-            for back in range(0, 500, 10)
+            datetime.fromtimestamp((at_ms - back) / 1000, UTC).strftime("%FT%T.%f")[:-3].encode()
+            for back in range(0, 500, 4)
         ]
-        share = self._acted_share
         found = []
-        for place in rng.choices(self._places, cum_weights=self._weights, k=count):
-            drawn = random_bits(12)
-            acted = fraction() < share
-            tail = self._acted[drawn] if acted else self._allowed[drawn]
-            if acted and drawn % 10 == 0:
-                tail = tail[:-1] + SAMPLED + b"}"
+        for _ in range(count):
+            drawn = random_bits(143)  # 128 bits of the id, 15 of the place
             found.append(
-                b'{"decision_id":"%032x","occurred_at":"%s%s%016x%s'
-                % (random_bits(128), times[drawn % 50], place, random_bits(64), tail)
+                b'{"decision_id":"%032x","occurred_at":"%sZ"%s'
+                % (drawn >> 15, times[drawn % 125], made[drawn % VARIETY])
             )
         return found
 
-    def _outcome(self, action: str, *, low: float, high: float) -> bytes:
+    def _text(
+        self, model: str, modality: str, policy: str, language: str, region: str, acted_share: float, features: bool
+    ) -> str:
         rng = self._rng
-        score = rng.uniform(low, high)
+        acted = rng.random() < acted_share
+        action, score = (rng.choice(ACTED), rng.uniform(0.8, 1.0)) if acted else ("allow", 0.8 * rng.betavariate(1, 4))
+        sampled = SAMPLED if acted and rng.random() < 0.1 else ""
+        told = f',"features":{{"length":{rng.lognormvariate(4, 1):.0f},"client":"{rng.choice(("app", "web"))}"}}'
         return (
-            f'","action":"{action}","score":{score:.6f},"threshold":0.8'
-            f',"latency_seconds":{rng.lognormvariate(-3, 0.7):.5f}}}'
-        ).encode()
+            f',"model":"{model}","model_version":"2026.10.2","policy":"{policy}","policy_version":"2026-09"'
+            f',"modality":"{modality}","language":"{language}","region":"{region}","surface":"{rng.choice(SURFACES)}"'
+            f',"variant":"champion","automated":true,"actor_key":"{rng.getrandbits(64):016x}"'
+            f',"action":"{action}","score":{score:.6f},"threshold":0.8'
+            f',"latency_seconds":{rng.lognormvariate(-3, 0.7):.5f}{sampled}{told if features else ""}}}'
+        )
 
 
-def publish(
-    bootstrap: str,
-    decisions: Iterator[tuple[int, bytes]],
-    *,
-    compression: str = "none",
-    linger_ms: float = 5.0,
-    within: float = 120.0,
-) -> int:
-    """Publish (partition, decision) pairs as fast as the broker takes them; their number. RuntimeError if one fails."""
-    refused: list[KafkaError] = []
+class Publisher:
+    """Publishes to one source topic as fast as the broker takes it; RuntimeError when something is not acknowledged."""
 
-    def delivered(error: KafkaError | None, _record: object) -> None:
-        if error is not None:
-            refused.append(error)
+    def __init__(
+        self, bootstrap: str, *, topic: SourceTopic = DECISIONS, compression: str = "none", linger_ms: float = 5.0
+    ) -> None:
+        self.count = 0
+        self._topic = topic.topic
+        self._refused: list[KafkaError] = []
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "linger.ms": linger_ms,
+                "compression.type": compression,
+                "acks": "all",
+                "queue.buffering.max.messages": 200_000,
+                "queue.buffering.max.kbytes": 500_000,
+                "delivery.report.only.error": True,
+                "log_level": 0,  # brokers end before their producers do
+            }
+        )
 
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": linger_ms,
-            "compression.type": compression,
-            "acks": "all",
-            "queue.buffering.max.messages": 200_000,
-            "queue.buffering.max.kbytes": 500_000,
-            "delivery.report.only.error": True,
-        }
-    )
-    count = 0
-    for partition, value in decisions:
-        count += 1
+    def publish(self, partition: int, value: bytes) -> None:
+        """Hand over one record; waits while the queue is full."""
         while True:
             try:
-                producer.produce(DECISIONS.topic, value, partition=partition, on_delivery=delivered)
+                self._producer.produce(self._topic, value, partition=partition, on_delivery=self._delivered)
                 break
             except BufferError:
-                producer.poll(0.05)
-        if count % 5000 == 0:
-            producer.poll(0)
-    left = producer.flush(within)
-    if left or refused:
-        raise RuntimeError(f"{DECISIONS.topic}: {left} decisions not acknowledged, refused: {refused[:3]}")
-    return count
+                self._producer.poll(0.05)
+        self.count += 1
+        if self.count % 5000 == 0:
+            self._producer.poll(0)
+
+    def flush(self) -> int:
+        """Wait until everything is acknowledged; how much was published."""
+        left = self._producer.flush(FLUSHED_WITHIN)
+        if left or self._refused:
+            raise RuntimeError(f"{self._topic}: {left} records not acknowledged, refused: {self._refused[:3]}")
+        return self.count
+
+    def _delivered(self, error: KafkaError | None, _record: object) -> None:
+        if error is not None:
+            self._refused.append(error)
 
 
-def spread_over(partitions: int, decisions: Decisions, *, total: int, now_ms: int) -> Iterator[tuple[int, bytes]]:
-    """`total` decisions, one partition after the other in turn, each with its partition."""
-    left = total
-    while left:
-        values = decisions.batch(min(left, 1000 * partitions), now_ms)
+def spread_over(partitions: int, decisions: Decisions, *, total: int) -> Iterator[tuple[int, bytes]]:
+    """`total` decisions that happen now, each with its partition: all partitions in turn."""
+    for begin in range(0, total, 1000 * partitions):
+        values = decisions.batch(min(total - begin, 1000 * partitions), int(1000 * time.time()))
         for index, value in enumerate(values):
             yield index % partitions, value
-        left -= len(values)

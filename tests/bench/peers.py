@@ -2,7 +2,8 @@
 
 `bare` is a plain aiokafka loop that decodes every decision into a struct and does nothing else. `stock` is a Faust
 agent as its documentation shows it: an event at a time, a River detector and prometheus-client metrics updated for
-each. Both take the fetch settings of the service. A peer prints one line of JSON when it has read what it was asked for.
+each. Both take the fetch settings of the service. A peer prints one line of JSON when it has read what it was asked
+for.
 """
 
 from __future__ import annotations

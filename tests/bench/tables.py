@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -37,6 +40,15 @@ class Table:
         lines += [_row(row) for row in self.rows]
         lines += ["", *self.notes] if self.notes else []
         return "\n".join(lines) + "\n"
+
+
+def begin(run: Callable[[Sequence[str]], list[Table]]) -> None:
+    """Run a benchmark as a script: with its arguments, or with `--json FILE` and its arguments for the report."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--json"]:
+        Path(arguments[1]).write_bytes(msgspec.json.encode(run(arguments[2:])))
+    else:
+        run(arguments)
 
 
 def show(tables: Iterable[Table]) -> list[Table]:
