@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from confluent_kafka.admin import AdminClient
 
@@ -27,6 +28,7 @@ class Broker:
         self.directory = directory
         self.sizes: Mapping[int, int] = {}
         self._internal = 0
+        self._config: Mapping[str, str] = FOR_EVER
         self._runs = 0
 
     @property
@@ -38,11 +40,14 @@ class Broker:
         """Decisions in the topic."""
         return sum(self.sizes.values())
 
-    def create_topics(self, *, partitions: int, internal: int) -> None:
-        """Create every topic that a worker needs."""
+    def create_topics(
+        self, *, partitions: int, internal: int, config: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Create every topic that a worker needs; `config` is that of the topics that grow."""
+        self._config = {**FOR_EVER, **config}
         for source in SOURCES:
-            self.server.create_topic(source.topic, partitions=partitions, config=FOR_EVER)
-            self.server.create_topic(source.dead_letters, partitions=1, config=FOR_EVER)
+            self.server.create_topic(source.topic, partitions=partitions, config=self._config)
+            self.server.create_topic(source.dead_letters, partitions=1, config=self._config)
         self._internal = internal
         self._create_internal()
 
@@ -77,14 +82,14 @@ class Broker:
     def _create_internal(self) -> None:
         for name in (JOIN, BLOCKS, STATE):
             compact = {"cleanup.policy": "compact"} if name == STATE else {}
-            self.server.create_topic(name, partitions=self._internal, config=FOR_EVER | compact)
+            self.server.create_topic(name, partitions=self._internal, config={**self._config, **compact})
 
 
 @contextmanager
-def running_broker() -> Iterator[Broker]:
-    """A broker that ends, with all its files, when the block does."""
+def running_broker(*, properties: Mapping[str, str] = MappingProxyType({})) -> Iterator[Broker]:
+    """A broker that ends, with all its files, when the block does. `properties` are added to its configuration."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        server = KafkaServer(Path(folder) / "kafka", properties=LARGE)
+        server = KafkaServer(Path(folder) / "kafka", properties={**LARGE, **properties})
         server.start()
         try:
             yield Broker(server, Path(folder))

@@ -1,9 +1,9 @@
 """CPU of each step from bytes to metric, in one thread and without Kafka: where the time of a decision goes.
 
 Run: `python -m tests.bench.hotpath --decisions 300000`. Record batches are made as a producer makes them; then each
-goes through the worker's steps: aiokafka's bytes to columns, columns to rows, rows to block messages (when a block ends,
-and once in each simulated second), messages to bytes and back into the ledgers, a snapshot a simulated second, a
-rendering of the metrics every 15. What feeding the last record of a block costs beyond a record is counted as summarising.
+goes through the worker's steps: aiokafka's bytes to columns, columns to rows, rows to block messages (when a block
+ends, and once in each simulated second), messages to bytes and back into the ledgers, a snapshot a simulated second, a
+rendering of the metrics every 15. Feeding the last record of a block, which ends it, is counted as summarising.
 `--rate` is how many decisions make a second: the higher, the fewer snapshots and open blocks a decision.
 """
 

@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.bench.broker import Broker, running_broker
-from tests.bench.decisions import Decisions
 from tests.bench.exposition import Ready
 from tests.bench.load import Load
 from tests.bench.tables import Table, begin, show
@@ -94,7 +93,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     """Measure and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--sizes", nargs="+", default=["1x4", "6x4"], help="models x policies of each size; 25 rows of series a policy"
+        "--sizes", nargs="+", default=["1x6", "8x4"], help="models x policies of each size; 25 rows of series a policy"
     )
     parser.add_argument("--rate", type=float, default=20_000.0, help="decisions a second")
     parser.add_argument("--scrapes", type=int, default=25, help="of each encoding")
