@@ -2,6 +2,7 @@
 
 PYTHON ?=
 DURATION ?=
+BENCH ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
@@ -45,9 +46,8 @@ check-generated: build-generated ## Fail when a generated file differs from the 
 	@test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
 		{ echo "generated, not committed:"; git ls-files --others --exclude-standard -- $(GENERATED); exit 1; }
 
-bench: .venv/.development ## Run the benchmarks and print their tables
-	@set -e; for name in $(basename $(notdir $(wildcard tests/bench/[a-z]*.py))); do \
-		echo "== $$name"; $(BIN)/python -m tests.bench.$$name; done
+bench: .venv/.development test-programs ## Run all benchmarks and write tests/bench/REPORT.md (BENCH=throughput runs one)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 faults: .venv/.development test-programs ## Run the fault tests at full size on real Kafka and write tests/faults/REPORT.md
 	FAULTS=full FAULTS_REPORT=tests/faults/REPORT.md $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)

@@ -7,10 +7,9 @@ counts little. prometheus_client gets its metric objects ready made; ours starts
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -21,6 +20,7 @@ from monitor.export import families
 from monitor.exposition import Renderer
 from monitor.http.metrics import GZIP_LEVEL
 from monitor.snapshot import Snapshot
+from tests.bench.tables import Table, begin, show
 from tests.snapshots import snapshot_of_size
 
 SERIES_PER_SEGMENT = 121
@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object], *, runs: int) -> float:
     return least
 
 
-def measure(lines: int, *, runs: int) -> str:
+def measure(lines: int, *, runs: int) -> tuple[str, ...]:
     """A row of the report for about so many lines."""
     snapshot = snapshot_of_size(lines // SERIES_PER_SEGMENT)
     renderer = Renderer(process_metrics=False)
@@ -68,23 +68,30 @@ def measure(lines: int, *, runs: int) -> str:
     packed = zlib.compress(text, GZIP_LEVEL, wbits=31)
     gzip = seconds(lambda: zlib.compress(text, GZIP_LEVEL, wbits=31), runs=runs)
     return (
-        f"{series:>8,} {mine * 1e3:>9.1f} {theirs * 1e3:>19.1f} {theirs / mine:>7.1f} "
-        f"{gzip * 1e3:>8.1f} {len(text) / 1e6:>7.2f} {len(packed) / 1e6:>10.2f}"
+        f"{series:,}",
+        f"{mine * 1e3:.1f}",
+        f"{theirs * 1e3:.1f}",
+        f"{theirs / mine:.1f}",
+        f"{gzip * 1e3:.1f}",
+        f"{len(text) / 1e6:.2f}",
+        f"{len(packed) / 1e6:.2f}",
     )
 
 
-def main() -> None:
-    """Print the report."""
+def run(arguments: Sequence[str]) -> list[Table]:
+    """Measure and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 50_000])
     parser.add_argument("--runs", type=int, default=9)
-    arguments = parser.parse_args()
-    rows = [
-        f"{'series':>8} {'ours ms':>9} {'generate_latest ms':>19} {'ratio':>7} {'gzip ms':>8} {'MB':>7} {'MB gzip':>10}"
-    ]
-    rows += [measure(lines, runs=arguments.runs) for lines in arguments.lines]
-    sys.stdout.write("\n".join(rows) + "\n")
+    told = parser.parse_args(arguments)
+    table = Table(
+        title="Exposition of a snapshot, without HTTP",
+        columns=("series", "ours ms", "generate_latest ms", "ratio", "gzip ms", "MB", "MB gzip"),
+        rows=[measure(lines, runs=told.runs) for lines in told.lines],
+        notes=("CPU time of one thread, the least of some runs.",),
+    )
+    return show([table])
 
 
 if __name__ == "__main__":
-    main()
+    begin(run)

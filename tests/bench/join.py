@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +23,7 @@ from monitor.layout import Layout
 from monitor.partition import SummariseSettings
 from monitor.rows import hash_id
 from monitor.topics import DECISIONS, REVIEWS
+from tests.bench.tables import Table, begin, show
 from tests.core.strategies import T0, decision, encoded, review
 
 FETCH = 4096
@@ -91,8 +91,8 @@ def _review(rng: random.Random, about: str, offset: int, at: int) -> bytes:
     return forward_feedback(event, REVIEWS, partition=0, offset=offset, timestamp_ms=at, id_hash=hash_id(name))
 
 
-def measure(decisions: int, *, feedback: float, seed: int, block_size: int) -> list[str]:
-    """Lines of the report."""
+def measure(decisions: int, *, feedback: float, seed: int, block_size: int) -> Table:
+    """What the joiner did."""
     layout = Layout()
     settings = JoinSettings(SummariseSettings(layout=lambda _: layout, block_size=block_size))
     with TemporaryDirectory() as folder:
@@ -118,28 +118,30 @@ def measure(decisions: int, *, feedback: float, seed: int, block_size: int) -> l
         settled = index.bytes()
         index.close()
     entries = max(1, statistics.entries)
-    return [
-        f"records                      {offset:>12,}  ({decisions:,} decisions, {reviews:,} reviews without context)",
-        f"records a CPU second         {offset / cpu:>12,.0f}",
-        f"records a wall second        {offset / wall:>12,.0f}",
-        f"entries in the index         {statistics.entries:>12,}",
-        f"bytes on disk a decision     {settled / entries:>12.1f}  (after compaction)",
-        f"bytes before compaction      {statistics.bytes / entries:>12.1f}",
-        f"bytes in Kafka a record      {topic_bytes / offset:>12.1f}  (uncompressed)",
-    ]
+    return Table(
+        title=f"Feedback join: {decisions:,} decisions, {reviews:,} reviews without context",
+        columns=("the joiner alone", ""),
+        rows=[
+            ("records a CPU second", f"{offset / cpu:,.0f}"),
+            ("records a wall second", f"{offset / wall:,.0f}"),
+            ("entries in the index", f"{statistics.entries:,}"),
+            ("bytes on disk a decision, after compaction", f"{settled / entries:.1f}"),
+            ("bytes before compaction", f"{statistics.bytes / entries:.1f}"),
+            ("bytes in Kafka a record, uncompressed", f"{topic_bytes / offset:.1f}"),
+        ],
+    )
 
 
-def main() -> None:
-    """Print the report."""
+def run(arguments: Sequence[str]) -> list[Table]:
+    """Measure and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--feedback", type=float, default=0.2, help="reviews a decision, about any decision before")
     parser.add_argument("--block-size", type=int, default=16_384)
     parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args()
-    lines = measure(told.decisions, feedback=told.feedback, seed=told.seed, block_size=told.block_size)
-    sys.stdout.write("\n".join(lines) + "\n")
+    told = parser.parse_args(arguments)
+    return show([measure(told.decisions, feedback=told.feedback, seed=told.seed, block_size=told.block_size)])
 
 
 if __name__ == "__main__":
-    main()
+    begin(run)

@@ -1,0 +1,110 @@
+"""A steady stream of decisions from a process of its own, until it is told to stop: `with Load(...) as load`.
+
+The stream keeps its rate on average of a second; where it cannot, it does not catch up, and `stop` tells what it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from tests.bench.decisions import Decisions, Publisher
+from tests.kafka_server import end_with_parent
+
+PAUSE: Final = 0.005
+AT_ONCE: Final = 4000
+BEHIND_SECONDS: Final = 1.0
+
+
+class Produced(msgspec.Struct, frozen=True):
+    """What a stream has published."""
+
+    decisions: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Decisions a second."""
+        return self.decisions / self.seconds
+
+
+class Load:
+    """A stream of decisions to all partitions in turn. Ends with the block."""
+
+    def __init__(
+        self, bootstrap: str, *, rate: float, partitions: int, models: int = 5, policies: int = 4, seed: int = 2
+    ) -> None:
+        told: list[Any] = ["--rate", rate, "--partitions", partitions, "--models", models, "--policies", policies]
+        self._command = [sys.executable, "-m", "tests.bench.load", bootstrap, *map(str, told), "--seed", str(seed)]
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> Produced:
+        """End the stream; RuntimeError when it has failed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        told, _ = self._process.communicate(timeout=60)
+        if self._process.returncode:
+            raise RuntimeError(f"load: ended with {self._process.returncode}: {told}")
+        return msgspec.json.decode(told, type=Produced)
+
+
+def stream(publisher: Publisher, decisions: Decisions, *, rate: float, partitions: int) -> Produced:
+    """Publish at a rate until SIGTERM."""
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    begun = since = time.perf_counter()
+    sent = 0
+    while not told:
+        now = time.perf_counter()
+        due = int((now - since) * rate) - sent
+        if due <= 0:
+            time.sleep(PAUSE)
+            continue
+        if due > BEHIND_SECONDS * rate:
+            since, sent, due = now, 0, 1
+        values = decisions.batch(min(due, AT_ONCE), int(1000 * time.time()))
+        for value in values:
+            publisher.publish(publisher.count % partitions, value)
+        sent += len(values)
+    publisher.flush()
+    return Produced(publisher.count, time.perf_counter() - begun, time.process_time())
+
+
+def main() -> None:
+    """Publish until SIGTERM, then say what was done as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bootstrap")
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--partitions", type=int, required=True)
+    parser.add_argument("--models", type=int, default=5)
+    parser.add_argument("--policies", type=int, default=4)
+    parser.add_argument("--compression", default="lz4")
+    parser.add_argument("--seed", type=int, default=2)
+    told = parser.parse_args()
+    decisions = Decisions(models=told.models, policies=told.policies, seed=told.seed)
+    publisher = Publisher(told.bootstrap, compression=told.compression)
+    done = stream(publisher, decisions, rate=told.rate, partitions=told.partitions)
+    print(msgspec.json.encode(done).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What a scrape of 10 and 50 thousand series takes over HTTP while the worker ingests, plain and compressed.
+
+Run: `python -m tests.bench.scrape`. The time runs from the request to the last byte, on a connection that stays open as
+Prometheus keeps it. Scrapes are so far apart that each meets a new snapshot; those that shared a rendering would be
+faster. Beside it, in this process, `prometheus_client.generate_latest` renders the same exposition from metric objects
+that are ready, without HTTP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+import numpy as np
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.bench.broker import Broker, running_broker
+from tests.bench.exposition import Ready
+from tests.bench.load import Load
+from tests.bench.tables import Table, begin, show
+from tests.bench.watch import PRODUCTION, Progress
+from tests.e2e.worker_process import WorkerProcess
+
+APART: Final = 1.3
+"""Seconds between scrapes: there is a snapshot each second."""
+WARM: Final = 50_000
+"""Decisions before the first scrape: by then all series are there."""
+ENCODINGS: Final = ("identity", "gzip")
+TEXT: Final = "text/plain;version=0.0.4"
+
+
+def measure(broker: Broker, *, models: int, policies: int, rate: float, scrapes: int) -> list[tuple[str, ...]]:
+    """Rows of the report for a worker that watches so many models."""
+    name, folder = broker.run()
+    with WorkerProcess(broker.bootstrap, folder, settings={**PRODUCTION, "kafka.group_id": name}) as worker:
+        worker.until_ready()
+        with Load(broker.bootstrap, rate=rate, partitions=1, models=models, policies=policies) as load:
+            worker.until(
+                lambda: (found := Progress.of(worker.get("/api/v1/service").json())) and found.counted >= WARM,
+                what="decisions",
+                within=300.0,
+            )
+            address = urlsplit(worker.url)
+            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+            taken: dict[str, list[float]] = {encoding: [] for encoding in ENCODINGS}
+            size: dict[str, int] = {}
+            plain = b""
+            for number in range(scrapes * len(ENCODINGS)):
+                encoding = ENCODINGS[number % len(ENCODINGS)]
+                begun = time.perf_counter()
+                connection.request("GET", "/metrics", headers={"Accept": TEXT, "Accept-Encoding": encoding})
+                body = connection.getresponse().read()
+                taken[encoding].append(time.perf_counter() - begun)
+                size[encoding] = len(body)
+                plain = body if encoding == "identity" else plain
+                time.sleep(max(0.0, APART - taken[encoding][-1]))
+            connection.close()
+            done = load.stop()
+    series, theirs = generated(plain, runs=5)
+    return [
+        (
+            f"{series:,} {encoding}",
+            *(f"{np.percentile(taken[encoding], share) * 1e3:.0f}" for share in (50, 95)),
+            f"{size[encoding] / 1e6:.2f}",
+            f"{theirs * 1e3:.0f}",
+            f"{done.rate:,.0f}",
+        )
+        for encoding in ENCODINGS
+    ]
+
+
+def generated(text: bytes, *, runs: int) -> tuple[int, float]:
+    """How many series an exposition has, and the least seconds in which prometheus_client renders it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Ready(text_string_to_metric_families(text.decode())))
+    times = list(_seconds(registry, runs))
+    return sum(not line.startswith(b"#") for line in text.splitlines()), min(times)
+
+
+def _seconds(registry: CollectorRegistry, runs: int) -> Iterable[float]:
+    for _ in range(runs):
+        begun = time.perf_counter()
+        generate_latest(registry)
+        yield time.perf_counter() - begun
+
+
+def run(arguments: Sequence[str]) -> list[Table]:
+    """Measure and print; the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--sizes", nargs="+", default=["1x6", "8x4"], help="models x policies of each size; 25 rows of series a policy"
+    )
+    parser.add_argument("--rate", type=float, default=20_000.0, help="decisions a second")
+    parser.add_argument("--scrapes", type=int, default=25, help="of each encoding")
+    told = parser.parse_args(arguments)
+    rows = []
+    for models, policies in (map(int, size.split("x")) for size in told.sizes):
+        with running_broker() as broker:
+            broker.create_topics(partitions=1, internal=4)
+            rows += measure(broker, models=models, policies=policies, rate=told.rate, scrapes=told.scrapes)
+    table = Table(
+        title=f"Scrape of /metrics while {told.rate:,.0f} decisions a second are read",
+        columns=("series, encoding", "p50 ms", "p95 ms", "MB", "generate_latest ms", "decisions a second"),
+        rows=rows,
+        notes=(
+            f"{told.scrapes} scrapes each, every one of another snapshot; generate_latest: the least of 5, no HTTP.",
+        ),
+    )
+    return show([table])
+
+
+if __name__ == "__main__":
+    begin(run)
