@@ -80,9 +80,13 @@ class _Codes(dict[RawKey, int]):
     def __init__(self, admit: Callable[[RawKey], int]) -> None:
         super().__init__()
         self._admit = admit
+        self._texts: dict[str, str] = {}
 
     def __missing__(self, raw: RawKey) -> int:
-        code = self[raw] = self._admit(raw)
+        # Keys share their texts: a look-up compares with what is in the processor's cache already.
+        texts = self._texts
+        shared = tuple(texts.setdefault(part, part) if type(part) is str else part for part in raw)
+        code = self[shared] = self._admit(raw)  # type: ignore[index]
         return code
 
 

@@ -294,7 +294,8 @@ class _OpenBlock:
         decoded = decode_counted(self._source, values, features=self._settings.features)
         events: list[CountedDecision] = decoded.events
         places = decoded.places
-        found, unnamed = decision_rows(events, _at(timestamps, places), self._keys.table)
+        table, features = self._keys.table, self._settings.features
+        found, unnamed = decision_rows(events, _at(timestamps, places), table, features=features)
         rows.append(found)
         if self._settings.join:
             for index in _capable(events, self._settings):

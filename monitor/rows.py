@@ -22,7 +22,6 @@ from monitor.decode import Rejected
 from monitor.events import (
     Appeal,
     CountedDecision,
-    FeaturedDecision,
     FeatureValue,
     Feedback,
     Report,
@@ -93,19 +92,22 @@ _OCCURRED_AT: Final = attrgetter("occurred_at")
 _ACTION: Final = attrgetter("action")
 _SCORE: Final = attrgetter("score")
 _LATENCY: Final = attrgetter("latency_seconds")
+_FEATURES: Final = attrgetter("features")
 
 
 def decision_rows(
-    events: Sequence[CountedDecision], timestamps: Ints, table: KeyTable
+    events: Sequence[CountedDecision], timestamps: Ints, table: KeyTable, *, features: bool = False
 ) -> tuple[DecisionRows, dict[int, Rejected]]:
-    """Columns of decisions, and which of them (by index) are refused for a name; refused ones have no row."""
+    """Columns of decisions, and which of them (by index) are refused for a name; refused ones have no row.
+
+    With `features` the events are FeaturedDecisions.
+    """
     keys: list[RawKey | None] = list(map(decision_key, events))
     codes, refused = _codes(keys, table)
     if refused:
         events = [event for index, event in enumerate(events) if index not in refused]
         timestamps = np.delete(timestamps, list(refused))
     count = len(events)
-    featured = isinstance(events[0], FeaturedDecision) if events else False
     rows = DecisionRows(
         timestamp_ms=timestamps,
         occurred_ms=_milliseconds(map(datetime.timestamp, map(_OCCURRED_AT, events)), count),
@@ -116,7 +118,7 @@ def decision_rows(
         column=np.fromiter(map(ACTION_COLUMN.__getitem__, map(_ACTION, events)), dtype=np.int64, count=count),
         score=np.fromiter(map(_SCORE, events), dtype=np.float64, count=count),
         latency=np.array(list(map(_LATENCY, events)), dtype=np.float64),  # None becomes NaN
-        features=_objects([event.features for event in events]) if featured else None,  # type: ignore[attr-defined]
+        features=_objects(list(map(_FEATURES, events))) if features else None,
     )
     return rows, refused
 

@@ -58,8 +58,8 @@ def test_what_a_block_counts_does_not_depend_on_what_the_table_met_before(seed: 
     rng = random.Random(seed)
     limits = Limits(models_in_block=3, versions=2, policies=2, dimension_values=3)
     pool = [
-        raw(model=f"m{rng.randrange(5)}", version=str(rng.randrange(4)), policy=f"p{rng.randrange(4)}", language=language)
-        for language in ("en", "es", "de", "fr", None)
+        raw(model=f"m{rng.randrange(5)}", version=f"{rng.randrange(4)}", policy=f"p{rng.randrange(4)}", language=name)
+        for name in ("en", "es", "de", "fr", None)
         for _ in range(8)
     ]
     used = KeyTable(limits)

@@ -76,7 +76,7 @@ class World:
 
     def ledger(self) -> ModelLedger:
         found = ModelLedger("m", LedgerSettings(layout=lambda _: LAYOUT, kinds=(("language",),)))
-        settings = summarise_settings(layout=LAYOUT, block_size=256)
+        settings = summarise_settings(layout=LAYOUT, kinds=(("language",),), block_size=256)
         logs: dict[SourceTopic, list[tuple[float, Event]]] = {
             DECISIONS: self.decisions,
             REVIEWS: [(self.now, event) for event, _ in self.reviews],

@@ -42,7 +42,7 @@ def test_columns_of_decisions_say_what_the_events_say() -> None:
         decision(1, at=T0 + 0.25, action="allow", score=0.75, latency_seconds=2.0, features={"a": 1}),
         decision(2, action="strange"),
     )
-    rows, refused = decision_rows(events, np.array([7, 8]), KeyTable(Limits()))
+    rows, refused = decision_rows(events, np.array([7, 8]), KeyTable(Limits()), features=True)
     assert {} == refused
     assert [7, 8] == rows.timestamp_ms.tolist()
     assert [1000 * T0 + 250, 1000 * T0] == rows.occurred_ms.tolist()

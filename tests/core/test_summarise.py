@@ -41,9 +41,7 @@ NO_SERIES = np.empty((1, 0), dtype=np.int64)
 ENTRY = st.tuples(st.integers(0, 30), st.integers(-4, 4))
 
 
-def block(
-    source: Any, *events: Event, layout: Layout = PLAIN, kinds: tuple[tuple[str, ...], ...] = ()
-) -> ModelBlock:
+def block(source: Any, *events: Event, layout: Layout = PLAIN, kinds: tuple[tuple[str, ...], ...] = ()) -> ModelBlock:
     (found,) = [
         message
         for message in summaries(log(source, events), summarise_settings(layout=layout, kinds=kinds, block_size=1024))

@@ -138,9 +138,9 @@ def _cells(block: ModelBlock, what: str, entries: Entries) -> dict[Any, int]:
         values: list[int] = unpack(packed).tolist()
         return values
 
-    keys, minutes = numbers(block.cell_key), numbers(block.cell_minute)
+    series, minutes = numbers(block.cell_series), numbers(block.cell_minute)
     return {
-        (what, block.model, block.keys[keys[cell]], minutes[cell], column): value
+        (what, block.model, block.series[series[cell]], minutes[cell], column): value
         for cell, column, value in zip(
             numbers(entries.cell), numbers(entries.column), numbers(entries.value), strict=True
         )
