@@ -41,7 +41,7 @@ SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, kinds=KINDS, block
 
 def summarise_settings(*, layout: Layout = PLAIN, limits: Limits | None = None, **more: Any) -> SummariseSettings:
     """Settings with small blocks, in which every record counts once: in no segment, unless `kinds` are given."""
-    told = {"block_size": BLOCK, "horizon": HORIZON, "kinds": ()} | more
+    told: dict[str, Any] = {"block_size": BLOCK, "horizon": HORIZON, "kinds": ()} | more
     return SummariseSettings(layout=lambda _: layout, limits=limits or Limits(), **told)
 
 

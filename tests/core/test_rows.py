@@ -157,7 +157,7 @@ def test_an_audit_may_leave_its_probability_to_the_decision_but_no_other_review_
 
 def test_rows_of_several_fetches_are_one_and_selections_keep_all_columns_together() -> None:
     table = KeyTable(Limits())
-    parts = [decision_rows(decisions(decision(n, score=n / 8)), [n], table)[0] for n in range(4)]
+    parts = [decision_rows(decisions(decision(n, score=n / 8)), np.array([n]), table)[0] for n in range(4)]
     rows = concatenate(parts)
     assert [0, 1, 2, 3] == rows.timestamp_ms.tolist()
     chosen = take(rows, np.array([False, True, False, True]), occurred_ms=np.arange(4))
