@@ -167,6 +167,9 @@ JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its d
 JOIN_BYTES = _gauge("monitor_join_bytes", (), "Size of the index on disk.")
 SERIES_COUNT = _gauge("monitor_series", (), "Series of watched models held by this worker.")
 PARTITIONS = _gauge("monitor_assigned_partitions", ("topic",), "Partitions assigned to this worker.")
+LOG_MESSAGES = _counter(
+    "monitor_log_messages_total", ("level",), "Messages logged by this process, written or dropped by the rate limit."
+)
 BUILD_INFO = _gauge("monitor_build_info", ("version", "config"), "Version and configuration fingerprint; always 1.")
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -45,6 +45,8 @@ class _Owned:
     """offset after the last block that was folded"""
     written: int = -1
     """position of the last checkpoint"""
+    read: int = 0
+    """records that restoring has read"""
     restored: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
 
@@ -89,7 +91,11 @@ class Evaluation:
 
     def restoring(self) -> list[int]:
         """Partitions that are ours but not restored yet."""
-        return sorted(number for number, owned in self._owned.items() if not owned.restored.is_set())
+        return sorted(self.restored_records())
+
+    def restored_records(self) -> dict[int, int]:
+        """How many records restoring has read so far, of each partition that is ours but not restored yet."""
+        return {number: owned.read for number, owned in self._owned.items() if not owned.restored.is_set()}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Offset after the last folded block of each restored partition."""
@@ -102,6 +108,7 @@ class Evaluation:
             return
         records: dict[bytes, bytes] = {}
         async for _, key, value in self._reader.read(STATE, partition):
+            owned.read += 1
             if key is not None and value is not None:
                 records[key] = value
             elif key is not None:
@@ -113,6 +120,7 @@ class Evaluation:
         owned.position = restored.reread_from
         async for offset, _, value in self._reader.read(BLOCKS, partition, start=restored.reread_from, end=owned.start):
             self._fold(owned, offset, value)
+            owned.read += 1
             blocks += 1
         owned.position = max(owned.position, owned.start)
         owned.evaluator.advance()
