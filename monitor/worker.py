@@ -237,8 +237,10 @@ class Worker:
             for task in (start, *always, *steps, *self._restores):
                 task.cancel()
             self._membership.leave()
+            positions = self._positions()
             await self._stop_app()
             self._ingest.close()
+        log.info("left the group", read_again=self._uncommitted(positions))
 
     async def _stopped(self) -> None:
         await self._stop.wait()
@@ -267,6 +269,12 @@ class Worker:
             await asyncio.wait_for(self._app.stop(), self._left(STOP_WITHIN_SECONDS))
         except TimeoutError:
             log.warning("stopping took too long; what was not committed is read again", seconds=STOP_WITHIN_SECONDS)
+
+    def _uncommitted(self, positions: Mapping[Place, int]) -> int:
+        """Records that were processed, and that a successor finds uncommitted."""
+        found = progress(self._app)
+        standings = (self._standing(place, at, positions.get(place)) for place, at in found.items())
+        return sum(max(0, at.position - at.committed) for at in standings if at.position is not None)
 
     def _left(self, wanted: float) -> float:
         """Seconds that a step of the stop may take, of those that it wants."""
