@@ -13,7 +13,7 @@ import structlog
 
 BURST: Final = 5
 """So often may a logger say the same (the message before formatting) in a period."""
-LOGGER_BURST: Final = 20
+LOGGER_BURST: Final = 10
 """So many messages may a logger write in a period, whatever they say."""
 PERIOD_SECONDS: Final = 10.0
 MAXIMUM_KEYS: Final = 1000
