@@ -36,6 +36,7 @@ def fail() -> None:
             committed = batch.next_offset if partition is None else partition.committed
             fresh += sum(offset >= committed for offset in batch.offsets)
         if fresh >= every:
+            fresh = 0
             raise RuntimeError(f"injected: one in {every} records fails")
         await take(self, batch, acknowledge)
 
