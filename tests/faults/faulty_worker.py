@@ -1,11 +1,13 @@
 """A worker with a fault inside, run as a program: `python faulty_worker.py FAULT worker [options]`.
 
 * `block`: SIGUSR1 blocks the main thread, and the event loop with it, for ever.
+* `hang`: the first batch of decisions is never done.
 * `raise`: an exception in the processing of a batch, once in `FAIL_EVERY` records that were never committed before.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 
 from monitor.cli import cli
 from monitor.service.ingest import Ingest
-from monitor.topics import BY_TOPIC
+from monitor.topics import BY_TOPIC, DECISIONS
 
 
 def block() -> None:
@@ -43,7 +45,19 @@ def fail() -> None:
     Ingest.take = take_or_fail  # type: ignore[method-assign]
 
 
-FAULTS = {"block": block, "raise": fail}
+def hang() -> None:
+    """Await what never comes."""
+    take = Ingest.take
+
+    async def take_or_hang(self: Ingest, batch: Any, acknowledge: Callable[[], None]) -> None:
+        if batch.topic == DECISIONS.topic and len(batch):
+            await asyncio.Event().wait()
+        await take(self, batch, acknowledge)
+
+    Ingest.take = take_or_hang  # type: ignore[method-assign]
+
+
+FAULTS = {"block": block, "hang": hang, "raise": fail}
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()
