@@ -102,6 +102,7 @@ class Worker:
         self._clock = clock
         self._version = version("moderation-monitor")
         kafka = settings.kafka
+        self._membership = Membership(session_timeout=kafka.session_timeout_seconds)
         self._outlet = KafkaOutlet(kafka.bootstrap_servers, security, client_id=kafka.group_id)
         self._ingest = Ingest(
             pipeline.summarise,
@@ -120,9 +121,9 @@ class Worker:
             directory=settings.state.directory,
             token=token,
             clock=clock,
+            may_write=lambda: self._membership.why_not(time.monotonic()) is None,
         )
         self._topics = [*(source.topic for source in SOURCES), *([JOIN] if pipeline.join else []), BLOCKS]
-        self._membership = Membership(session_timeout=kafka.session_timeout_seconds)
         self._app = create_app(
             kafka,
             security,
@@ -168,7 +169,6 @@ class Worker:
         kafka = self._settings.kafka
         await check_kafka(kafka.bootstrap_servers, self._security, topics=[*self._topics, STATE])
         server = self._serve_http()
-        self._watchdog.start()
         try:
             await self._outlet.start()
             try:
@@ -217,6 +217,7 @@ class Worker:
         always = [asyncio.create_task(step) for step in (self._stopped(), self._watch(), self._beat())]
         start = asyncio.create_task(self._app.start())
         steps: list[asyncio.Task[None]] = []
+        self._watchdog.start()
         try:
             await self._first_end([start, *always])
             if start.done() and not self._stop.is_set():

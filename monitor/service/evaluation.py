@@ -25,6 +25,7 @@ from monitor.topics import BLOCKS, STATE
 log = structlog.get_logger(__name__)
 
 QUARANTINE: Final = "quarantine"
+HOLD_SECONDS: Final = 0.1
 
 
 class Log(Protocol):
@@ -52,7 +53,10 @@ class _Owned:
 
 
 class Evaluation:
-    """Partitions of the blocks topic of this worker. Methods run on one event loop."""
+    """Partitions of the blocks topic of this worker. Methods run on one event loop.
+
+    `may_write` says whether what was ours still is, as far as we know: checkpoints wait for it.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Evaluation:
         directory: Path,
         token: Callable[[], str],
         clock: Callable[[], float],
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._outlet = outlet
@@ -70,6 +75,7 @@ class Evaluation:
         self._directory = directory
         self._token = token
         self._clock = clock
+        self._may_write = may_write
         self._owned: dict[int, _Owned] = {}
         self.last_checkpoint_at: float | None = None
 
@@ -163,6 +169,12 @@ class Evaluation:
             [(key, None) for model in taken.models for key in model.obsolete],
         ]
         for step in steps:
+            # A head of ours that comes late would name slots that the next owner has cleared. What is begun is finished
+            # or the partition is gone: a later checkpoint takes it for written.
+            while not self._may_write():
+                await asyncio.sleep(HOLD_SECONDS)
+            if self._owned.get(owned.number) is not owned:
+                return
             await self._outlet.write(Record(STATE, key, value, partition=owned.number) for key, value in step)
         owned.written = position
         self.last_checkpoint_at = self._clock()

@@ -36,14 +36,15 @@ def _records(scrape: Scrape) -> float:
     return sum(found.total(catalogue.RECORDS, topic=topic) for topic in counts_by_topic(()))
 
 
-def until_counted(workers: Sequence[WorkerProcess], stream: Stream, goal: int, *, within: float = 90.0) -> None:
-    """Wait until the workers together have counted so many records, while they are being published."""
+def until_counted(workers: Sequence[WorkerProcess], stream: Stream, goal: int, *, within: float = 90.0) -> float:
+    """Wait until the workers together have counted so many records, while they are being published; how many."""
 
-    def reached() -> bool:
+    def reached() -> float:
         stream.check()
-        return counted(workers) > goal
+        found = counted(workers)
+        return found if found > goal else 0.0
 
-    workers[0].until(reached, what=f"{goal} records are counted", within=within)
+    return float(workers[0].until(reached, what=f"{goal} records are counted", within=within))
 
 
 def lost(records: Sequence[Published], workers: Sequence[WorkerProcess], *, within: float = SETTLE_SECONDS) -> int:

@@ -33,10 +33,6 @@ class Stream:
         if kind is None:
             self.finish()
 
-    @property
-    def done(self) -> bool:
-        return self.acknowledged == len(self._records)
-
     def finish(self) -> None:
         """Publish what is left at once, and wait for it. Raises what publishing failed with."""
         self._hurry.set()
