@@ -148,7 +148,9 @@ UNKNOWN_VALUES = _counter(
 LABEL_OVERFLOW = _counter(
     "monitor_label_overflow_total", ("label",), "Decisions counted under `other` because a cap on label values was met."
 )
-LAG = _gauge("monitor_lag_records", ("topic", "partition"), "Records between the position and the end of what can be read.")
+LAG = _gauge(
+    "monitor_lag_records", ("topic", "partition"), "Records between the position and the end of what can be read."
+)
 LAST_EVENT = _gauge(
     "monitor_last_event_timestamp_seconds", ("topic",), "Kafka timestamp of the latest record that is in the metrics."
 )

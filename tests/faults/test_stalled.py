@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from monitor.broker import EmbeddedBroker
 from tests.e2e import topics
@@ -11,6 +15,7 @@ from tests.e2e.published import publish
 from tests.faults.faulty import FaultyWorker
 
 STALLED = 70
+FORCED = 128 + signal.SIGTERM
 WATCHDOG = {"watchdog.loop_seconds": 5, "watchdog.progress_seconds": 12}
 
 
@@ -40,3 +45,15 @@ def test_a_batch_that_never_ends_ends_the_worker_for_a_restart_although_the_loop
     assert said[0]["what"].startswith("reading moderation.decisions[")
     assert 12 <= said[0]["seconds"] < 60
     assert ["Stalled"] == [event["kind"] for event in stopped]
+
+
+def test_a_second_signal_ends_even_a_worker_whose_loop_is_blocked(
+    embedded_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    topics.create(embedded_broker)
+    with FaultyWorker("block", embedded_broker.bootstrap, tmp_path) as worker:
+        worker.until_ready()
+        worker.block()
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.terminate(within=1)
+        assert FORCED == worker.terminate(within=20), worker.log()
