@@ -241,10 +241,7 @@ class Worker:
             positions = self._positions()
             await self._stop_app()
             self._ingest.close()
-        log.info(
-            "left the group",
-            read_again=self._uncommitted(positions),
-        )
+        log.info("left the group", read_again=self._uncommitted(positions))
 
     async def _stopped(self) -> None:
         await self._stop.wait()
