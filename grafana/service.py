@@ -180,6 +180,18 @@ def workers() -> Section:
                 Query(f"sum by (instance) ({select(catalogue.PARTITIONS)})", "{{instance}}"),
             ),
             lines(
+                About(
+                    "Log messages",
+                    "Warnings and worse by level, also those that the rate limit drops.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                    height=7,
+                ),
+                Query(
+                    f"sum by (instance, level) (rate({select(catalogue.LOG_MESSAGES)}{RATE}))", "{{level}} {{instance}}"
+                ),
+            ),
+            lines(
                 About("Memory", "Resident memory by worker.", Unit.BYTES, NO_WORKER, height=7),
                 Query(f"max by (instance) ({select('process_resident_memory_bytes')})", "{{instance}}"),
             ),

@@ -148,7 +148,9 @@ UNKNOWN_VALUES = _counter(
 LABEL_OVERFLOW = _counter(
     "monitor_label_overflow_total", ("label",), "Decisions counted under `other` because a cap on label values was met."
 )
-LAG = _gauge("monitor_lag_records", ("topic", "partition"), "Records between the position and the end of the log.")
+LAG = _gauge(
+    "monitor_lag_records", ("topic", "partition"), "Records between the position and the end of what can be read."
+)
 LAST_EVENT = _gauge(
     "monitor_last_event_timestamp_seconds", ("topic",), "Kafka timestamp of the latest record that is in the metrics."
 )
@@ -167,6 +169,9 @@ JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its d
 JOIN_BYTES = _gauge("monitor_join_bytes", (), "Size of the index on disk.")
 SERIES_COUNT = _gauge("monitor_series", (), "Series of watched models held by this worker.")
 PARTITIONS = _gauge("monitor_assigned_partitions", ("topic",), "Partitions assigned to this worker.")
+LOG_MESSAGES = _counter(
+    "monitor_log_messages_total", ("level",), "Messages logged by this process, written or dropped by the rate limit."
+)
 BUILD_INFO = _gauge("monitor_build_info", ("version", "config"), "Version and configuration fingerprint; always 1.")
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

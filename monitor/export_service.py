@@ -55,9 +55,9 @@ def _scalar(value: Callable[[Snapshot], float | None]) -> Read:
     return rows
 
 
-def _topic_rows(values: Callable[[ServiceSnapshot], Mapping[str, float]]) -> Read:
+def _rows_by_name(values: Callable[[ServiceSnapshot], Mapping[str, float]]) -> Read:
     def rows(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
-        yield from (((topic,), number) for topic, number in values(snapshot.service).items())
+        yield from (((name,), number) for name, number in values(snapshot.service).items())
 
     return rows
 
@@ -89,7 +89,7 @@ WHOLE: Final[Mapping[Metric, Read]] = MappingProxyType(
         catalogue.LAG: lambda snapshot: (
             ((topic, str(partition)), lag) for (topic, partition), lag in snapshot.service.lag.items()
         ),
-        catalogue.LAST_EVENT: _topic_rows(lambda service: service.last_event_at),
+        catalogue.LAST_EVENT: _rows_by_name(lambda service: service.last_event_at),
         catalogue.LAST_COMMIT: _scalar(lambda snapshot: snapshot.service.last_commit_at),
         catalogue.CLOCK: _scalar(lambda snapshot: snapshot.clock),
         catalogue.SNAPSHOT_TIMESTAMP: _scalar(lambda snapshot: snapshot.taken_at),
@@ -101,6 +101,7 @@ WHOLE: Final[Mapping[Metric, Read]] = MappingProxyType(
         catalogue.SERIES_COUNT: _scalar(
             lambda snapshot: len({key for model in snapshot.models for key in model.series})
         ),
-        catalogue.PARTITIONS: _topic_rows(lambda service: service.assigned),
+        catalogue.PARTITIONS: _rows_by_name(lambda service: service.assigned),
+        catalogue.LOG_MESSAGES: _rows_by_name(lambda service: service.log_messages),
     }
 )

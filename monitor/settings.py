@@ -228,6 +228,13 @@ class DriftSettings(Section):
         return {name: self.thresholds.get(name, effect) for name, effect in DRIFT_THRESHOLDS.items()}
 
 
+class WatchdogSettings(Section):
+    """How long the worker may make no progress before it ends itself for a restart."""
+
+    progress_seconds: Annotated[float, Field(ge=10, le=3600)] = 120.0
+    loop_seconds: Annotated[float, Field(ge=5, le=3600)] = 60.0
+
+
 class LogSettings(Section):
     """What is logged, and in which form."""
 
@@ -251,6 +258,7 @@ class Settings(Section):
     precision: PrecisionSettings = PrecisionSettings()
     models: dict[str, ModelOverride] = Field(default_factory=dict)
     drift: DriftSettings = DriftSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -263,6 +271,11 @@ class Settings(Section):
             raise ValueError(
                 f"topics.join_retention_hours: expected at least {48 * self.join.horizon_days:g}, twice"
                 f" join.horizon_days, got {self.topics.join_retention_hours:g}"
+            )
+        if self.watchdog.progress_seconds < 2 * self.kafka.session_timeout_seconds:
+            raise ValueError(
+                f"watchdog.progress_seconds: expected at least {2 * self.kafka.session_timeout_seconds:g}, twice"
+                f" kafka.session_timeout_seconds, got {self.watchdog.progress_seconds:g}"
             )
         return self
 

@@ -5,7 +5,8 @@ A scrape, the API and the status page read one `Snapshot`; none of them ever tou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -164,6 +165,12 @@ class ServiceSnapshot:
     snapshot_seconds: float | None = None
     join: JoinStatistics | None = None
     """None without a join"""
+    log_messages: Mapping[str, int] = field(default_factory=dict)
+    """level -> messages since the process began"""
+
+    def withheld(self) -> ServiceSnapshot:
+        """Without what speaks of partitions: somebody else may own them."""
+        return replace(self, counters={}, lag={}, last_event_at={}, assigned={}, join=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,10 @@ class Snapshot:
     ready: bool
     reason: str
     """Why not ready; empty when ready."""
+
+    def withheld(self, reason: str) -> Snapshot:
+        """Not ready for this reason, and silent about everything that a partition's owner exports."""
+        return replace(self, models=(), objectives=(), service=self.service.withheld(), ready=False, reason=reason)
 
     @classmethod
     def empty(cls, *, reason: str = "starting") -> Snapshot:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,34 +20,44 @@ from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
 from monitor.reference import InvalidReference
 from monitor.service.evaluation import Evaluation
+from monitor.service.forced_exit import ForcedExit
 from monitor.service.ingest import Ingest
 from monitor.service.join_indexes import JoinIndexes
-from monitor.service.logs import configure_logs
+from monitor.service.logs import LogCounts, configure_logs
+from monitor.service.membership import WAITING, Membership
+from monitor.service.obligations import Place, Standing, obligations
 from monitor.service.outlet import KafkaOutlet
 from monitor.service.partition_log import PartitionLog
-from monitor.service.preflight import NotReady, check_kafka
+from monitor.service.preflight import NotReady, check_kafka, why_away
+from monitor.service.watchdog import EX_STALLED, TICK_SECONDS, Owed, Stall, Watchdog
 from monitor.settings import Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.streaming.app import crash, create_app, progress
 from monitor.streaming.fetch import RecordBatch
 from monitor.streaming.security import Security, security_of
-from monitor.streaming.transport import Batching
+from monitor.streaming.transport import Batching, Progress
 from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS: Final = 1.0
 STOP_WITHIN_SECONDS: Final = 20.0
-STALLED_AFTER_SECONDS: Final = 120.0
+"""Shared by all steps of an orderly stop."""
+FORCED_AFTER_SECONDS: Final = 25.0
+"""The process ends at once when it is still there so long after it was told to stop."""
+LAST_WRITES_SECONDS: Final = 5.0
+"""For what makes the successor read less again: the open blocks and a checkpoint."""
 MAXIMUM_SHARE: Final = 0.2
 """Of the time that one repeated step (publishing open blocks, taking a snapshot) may take."""
+EX_FAILED: Final = 1
 EX_CONFIG: Final = 2
 EX_UNAVAILABLE: Final = 69
+EX_FORCED: Final = 75
 
 
 def run(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit code: 0, 1 after a failure, 2 for bad settings, 69 without Kafka."""
-    configure_logs(level=settings.log.level, form=settings.log.format)
+    """Run until SIGTERM or SIGINT; the exit code, as the README lists them."""
+    counts = configure_logs(level=settings.log.level, form=settings.log.format)
     try:
         pipeline = assemble(settings)
         security = security_of(settings.kafka)
@@ -54,17 +65,21 @@ def run(settings: Settings) -> int:
         log.error("settings cannot be used", error=str(error))
         return EX_CONFIG
     try:
-        return asyncio.run(_run(settings, pipeline, security))
+        return asyncio.run(_run(settings, pipeline, security, counts))
     except NotReady as error:
         log.error("not started", error=str(error))
         return EX_UNAVAILABLE
     except OSError as error:
         log.error("not started", error=str(error))
-        return 1
+        return EX_FAILED
 
 
-async def _run(settings: Settings, pipeline: Pipeline, security: Security) -> int:
-    return await Worker(settings, pipeline, security).run()
+async def _run(settings: Settings, pipeline: Pipeline, security: Security, counts: LogCounts) -> int:
+    return await Worker(settings, pipeline, security, counts).run()
+
+
+class Stalled(RuntimeError):  # noqa: N818 - says what the worker is
+    """Something that has to move does not."""
 
 
 class Worker:
@@ -75,6 +90,7 @@ class Worker:
         settings: Settings,
         pipeline: Pipeline,
         security: Security,
+        log_counts: LogCounts,
         *,
         clock: Callable[[], float] = time.time,
         token: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
@@ -82,9 +98,11 @@ class Worker:
         self._settings = settings
         self._pipeline = pipeline
         self._security = security
+        self._log_counts = log_counts
         self._clock = clock
         self._version = version("moderation-monitor")
         kafka = settings.kafka
+        self._membership = Membership(session_timeout=kafka.session_timeout_seconds)
         self._outlet = KafkaOutlet(kafka.bootstrap_servers, security, client_id=kafka.group_id)
         self._ingest = Ingest(
             pipeline.summarise,
@@ -103,6 +121,7 @@ class Worker:
             directory=settings.state.directory,
             token=token,
             clock=clock,
+            may_write=lambda: self._membership.why_not(time.monotonic()) is None,
         )
         self._topics = [*(source.topic for source in SOURCES), *([JOIN] if pipeline.join else []), BLOCKS]
         self._app = create_app(
@@ -116,6 +135,7 @@ class Worker:
                 rewind=self._rewind,
                 on_start=self._start,
                 on_revoked=self._revoke,
+                on_member=self._membership.heard,
                 clock=clock,
             ),
         )
@@ -123,18 +143,29 @@ class Worker:
         self._snapshot = Snapshot.empty()
         self._snapshot_seconds: float | None = None
         self._last_commit_at: float | None = None
+        self._starts: dict[Place, int] = {}
         self._joined = False
         self._stop = asyncio.Event()
+        self._stop_by = 0.0
         self._restores: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
-        self._beat = time.monotonic()
-        self._moved = time.monotonic()
+        self._forced_exit = ForcedExit()
+        self._watchdog = Watchdog(
+            loop_seconds=settings.watchdog.loop_seconds,
+            reachable=self._kafka_answers,
+            stop=self._stalled,
+            forced_exit=self._forced_exit,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._signalled = False
+
+    # Its life.
 
     async def run(self) -> int:
         """Start everything, wait for a signal or a failure, stop everything within a deadline; the exit code."""
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            signal.signal(number, self._on_signal)
         kafka = self._settings.kafka
         await check_kafka(kafka.bootstrap_servers, self._security, topics=[*self._topics, STATE])
         server = self._serve_http()
@@ -143,22 +174,39 @@ class Worker:
             try:
                 await self._consume()
             finally:
-                await self._outlet.stop(within=5.0)
+                await self._outlet.stop(within=self._left(5.0))
         finally:
-            server.stop(timeout=3.0)
+            server.stop(timeout=self._left(3.0))
         if self._failure is not None:
             log.error("stopped by a failure", error=str(self._failure), kind=type(self._failure).__name__)
-            return 1
+            return EX_STALLED if isinstance(self._failure, Stalled) else EX_FAILED
         log.info("stopped")
         return 0
 
+    def _on_signal(self, number: int, _frame: object) -> None:
+        # Python calls this between two instructions of the main thread, also where that does not return to the loop.
+        if self._signalled:
+            self._forced_exit.now(128 + number)
+        self._signalled = True
+        self._forced_exit.within(FORCED_AFTER_SECONDS, EX_FORCED)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _fail(self, reason: BaseException) -> None:
+        self._failure = self._failure or reason
+        self._stop.set()
+
+    def _stalled(self, stall: Stall) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._fail, Stalled(str(stall)))
+
     def _serve_http(self) -> HttpServer:
         app = create_http_app(
-            lambda: self._snapshot,
+            self._exported,
             renderer=Renderer(),
             version=self._version,
             config_fingerprint=self._pipeline.fingerprint,
-            live=self._live,
+            live=self._watchdog.why_not_alive,
         )
         server = HttpServer(app, self._settings.http.host, self._settings.http.port)
         port = server.start()
@@ -166,36 +214,79 @@ class Worker:
         return server
 
     async def _consume(self) -> None:
-        intervals: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (self._settings.blocks.publish_interval_seconds, self._ingest.publish),
-            (self._settings.state.checkpoint_interval_seconds, self._evaluation.checkpoint),
-            (SNAPSHOT_SECONDS, self._take_snapshot),
-        ]
-        await self._app.start()
-        tasks = [asyncio.create_task(_repeat(seconds, step)) for seconds, step in intervals]
-        tasks.append(asyncio.create_task(self._watch()))
-        stop = asyncio.create_task(self._stop.wait())
+        always = [asyncio.create_task(step) for step in (self._stopped(), self._watch(), self._beat())]
+        start = asyncio.create_task(self._app.start())
+        steps: list[asyncio.Task[None]] = []
+        self._watchdog.start()
         try:
-            done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stop}:
-                self._failure = self._failure or task.exception()
+            await self._first_end([start, *always])
+            if start.done() and not self._stop.is_set():
+                intervals: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+                    (self._settings.blocks.publish_interval_seconds, self._ingest.publish),
+                    (self._settings.state.checkpoint_interval_seconds, self._evaluation.checkpoint),
+                    (SNAPSHOT_SECONDS, self._take_snapshot),
+                ]
+                steps += [asyncio.create_task(_repeat(seconds, step, self._stop)) for seconds, step in intervals]
+                await self._first_end([*steps, *always])
+            self._stop.set()
+            self._watchdog.stop()
+            self._stop_by = time.monotonic() + STOP_WITHIN_SECONDS
+            self._forced_exit.within(FORCED_AFTER_SECONDS, EX_FORCED if self._failure is None else EX_FAILED)
+            if self._failure is None:
+                await self._write_last(steps)
         finally:
-            for task in (*tasks, stop, *self._restores):
+            for task in (start, *always, *steps, *self._restores):
                 task.cancel()
+            self._membership.leave()
+            positions = self._positions()
             await self._stop_app()
             self._ingest.close()
+        log.info("left the group", read_again=self._uncommitted(positions))
+
+    async def _stopped(self) -> None:
+        await self._stop.wait()
+
+    async def _first_end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        done, _ = await asyncio.wait(list(tasks), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            reason = task.exception()
+            if reason is not None:
+                self._fail(reason)
+
+    async def _write_last(self, steps: Collection[asyncio.Task[None]]) -> None:
+        """Publish the open blocks and write a checkpoint, so that the successor has little to read again."""
+        if not steps or self._membership.why_not(time.monotonic()) is not None:
+            return
+        try:
+            async with asyncio.timeout(LAST_WRITES_SECONDS):
+                await asyncio.gather(*steps)  # a checkpoint that is being written is finished, not torn
+                await self._ingest.publish()
+                await self._evaluation.checkpoint()
+        except Exception as error:  # whatever it is, the end is near, and what is missing is read again
+            log.warning("last writes failed; what they hold is read again", error=repr(error))
 
     async def _stop_app(self) -> None:
         try:
-            await asyncio.wait_for(self._app.stop(), STOP_WITHIN_SECONDS)
+            await asyncio.wait_for(self._app.stop(), self._left(STOP_WITHIN_SECONDS))
         except TimeoutError:
             log.warning("stopping took too long; what was not committed is read again", seconds=STOP_WITHIN_SECONDS)
 
+    def _uncommitted(self, positions: Mapping[Place, int]) -> int:
+        """Records that were processed, and that a successor finds uncommitted."""
+        found = progress(self._app)
+        standings = (self._standing(place, at, positions.get(place)) for place, at in found.items())
+        return sum(max(0, at.position - at.committed) for at in standings if at.position is not None)
+
+    def _left(self, wanted: float) -> float:
+        """Seconds that a step of the stop may take, of those that it wants."""
+        return max(0.5, min(wanted, self._stop_by - time.monotonic()))
+
+    # Reading.
+
     async def _receive(self, batch: RecordBatch, acknowledge: Callable[[], None]) -> None:
-        self._moved = time.monotonic()
-        stage = self._evaluation if batch.topic == BLOCKS else self._ingest
-        await stage.take(batch, acknowledge)
-        self._moved = time.monotonic()
+        if not self._stop.is_set():  # what comes later is the successor's
+            stage = self._evaluation if batch.topic == BLOCKS else self._ingest
+            await stage.take(batch, acknowledge)
 
     def _rewind(self, topic: str, partition: int, committed: int) -> int:
         return committed if topic == BLOCKS else self._ingest.rewind(topic, partition, committed)
@@ -203,6 +294,7 @@ class Worker:
     def _start(self, starts: Mapping[Any, int]) -> None:
         self._joined = True
         for tp, offset in starts.items():
+            self._starts[tp.topic, tp.partition] = offset
             if tp.topic == BLOCKS:
                 self._evaluation.start(tp.partition, offset)
                 task = asyncio.create_task(self._evaluation.restore(tp.partition))
@@ -213,9 +305,9 @@ class Worker:
 
     def _restored(self, task: asyncio.Task[None]) -> None:
         self._restores.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = self._failure or task.exception()
-            self._stop.set()
+        reason = None if task.cancelled() else task.exception()
+        if reason is not None:
+            self._fail(reason)
 
     def _revoke(self, partitions: Collection[Any]) -> None:
         for tp in partitions:
@@ -224,12 +316,19 @@ class Worker:
             else:
                 self._ingest.revoke(tp.topic, tp.partition)
 
+    # Looking on.
+
+    def _exported(self) -> Snapshot:
+        reason = self._membership.why_not(time.monotonic())
+        snapshot = self._snapshot
+        return snapshot if reason is None else snapshot.withheld(reason)
+
     async def _take_snapshot(self) -> None:
         begin = time.perf_counter()
         self._evaluation.advance()
         restoring = self._evaluation.restoring()
         if not self._joined:
-            reason = "waiting for the consumer group"
+            reason = WAITING
         elif restoring:
             reason = f"restoring partitions {restoring} of {BLOCKS}"
         else:
@@ -243,12 +342,14 @@ class Worker:
             reason=reason,
         )
         self._snapshot_seconds = time.perf_counter() - begin
-        self._beat = time.monotonic()
+
+    def _positions(self) -> dict[Place, int]:
+        return self._ingest.positions() | self._evaluation.positions()
 
     def _service(self) -> ServiceSnapshot:
-        positions = self._ingest.positions() | self._evaluation.positions()
+        positions = self._positions()
         assigned: dict[str, int] = {}
-        lag: dict[tuple[str, int], int] = {}
+        lag: dict[Place, int] = {}
         for (topic, partition), found in progress(self._app).items():
             assigned[topic] = assigned.get(topic, 0) + 1
             position = positions.get((topic, partition))
@@ -263,32 +364,55 @@ class Worker:
             last_checkpoint_at=self._evaluation.last_checkpoint_at,
             snapshot_seconds=self._snapshot_seconds,
             join=self._ingest.join_statistics(),
+            log_messages=self._log_counts.counts(),
         )
 
+    # Watching.
+
     async def _watch(self) -> None:
-        """End the worker when Faust has crashed, or when records wait and none arrives: a restart mends both."""
+        """End the worker when Faust has crashed."""
         while True:
             await asyncio.sleep(0.5)
             reason = crash(self._app)
             if reason is not None:
                 raise reason
-            if any(self._snapshot.service.lag.values()) and time.monotonic() - self._moved > STALLED_AFTER_SECONDS:
-                raise Stalled(f"records wait, and none has arrived for {STALLED_AFTER_SECONDS:g} s")
 
-    def _live(self) -> str | None:
-        silent = time.monotonic() - self._beat
-        return None if silent < STALLED_AFTER_SECONDS else f"no readings for {silent:.0f} s"
+    async def _beat(self) -> None:
+        while True:
+            self._watchdog.tell(self._obligations())
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _obligations(self) -> dict[str, Owed]:
+        positions = self._positions()
+        found = progress(self._app) if self._joined else {}
+        return obligations(
+            group_known_at=self._membership.known_at,
+            restored=self._evaluation.restored_records(),
+            standings={place: self._standing(place, at, positions.get(place)) for place, at in found.items()},
+            within=self._settings.watchdog.progress_seconds,
+            commit_within=2 * self._settings.state.checkpoint_interval_seconds,
+        )
+
+    def _standing(self, place: Place, at: Progress, position: int | None) -> Standing:
+        start = self._starts.get(place, 0)
+        return Standing(at.end, at.fetched_at, position, start if at.committed is None else at.committed)
+
+    def _kafka_answers(self) -> bool:
+        """Asked on the watchdog's thread, by a connection of its own: those of the worker may be what is stuck."""
+        kafka = self._settings.kafka
+        reason = asyncio.run(why_away(kafka.bootstrap_servers, self._security, topics=[*self._topics, STATE]))
+        if reason is not None:
+            log.warning("kafka is away", servers=kafka.bootstrap_servers, reason=reason)
+        return reason is None
 
 
-class Stalled(RuntimeError):  # noqa: N818 - says what the worker is
-    """The consumer no longer receives records although there are some."""
-
-
-async def _repeat(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Run a step for ever, so often; an exception ends it. A step that takes long comes less often."""
+async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run a step until `stop`, so often; an exception ends it. A step that takes long comes less often."""
     pause = seconds
-    while True:
-        await asyncio.sleep(pause)
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+            return
         begin = time.perf_counter()
         await step()
         pause = max(seconds, (time.perf_counter() - begin) / MAXIMUM_SHARE)

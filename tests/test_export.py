@@ -140,6 +140,23 @@ def test_counts_that_are_known_before_the_worker_is_ready_are_shown() -> None:
     assert [({"topic": "moderation.decisions"}, 5.0)] == found["monitor_records_total"]
 
 
+def test_a_worker_that_may_own_nothing_any_more_shows_only_what_is_its_own() -> None:
+    whole = build_snapshot()
+    found = exported(whole.withheld("no answer"))
+    assert not [name for name in found if name.startswith("moderation_")]
+    assert {
+        "monitor_build_info",
+        "monitor_clock_timestamp_seconds",
+        "monitor_last_checkpoint_timestamp_seconds",
+        "monitor_last_commit_timestamp_seconds",
+        "monitor_log_messages_total",
+        "monitor_series",
+        "monitor_snapshot_duration_seconds",
+        "monitor_snapshot_timestamp_seconds",
+    } == set(found)
+    assert (False, "no answer") == (whole.withheld("no answer").ready, whole.withheld("no answer").reason)
+
+
 def test_a_service_counter_that_the_catalogue_does_not_know_is_refused() -> None:
     service = ServiceSnapshot(counters={"monitor_typo_total": {("a",): 1}})
     with pytest.raises(ValueError, match="monitor_typo_total"):

@@ -16,6 +16,8 @@ RECORDS_RATE: Final = "topic:monitor_records:rate5m"
 DEAD_LETTER_SHARE: Final = "topic:monitor_dead_letters_per_record:ratio_rate5m"
 
 MAXIMUM_AGE_SECONDS: Final = 300
+RESTARTS: Final = 3
+"""In half an hour; a rollout is one."""
 SILENT_SECONDS: Final = 1800
 COMMIT_AGE_SECONDS: Final = 300
 SNAPSHOT_AGE_SECONDS: Final = 60
@@ -39,6 +41,20 @@ DOWN: Final = Alert(
     description=f"No target of job {JOB} has been up for 5 minutes: nothing is known of any model.",
     # A comparison inside absent() leaves no labels, and inhibition and grouping need the job.
     labels={"job": JOB},
+)
+
+RESTARTING: Final = Alert(
+    name="MonitorRestarting",
+    severity=Severity.WARNING,
+    # Each life has to be scraped once to be seen; one that ends before it serves shows as MonitorDown.
+    expr=f'changes(process_start_time_seconds{{job="{JOB}"}}[30m]) >= {RESTARTS}',
+    for_seconds=60,
+    keep_firing_seconds=900,
+    summary="A worker restarts over and over.",
+    description=(
+        '{{ $labels.instance }}: {{ printf "%.0f" $value }} restarts within 30 minutes. '
+        "What it has counted stays right, but it falls behind, and its partitions move each time."
+    ),
 )
 
 INGEST_STALLED: Final = Alert(
@@ -164,6 +180,7 @@ GROUPS: Final = (
             Recording(RECORDS_RATE, total(f"rate({catalogue.RECORDS}[5m])")),
             Recording(DEAD_LETTER_SHARE, f"{total(f'rate({_DEAD}[5m])', 'reason')} / ({RECORDS_RATE} > 0)"),
             DOWN,
+            RESTARTING,
             INGEST_STALLED,
             SOURCE_SILENT,
             DEAD_LETTERS_PAGE,

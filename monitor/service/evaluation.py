@@ -25,6 +25,7 @@ from monitor.topics import BLOCKS, STATE
 log = structlog.get_logger(__name__)
 
 QUARANTINE: Final = "quarantine"
+HOLD_SECONDS: Final = 0.1
 
 
 class Log(Protocol):
@@ -45,12 +46,17 @@ class _Owned:
     """offset after the last block that was folded"""
     written: int = -1
     """position of the last checkpoint"""
+    read: int = 0
+    """records that restoring has read"""
     restored: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
 
 
 class Evaluation:
-    """Partitions of the blocks topic of this worker. Methods run on one event loop."""
+    """Partitions of the blocks topic of this worker. Methods run on one event loop.
+
+    `may_write` says whether what was ours still is, as far as we know: checkpoints wait for it.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Evaluation:
         directory: Path,
         token: Callable[[], str],
         clock: Callable[[], float],
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._outlet = outlet
@@ -68,6 +75,7 @@ class Evaluation:
         self._directory = directory
         self._token = token
         self._clock = clock
+        self._may_write = may_write
         self._owned: dict[int, _Owned] = {}
         self.last_checkpoint_at: float | None = None
 
@@ -89,7 +97,11 @@ class Evaluation:
 
     def restoring(self) -> list[int]:
         """Partitions that are ours but not restored yet."""
-        return sorted(number for number, owned in self._owned.items() if not owned.restored.is_set())
+        return sorted(self.restored_records())
+
+    def restored_records(self) -> dict[int, int]:
+        """How many records restoring has read so far, of each partition that is ours but not restored yet."""
+        return {number: owned.read for number, owned in self._owned.items() if not owned.restored.is_set()}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Offset after the last folded block of each restored partition."""
@@ -102,6 +114,7 @@ class Evaluation:
             return
         records: dict[bytes, bytes] = {}
         async for _, key, value in self._reader.read(STATE, partition):
+            owned.read += 1
             if key is not None and value is not None:
                 records[key] = value
             elif key is not None:
@@ -113,6 +126,7 @@ class Evaluation:
         owned.position = restored.reread_from
         async for offset, _, value in self._reader.read(BLOCKS, partition, start=restored.reread_from, end=owned.start):
             self._fold(owned, offset, value)
+            owned.read += 1
             blocks += 1
         owned.position = max(owned.position, owned.start)
         owned.evaluator.advance()
@@ -155,6 +169,12 @@ class Evaluation:
             [(key, None) for model in taken.models for key in model.obsolete],
         ]
         for step in steps:
+            # A head of ours that comes late would name slots that the next owner has cleared. What is begun is finished
+            # or the partition is gone: a later checkpoint takes it for written.
+            while not self._may_write():
+                await asyncio.sleep(HOLD_SECONDS)
+            if self._owned.get(owned.number) is not owned:
+                return
             await self._outlet.write(Record(STATE, key, value, partition=owned.number) for key, value in step)
         owned.written = position
         self.last_checkpoint_at = self._clock()

@@ -28,6 +28,33 @@ async def check_kafka(
         raise NotReady(f"kafka {bootstrap_servers}: {error}") from error
 
 
+async def why_away(
+    bootstrap_servers: str, security: Security, *, topics: Sequence[str], within: float = 8.0
+) -> str | None:
+    """Why nobody can read these topics at present: no answer, or a partition without a leader. None if they can."""
+    try:
+        leaderless = await asyncio.wait_for(_leaderless(bootstrap_servers, security, topics), within)
+    except TimeoutError:
+        return f"no answer within {within:g} s"
+    except (KafkaError, OSError) as error:
+        return str(error)
+    return f"no leader for {', '.join(leaderless)}" if leaderless else None
+
+
+async def _leaderless(bootstrap_servers: str, security: Security, topics: Sequence[str]) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **aiokafka_options(security))
+    try:
+        await admin.start()
+        return [
+            f"{entry['topic']}[{partition['partition']}]"
+            for entry in await admin.describe_topics(list(topics))
+            for partition in entry["partitions"]
+            if partition["leader"] < 0
+        ]
+    finally:
+        await admin.close()
+
+
 async def _partitions(bootstrap_servers: str, security: Security, topics: Sequence[str]) -> dict[str, int]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **aiokafka_options(security))
     try:

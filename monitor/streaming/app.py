@@ -39,6 +39,7 @@ def create_app(
         broker_credentials=faust_credentials(security),
         broker_commit_interval=kafka.commit_interval_seconds,
         broker_session_timeout=kafka.session_timeout_seconds,
+        broker_rebalance_timeout=max(60.0, kafka.session_timeout_seconds),  # nothing but silence ends a membership
         broker_request_timeout=max(40.0, kafka.session_timeout_seconds + 10.0),
         broker_heartbeat_interval=min(3.0, kafka.session_timeout_seconds / 3.0),
         consumer_group_instance_id=kafka.instance_id,

@@ -20,6 +20,10 @@ def ignore(_partitions: Any) -> None:
     """Nothing to do."""
 
 
+def forget(_at: float | None) -> None:
+    """Nothing to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """What the app factory tells the transport: `app.transport.batching = Batching(topics=..., rewind=...)`.
@@ -29,6 +33,8 @@ class Batching:
     anew): there reading starts at the beginning.
     `on_start({TP: offset})` says where reading starts, each time before it does and maybe twice with the same offsets;
     `on_revoked({TP})` says which partitions are no longer ours. Both run on the app's loop and must not block.
+    `on_member(at)` says, on the consumer's thread, that the group still knew us when we asked at `at` (seconds of
+    `time.monotonic`), or with None that it does not know us any more.
     `max_records`: an event ends with the batch of the log that reaches it. `isolation` "read_committed" leaves aborted
     records out. `fetch_wait` (seconds) bounds how long a fetch waits for data: aiokafka has one in flight a broker, and
     a partition that becomes readable waits for its return. `stop_within` (seconds) bounds each step of a shutdown that
@@ -39,6 +45,7 @@ class Batching:
     rewind: Callable[[str, int, int], int] = resume
     on_start: Callable[[Mapping[Any, int]], None] = ignore
     on_revoked: Callable[[Collection[Any]], None] = ignore
+    on_member: Callable[[float | None], None] = forget
     max_records: int = 20_000
     isolation: str = "read_committed"
     fetch_wait: float = 0.25
@@ -48,11 +55,14 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one partition is: the log's end as last fetched, the committed offset and when we committed it last.
+    """How far one partition is: the log's end as last fetched and when that was, the committed offset and when we
+    committed it last.
 
-    `None` = not known yet: nothing fetched, nothing ever committed. `committed_at` is in seconds since the epoch.
+    The end is that of what may be read: an open transaction and what follows it is not there yet. `None` = not known
+    yet: nothing fetched, nothing ever committed. Times are in seconds since the epoch.
     """
 
     end: int | None
+    fetched_at: float | None
     committed: int | None
     committed_at: float | None

@@ -8,10 +8,12 @@ pins what it stands on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
@@ -75,6 +77,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()  # joins no group and fetches nothing before the app subscribes
         deliver_batches(self._consumer._fetcher, topics=self.transport.batching.topics)  # noqa: SLF001
+        watch_membership(self._consumer._coordinator, self.transport.batching.on_member)  # noqa: SLF001
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_group(self) -> None:
@@ -94,7 +97,20 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         self._refusals = 0
+        self.transport.batching.on_member(time.monotonic())
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def _stopped_set(self) -> None:
+        # A crash ends the thread before anybody stops it, and its loop with it.
+        try:
+            super()._stopped_set()
+        except RuntimeError:
+            if not self.thread_loop.is_closed():
+                raise
+            self._stopped.set()
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        self.log.exception(msg.format(*fmt))  # Faust prints it past the log
 
     async def on_thread_stop(self) -> None:
         await bounded(super().on_thread_stop(), self.transport.batching.stop_within, self.log, "leaving the group")
@@ -115,11 +131,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = await consumer.end_offsets(tps)
         return {tp: (offset, first[tp], end[tp]) for tp, offset in zip(tps, committed, strict=True)}
 
-    def ends(self) -> dict[Any, int | None]:
-        """End of the log (high water mark) of each assigned partition as the last fetch told it; callable anywhere."""
+    def ends(self) -> dict[Any, tuple[int | None, float | None]]:
+        """End of what can be read of each assigned partition as the last fetch told it, and when; callable anywhere."""
         subscription = self._consumer and self._consumer._subscription.subscription  # noqa: SLF001
         assignment = subscription and subscription.assignment
-        return {ensure_TP(tp): assignment.state_value(tp).highwater for tp in assignment.tps} if assignment else {}
+        return {ensure_TP(tp): self._end(assignment.state_value(tp)) for tp in assignment.tps} if assignment else {}
+
+    def _end(self, state: Any) -> tuple[int | None, float | None]:
+        stable = self.transport.batching.isolation == "read_committed" and state.lso is not None and state.lso >= 0
+        end: int | None = state.lso if stable else state.highwater
+        return end, None if state.timestamp is None else state.timestamp / 1000
 
     async def seek_all(self, starts: Mapping[Any, int]) -> None:
         """Read on at these offsets; whatever was fetched before is stale."""
@@ -172,6 +193,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._committed.update(
             {tp: (offset, self._committed.get(tp, (None, None))[1]) for tp, offset in committed.items()}
         )
+        again = sum(max(0, offset - starts[tp]) for tp, offset in committed.items() if offset is not None)
+        self.log.info("Reading %d partitions; %d records are read again", len(starts), again)
         self._generation_sought = generation
         self.batching.on_start({tp: offset for tp, offset in starts.items() if tp.topic in self.batching.topics})
 
@@ -240,17 +263,37 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return done
 
     async def on_stop(self) -> None:
-        await bounded(super().on_stop(), self.batching.stop_within, self.log, "the last commit")
+        await bounded(self._commit_last(), self.batching.stop_within, self.log, "the last commit")
+
+    async def _commit_last(self) -> None:
+        await self.maybe_wait_for_commit_to_finish()  # or Faust takes a commit that is on its way for the last one
+        await super().on_stop()
 
     # Looking on.
 
     def progress(self) -> dict[Any, Progress]:
         """Progress of each assigned partition of the batched topics; asks nobody, so it never waits."""
         return {
-            tp: Progress(end, *self._committed.get(tp, (None, None)))
-            for tp, end in self._thread.ends().items()
+            tp: Progress(end, fetched_at, *self._committed.get(tp, (None, None)))
+            for tp, (end, fetched_at) in self._thread.ends().items()
             if tp.topic in self.batching.topics
         }
+
+
+def watch_membership(coordinator: Any, on_member: Callable[[float | None], None]) -> None:
+    """Tell of each heartbeat of this one aiokafka coordinator whether the group still knew us, and when we asked."""
+    beat: Callable[[], Awaitable[bool]] = coordinator._do_heartbeat  # noqa: SLF001
+
+    async def beat_and_tell() -> bool:
+        asked = time.monotonic()
+        known = await beat()
+        if known:
+            on_member(asked)
+        elif coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+            on_member(None)
+        return known
+
+    coordinator._do_heartbeat = beat_and_tell  # noqa: SLF001
 
 
 async def bounded(step: Awaitable[None], seconds: float, log: Any, name: str) -> None:

@@ -35,6 +35,7 @@ LABEL_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "reason": ("invalid_field",),
     "field": ("action",),
     "label": ("segment",),
+    "level": ("warning", "error"),
     "version": ("0.1.0",),
     "config": ("c0ffee",),
 }

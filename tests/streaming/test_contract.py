@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import time
 from collections.abc import Iterator
 from importlib.metadata import entry_points, version
 from inspect import getsource, iscoroutinefunction, signature
@@ -15,14 +16,16 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
+from mode.threads import ServiceThread
 
-from monitor.streaming.consumer import BatchConsumer
+from monitor.streaming.consumer import BatchConsumer, watch_membership
 from monitor.streaming.fetch import BatchRecords, deliver_batches
 from monitor.streaming.transport import Batching, BatchTransport
 
@@ -82,6 +85,47 @@ def test_faust_calls_the_methods_that_we_replace() -> None:
     assert "await self._consumer.stop()" in getsource(thread.on_thread_stop)
     assert "_isolation_level" in getsource(AIOKafkaConsumer.start)
     assert "_fetch_max_wait_ms" in getsource(AIOKafkaConsumer.start)
+
+
+def test_the_coordinator_asks_the_group_by_the_method_that_we_watch() -> None:
+    assert ["self"] == parameters(GroupCoordinator._do_heartbeat)
+    routine = getsource(GroupCoordinator._heartbeat_routine)
+    assert "success = await self._do_heartbeat()" in routine  # looked up on the instance, True = the group knew us
+    source = getsource(GroupCoordinator._do_heartbeat)
+    unknown = source[source.index("error_type is Errors.UnknownMemberIdError") :]
+    assert "self.reset_generation()" in unknown
+    assert "self.generation = OffsetCommitRequest.DEFAULT_GENERATION_ID" in getsource(GroupCoordinator.reset_generation)
+    assert "session_timeout_ms=int(session_timeout * 1000.0)" in getsource(driver.AIOKafkaConsumerThread)
+
+
+@pytest.mark.parametrize(("known", "generation", "told"), [(True, 3, [True]), (False, 3, []), (False, -1, [None])])
+async def test_each_heartbeat_tells_whether_the_group_knows_us(known: bool, generation: int, told: list[Any]) -> None:
+    async def beat() -> bool:
+        return known
+
+    heard: list[float | None] = []
+    coordinator = Mock(_do_heartbeat=beat, generation=generation)
+    watch_membership(coordinator, heard.append)
+    before = time.monotonic()
+    assert known == await coordinator._do_heartbeat()
+    assert told == [None if at is None else before <= at <= time.monotonic() for at in heard]
+
+
+def test_a_fetch_leaves_the_end_of_what_may_be_read_and_its_time_in_the_state() -> None:
+    source = getsource(Fetcher._proc_fetch_request)
+    for said in ("tp_state.highwater = highwater", "tp_state.lso = lso", "tp_state.timestamp = now_ms"):
+        assert said in source
+
+
+def test_a_crashed_thread_closes_the_loop_by_which_it_would_be_stopped() -> None:
+    assert "self.thread_loop.close()" in getsource(ServiceThread._start_thread)
+    assert "self.thread_loop.call_soon_threadsafe(self._stopped.set)" in getsource(ServiceThread._stopped_set)
+    assert "print(" in getsource(ServiceThread.on_crash)
+
+
+def test_a_commit_under_way_stands_for_the_last_one() -> None:
+    source = getsource(BaseConsumer.commit)
+    assert "if await self.maybe_wait_for_commit_to_finish():" in source
 
 
 def test_streams_acknowledge_what_they_skip_before_they_track_it() -> None:

@@ -1,0 +1,168 @@
+"""Faults 5, 6 and 7: the broker is killed and comes back, is not there at the start, or is not there at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e import topics
+from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
+from tests.faults.conftest import Size
+from tests.faults.recount import counted, lost, traffic, until_counted
+from tests.faults.stream import Stream
+from tests.kafka_server import KafkaServer, free_port
+
+pytestmark = pytest.mark.kafka
+
+RESUMES_SECONDS = 60.0
+STARTS_SECONDS = 10.0
+STOPS_SECONDS = 30.0
+LINES_PER_SECOND = 5.0
+UNAVAILABLE = 69
+BUSY_SECONDS = 60.0
+"""The small size shares its machine with whatever else runs; how long it took is in the report."""
+
+
+def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
+    fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
+) -> None:
+    kills, apart = (5, 60.0) if size == "full" else (1, 0.0)
+    topics.create(fault_kafka)
+    records = traffic(minutes=20 * kills)
+    stalls: list[float] = []
+    lines: list[float] = []
+    with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
+        worker.until_ready()
+        with Stream(fault_kafka.bootstrap, records, per_second=1000 if size == "small" else 300) as stream:
+            for number in range(kills):
+                until_counted([worker], stream, len(records) * number // (kills + 1))
+                said, begin = log_lines(worker), time.monotonic()
+                fault_kafka.kill()
+                pass_seconds(3.0)  # so that clients notice before it is back
+                fault_kafka.start()
+                stalls.append(until_resumed(worker, stream, len(records)))
+                lines.append((log_lines(worker) - said) / (time.monotonic() - begin))
+                pass_seconds(apart)
+        wrong = lost(records, [worker])
+        restarts = len(list(worker.directory.glob("worker-*.log"))) - 1
+    assert max(stalls) < RESUMES_SECONDS
+    assert max(lines) < LINES_PER_SECOND
+    outcome(
+        number="5",
+        name="broker kill -9 and restart",
+        events=len(records),
+        faults=kills,
+        lost=wrong,
+        stall_seconds=max(stalls),
+        told=f"{restarts} restarts, {max(lines):.1f} log lines a second at most",
+    )
+
+
+def test_a_broker_that_is_down_at_the_start_ends_it_soon_with_one_line_and_without_metrics(
+    tmp_path: Path, size: Size, outcome: Callable[..., None]
+) -> None:
+    port = free_port()
+    answers = 0
+    begin = time.monotonic()
+    with WorkerProcess(f"127.0.0.1:{free_port()}", tmp_path / "worker", settings={"http.port": port}) as worker:
+        while worker.running:
+            answers += answered(port)
+            assert time.monotonic() - begin < BUSY_SECONDS, "does not end"
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - begin
+        assert UNAVAILABLE == worker.wait(within=1)
+        said = [event["event"] for event in worker.events() if event["logger"] == "monitor.worker"]
+    assert ["not started"] == said
+    assert seconds < (STARTS_SECONDS if size == "full" else BUSY_SECONDS)
+    assert 0 == answers
+    outcome(
+        number="6",
+        name="broker down at start",
+        events=0,
+        faults=1,
+        lost=0,
+        told=f"exit {UNAVAILABLE} in {seconds:.1f} s",
+    )
+
+
+def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_nothing(
+    fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
+) -> None:
+    topics.create(fault_kafka)
+    records = traffic(minutes=20)
+    with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
+        worker.until_ready()
+        with Stream(fault_kafka.bootstrap, records, per_second=10_000) as stream:
+            until_counted([worker], stream, len(records) // 4)
+            fault_kafka.kill()
+            pass_seconds(30.0 if size == "full" else 1.0)
+            code, seconds = terminated(worker)
+            fault_kafka.start()
+            worker.start()
+        worker.until_ready()
+        wrong = lost(records, [worker])
+    assert 0 == code
+    assert seconds < STOPS_SECONDS
+    outcome(
+        number="7",
+        name="SIGTERM while the broker is down",
+        events=len(records),
+        faults=1,
+        lost=wrong,
+        told=f"exit {code} in {seconds:.1f} s",
+    )
+
+
+def terminated(worker: WorkerProcess) -> tuple[int, float]:
+    """Exit code after SIGTERM, and how long it took."""
+    begin = time.monotonic()
+    try:
+        code = worker.terminate(within=STOPS_SECONDS)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"not ended within {STOPS_SECONDS:g} s of SIGTERM:\n{worker.log()[-4000:]}")
+    return code, time.monotonic() - begin
+
+
+def until_resumed(worker: WorkerProcess, stream: Stream, end: int) -> float:
+    """Seconds until the worker counts what is published after the fault; it is started again when it has ended.
+
+    `end`: so many records there will be.
+    """
+    begin, wanted = time.monotonic(), min(stream.acknowledged + 1, end)
+    while not resumed(worker, wanted):
+        stream.check()
+        if not worker.running:
+            worker.start()
+        assert time.monotonic() - begin < 2 * RESUMES_SECONDS, worker.log()[-4000:]
+        time.sleep(POLL_SECONDS)
+    return time.monotonic() - begin
+
+
+def resumed(worker: WorkerProcess, wanted: int) -> bool:
+    try:
+        return counted([worker]) >= wanted
+    except (httpx.HTTPError, AssertionError):
+        return False  # it has just ended
+
+
+def answered(port: int) -> int:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=1.0)
+    except httpx.HTTPError:
+        return 0
+    return 1
+
+
+def log_lines(worker: WorkerProcess) -> int:
+    """Lines of all its runs so far."""
+    return sum(len(path.read_text().splitlines()) for path in worker.directory.glob("worker-*.log"))
+
+
+def pass_seconds(seconds: float) -> None:
+    """The span between two faults."""
+    time.sleep(seconds)

@@ -1,0 +1,96 @@
+"""Fault 24: a worker that is stopped for longer than its session, and goes on while another one owns its partitions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from monitor.topics import BLOCKS, SOURCES
+from tests.e2e import topics
+from tests.e2e.test_ownership import models, until_shared
+from tests.e2e.worker_process import QUICK, WorkerProcess
+from tests.faults.conftest import Size
+from tests.faults.recount import counted, lost, traffic
+from tests.faults.stream import Stream
+from tests.kafka_server import KafkaServer
+
+pytestmark = pytest.mark.kafka
+
+PARTITIONS = 4
+SESSION_SECONDS = float(str(QUICK["kafka.session_timeout_seconds"]))
+
+
+def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lost(
+    fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
+) -> None:
+    seconds = 90.0 if size == "full" else SESSION_SECONDS + 2.0
+    topics.create(fault_kafka, source=PARTITIONS, internal=PARTITIONS)
+    records = traffic(minutes=150 if size == "full" else 30)
+    first = WorkerProcess(fault_kafka.bootstrap, tmp_path / "first")
+    second = WorkerProcess(fault_kafka.bootstrap, tmp_path / "second")
+    with first, second:
+        until_shared(first, second)
+        with Stream(fault_kafka.bootstrap, records, per_second=len(records) / (seconds + 20)) as stream:
+            first.until(lambda: models(first) and models(second), what="both export models")
+            with stopped(first):
+                pass_seconds(seconds)
+                second.until(lambda: owned(second) == PARTITIONS, what="the second has taken over", within=60)
+                published = stream.acknowledged
+                second.until(lambda: counted([second]) >= published, what="the second has caught up", within=60)
+                before = committed(fault_kafka.bootstrap)
+            answer = first.get("/readyz")
+            both = models(first) & models(second)
+            assert (503, set()) == (answer.status_code, both), answer.text
+            until_shared(first, second)
+            after = committed(fault_kafka.bootstrap)
+        wrong = lost(records, [first, second])
+    assert [] == [place for place, offset in before.items() if after[place] < offset]
+    outcome(
+        number="24",
+        name=f"SIGSTOP for {seconds:.0f} s, then SIGCONT",
+        events=len(records),
+        faults=1,
+        lost=wrong,
+        told="exported nothing when it went on, no offset went back, then shared the work again",
+    )
+
+
+@contextmanager
+def stopped(worker: WorkerProcess) -> Iterator[None]:
+    """SIGSTOP, and SIGCONT at the end."""
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+
+
+def owned(worker: WorkerProcess) -> float:
+    """Partitions of the blocks topic, once it is ready."""
+    if worker.get("/readyz").status_code != 200:
+        return 0
+    return worker.scrape().total("monitor_assigned_partitions", topic=BLOCKS)
+
+
+def committed(bootstrap: str) -> dict[tuple[str, int], int]:
+    """The group's offsets as Kafka has them; -1001 where there is none."""
+    places = [TopicPartition(topic, number) for topic in SOURCE_TOPICS for number in range(PARTITIONS)]
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "moderation-monitor"})
+    found = {(at.topic, at.partition): int(at.offset) for at in reader.committed(places, timeout=30)}
+    reader.close()
+    return found
+
+
+SOURCE_TOPICS = [source.topic for source in SOURCES]
+
+
+def pass_seconds(seconds: float) -> None:
+    """The span of the fault."""
+    time.sleep(seconds)
