@@ -30,7 +30,7 @@ from monitor.events import (
     Variant,
     Verdict,
 )
-from monitor.join.forwarding import KINDS, can_get_feedback, forward_decision, forward_feedback
+from monitor.join.forwarding import KINDS, Forward, can_get_feedback, forward_decision, forward_feedback
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
 from monitor.model_block import model_block
 from monitor.rows import (
@@ -80,15 +80,6 @@ class SummariseSettings:
     """Decisions dated further ahead of Kafka's timestamp are clamped to it."""
     join: bool = False
     """Whether feedback without context, and the decisions that it may speak of, are forwarded to the join."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """A record for the join topic, and the offset of the source record that it was made from."""
-
-    offset: int
-    decision_id: str
-    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +156,7 @@ class PartitionSummariser:
         return max(block.first, self._told_through)
 
     def take_forwards(self) -> list[Forward]:
-        """Records for the join topic that came out of what was fed since the last call, in order of offset."""
+        """What goes to the join out of what was fed since the last call, in order of offset."""
         forwards, self._forwards = self._forwards, []
         return forwards
 
@@ -241,7 +232,7 @@ class _OpenBlock:
         self._forwards: list[Forward] = []
 
     def take_forwards(self) -> list[Forward]:
-        """Records for the join topic since the last call."""
+        """What goes to the join since the last call."""
         forwards, self._forwards = self._forwards, []
         return forwards
 
@@ -327,8 +318,7 @@ class _OpenBlock:
         for index, event in enumerate(events):
             positive = self._settings.layout(event.model).positive_actions
             if index not in refused and can_get_feedback(event, positive):
-                value = forward_decision(event, timestamp_ms=timestamps[index])
-                self._forwards.append(Forward(offsets[index], event.decision_id, value))
+                self._forwards.append(forward_decision(event, offset=offsets[index], timestamp_ms=timestamps[index]))
 
     def _forward_feedback(
         self,
@@ -344,7 +334,7 @@ class _OpenBlock:
             fresh = id_hash not in self._seen
             self._seen.add(id_hash)
             if fresh and events[index].decision is None:
-                value = forward_feedback(
+                told = forward_feedback(
                     events[index],
                     self._source,
                     partition=self._partition,
@@ -352,7 +342,7 @@ class _OpenBlock:
                     timestamp_ms=timestamps[index],
                     id_hash=id_hash,
                 )
-                self._forwards.append(Forward(offsets[index], events[index].decision_id, value))
+                self._forwards.append(told)
 
     def _keep_launches(self, launches: Sequence[Launch]) -> dict[int, Rejected]:
         refused: dict[int, Rejected] = {}
