@@ -25,6 +25,7 @@ from monitor.service.logs import configure_logs
 from monitor.service.outlet import KafkaOutlet
 from monitor.service.partition_log import PartitionLog
 from monitor.service.preflight import NotReady, check_kafka
+from monitor.service.state_directory import prepare
 from monitor.settings import Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.streaming.app import crash, create_app, progress
@@ -50,6 +51,7 @@ def run(settings: Settings) -> int:
     try:
         pipeline = assemble(settings)
         security = security_of(settings.kafka)
+        prepare(settings.state.directory)
     except (InvalidReference, ValueError) as error:
         log.error("settings cannot be used", error=str(error))
         return EX_CONFIG
@@ -119,7 +121,6 @@ class Worker:
                 clock=clock,
             ),
         )
-        settings.state.directory.mkdir(parents=True, exist_ok=True)
         self._snapshot = Snapshot.empty()
         self._snapshot_seconds: float | None = None
         self._last_commit_at: float | None = None
@@ -272,7 +273,10 @@ class Worker:
             reason = crash(self._app)
             if reason is not None:
                 raise reason
-            if any(self._snapshot.service.lag.values()) and time.monotonic() - self._moved > STALLED_AFTER_SECONDS:
+            waits = (
+                any(self._snapshot.service.lag.values()) and not self._ingest.held
+            )  # a full disk: a restart mends nothing
+            if waits and time.monotonic() - self._moved > STALLED_AFTER_SECONDS:
                 raise Stalled(f"records wait, and none has arrived for {STALLED_AFTER_SECONDS:g} s")
 
     def _live(self) -> str | None:
