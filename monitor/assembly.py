@@ -101,6 +101,8 @@ def _join(settings: Settings, summarise: SummariseSettings) -> JoinSettings | No
         summarise,
         wait_ms=round(settings.join.wait_hours * 3_600_000),
         horizon_ms=round(settings.join.horizon_days * 86_400_000),
+        block_size=settings.join.block_size,
+        maximum_decisions=settings.join.maximum_decisions,
     )
 
 

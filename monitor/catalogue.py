@@ -166,6 +166,15 @@ STATE_DISCARDED = _counter(
 )
 JOIN_ENTRIES = _gauge("monitor_join_entries", (), "Decisions in the index that feedback without context finds.")
 JOIN_WAITING = _gauge("monitor_join_waiting", (), "Feedback that waits for its decision, as of the last whole block.")
+JOIN_EVICTED = _counter(
+    "monitor_join_evicted_total", (), "Decisions, and feedback about one, that went before their time for lack of room."
+)
+JOIN_HELD = _gauge(
+    "monitor_join_held_partitions", (), "Partitions of the join that wait until the disk takes their index again."
+)
+STATE_FAILURES = _counter(
+    "monitor_state_failures_total", ("reason",), "How often state on disk could not be used since the worker started."
+)
 JOIN_BYTES = _gauge("monitor_join_bytes", (), "Size of the index on disk.")
 SERIES_COUNT = _gauge("monitor_series", (), "Series of watched models held by this worker.")
 PARTITIONS = _gauge("monitor_assigned_partitions", ("topic",), "Partitions assigned to this worker.")

@@ -34,6 +34,7 @@ SERVICE_COUNTERS: Final[Mapping[Metric, tuple[Labels, ...]]] = MappingProxyType(
         catalogue.UNKNOWN_VALUES: (),
         catalogue.LABEL_OVERFLOW: (),
         catalogue.STATE_DISCARDED: (),
+        catalogue.JOIN_EVICTED: ((),),
     }
 )
 """The counters of the service and the label values that they start with."""
@@ -67,6 +68,11 @@ def _join(snapshot: Snapshot, name: str) -> float | None:
     return None if join is None else float(getattr(join, name))
 
 
+def _state_failures(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+    if snapshot.service.join is not None:
+        yield from (((reason,), float(count)) for reason, count in snapshot.service.join.failures.items())
+
+
 def _drift_thresholds(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
     for model in snapshot.models:
         for column in model.readings:
@@ -97,6 +103,8 @@ WHOLE: Final[Mapping[Metric, Read]] = MappingProxyType(
         catalogue.CHECKPOINT_TIMESTAMP: _scalar(lambda snapshot: snapshot.service.last_checkpoint_at),
         catalogue.JOIN_ENTRIES: _scalar(lambda snapshot: _join(snapshot, "entries")),
         catalogue.JOIN_WAITING: _scalar(lambda snapshot: _join(snapshot, "waiting")),
+        catalogue.JOIN_HELD: _scalar(lambda snapshot: _join(snapshot, "held")),
+        catalogue.STATE_FAILURES: _state_failures,
         catalogue.JOIN_BYTES: _scalar(lambda snapshot: _join(snapshot, "bytes")),
         catalogue.SERIES_COUNT: _scalar(
             lambda snapshot: len({key for model in snapshot.models for key in model.series})

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from monitor.assembly import Pipeline
 from monitor.evaluate import PartitionEvaluator, take_snapshot
+from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.model import Model
@@ -58,17 +59,18 @@ class OfflinePipeline:
         refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
         for message in closed:
             self._evaluator.fold(message)
-        self._join([forward.value for forward in summariser.take_forwards()], timestamps)
+        self._join(summariser.take_forwards(), timestamps)
         return refused
 
-    def _join(self, forwards: Sequence[bytes], timestamps: Sequence[int]) -> None:
+    def _join(self, forwards: Sequence[Forward], timestamps: Sequence[int]) -> None:
         """What a join topic of one partition would bring: feedback meets its decision in the order of `feed`."""
         if self._joiner is None or not forwards:
             return
-        offsets = range(self._joined, self._joined + len(forwards))
+        values = [value for _, value in chunks(forwards, partitions=1)]
+        offsets = range(self._joined, self._joined + len(values))
         self._joined = offsets.stop
-        times = [timestamps[-1]] * len(forwards)
-        for message in self._joiner.feed(offsets, times, forwards, next_offset=offsets.stop):
+        times = [timestamps[-1]] * len(values)
+        for message in self._joiner.feed(offsets, times, values, next_offset=offsets.stop):
             self._evaluator.fold(message)
         self._joiner.commit(self._joiner.told)
 

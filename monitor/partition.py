@@ -29,7 +29,7 @@ from monitor.events import (
     Variant,
     Verdict,
 )
-from monitor.join.forwarding import FeedbackEvent, can_get_feedback, forward_decision, forward_feedback
+from monitor.join.forwarding import FeedbackEvent, Forward, can_get_feedback, forward_decision, forward_feedback
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
 from monitor.model_block import model_block
 from monitor.rows import DecisionRows, Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
@@ -80,15 +80,6 @@ class SummariseSettings:
     """Decisions dated further ahead of Kafka's timestamp are clamped to it."""
     join: bool = False
     """Whether feedback without context, and the decisions that it may speak of, are forwarded to the join."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """A record for the join topic, and the offset of the source record that it was made from."""
-
-    offset: int
-    decision_id: str
-    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +149,7 @@ class PartitionSummariser:
         return max(block.first, self._told_through)
 
     def take_forwards(self) -> list[Forward]:
-        """Records for the join topic that came out of what was fed since the last call, in order of offset."""
+        """What goes to the join out of what was fed since the last call, in order of offset."""
         forwards, self._forwards = self._forwards, []
         return forwards
 
@@ -240,7 +231,7 @@ class _OpenBlock:
         self._forwards: list[Forward] = []
 
     def take_forwards(self) -> list[Forward]:
-        """Records for the join topic since the last call."""
+        """What goes to the join since the last call."""
         forwards, self._forwards = self._forwards, []
         return forwards
 
@@ -301,9 +292,8 @@ class _OpenBlock:
             for index in _capable(events, self._settings):
                 value = values[places[index]]
                 if index not in unnamed and value is not None:
-                    at = timestamps[places[index]]
-                    forward = forward_decision(_whole(events[index], value), timestamp_ms=at)
-                    self._forwards.append(Forward(offsets[places[index]], events[index].decision_id, forward))
+                    at = {"offset": offsets[places[index]], "timestamp_ms": timestamps[places[index]]}
+                    self._forwards.append(forward_decision(_whole(events[index], value), **at))
         return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
 
     def _others(
@@ -328,7 +318,7 @@ class _OpenBlock:
         self, event: FeedbackEvent, index: int, offsets: Sequence[int], timestamps: Sequence[int], id_hash: int
     ) -> None:
         """Forward the first copy, within the horizon, of feedback without context; further ones count here."""
-        value = forward_feedback(
+        told = forward_feedback(
             event,
             self._source,
             partition=self._partition,
@@ -336,7 +326,7 @@ class _OpenBlock:
             timestamp_ms=timestamps[index],
             id_hash=id_hash,
         )
-        self._forwards.append(Forward(offsets[index], event.decision_id, value))
+        self._forwards.append(told)
 
     def _refused(self, decoded: dict[int, Rejected | None]) -> dict[int, Rejected]:
         """What is refused of what is no event; tombstones are counted."""

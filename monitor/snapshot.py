@@ -146,6 +146,10 @@ class JoinStatistics:
     waiting: int
     expired: int
     bytes: int
+    failures: dict[str, int] = field(default_factory=dict)
+    """reason -> how often an index could not be used since the worker started"""
+    held: int = 0
+    """partitions of the join that wait until their index can be written"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from monitor.service.obligations import Place, Standing, obligations
 from monitor.service.outlet import KafkaOutlet
 from monitor.service.partition_log import PartitionLog
 from monitor.service.preflight import NotReady, check_kafka, why_away
+from monitor.service.state_directory import prepare
 from monitor.service.watchdog import EX_STALLED, TICK_SECONDS, Owed, Stall, Watchdog
 from monitor.settings import Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
@@ -61,6 +62,7 @@ def run(settings: Settings) -> int:
     try:
         pipeline = assemble(settings)
         security = security_of(settings.kafka)
+        prepare(settings.state.directory)
     except (InvalidReference, ValueError) as error:
         log.error("settings cannot be used", error=str(error))
         return EX_CONFIG
@@ -139,7 +141,6 @@ class Worker:
                 clock=clock,
             ),
         )
-        settings.state.directory.mkdir(parents=True, exist_ok=True)
         self._snapshot = Snapshot.empty()
         self._snapshot_seconds: float | None = None
         self._last_commit_at: float | None = None
@@ -385,6 +386,8 @@ class Worker:
     def _obligations(self) -> dict[str, Owed]:
         positions = self._positions()
         found = progress(self._app) if self._joined else {}
+        if self._ingest.held:  # a disk that refuses holds up the join; a restart mends nothing
+            found = {place: at for place, at in found.items() if place[0] != JOIN}
         return obligations(
             group_known_at=self._membership.known_at,
             restored=self._evaluation.restored_records(),

@@ -1,7 +1,8 @@
-"""What the index holds: one entry a decision id, the deadlines of feedback that waits, expiries, and the position.
+"""What the index holds: decisions in buckets of time, feedback about each, its deadlines and expiries, the position.
 
-Keys begin with a letter that says what they are; times in keys are big-endian: their order is the order of time.
-An entry holds all feedback of its decision: it is written once a block, however much feedback the block brought.
+Keys begin with a letter that says what they are; numbers in keys are big-endian: their order is the order of time.
+Decisions come many and go unseen: one value each, in a bucket that is dropped as a whole. Feedback about one decision
+is one entry, written once a block however much the block brought, and has an expiry of its own.
 """
 
 from __future__ import annotations
@@ -10,15 +11,26 @@ import struct
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from monitor.join.forwarding import MAX_PARTITION, ForwardedFeedback
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 POSITION: Final = b"position"
-ENTRY: Final = b"e"
+DECISION: Final = b"d"
+NAMES: Final = b"n"
+FEEDBACK: Final = b"f"
 DEADLINE: Final = b"w"
 EXPIRY: Final = b"x"
+
+DECISION_VALUE: Final = np.dtype(
+    [("at_ms", "<i8"), ("occurred_us", "<i8"), ("score", "<f8"), ("inclusion", "<f8"), ("names", "<u8")]
+)
+"""A decision as it is kept: the log's clock when it came, and its context; `names` is a hash of the encoded names."""
+
+Decided = tuple[int, int, float, float, int]
+"""One DECISION_VALUE as a tuple."""
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -28,9 +40,10 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record: ForwardedFeedback
 
 
-class Received(msgspec.Struct, array_like=True):
-    """Feedback about one decision."""
+class Entry(msgspec.Struct, array_like=True):
+    """Feedback about one decision. It is gone once the log's clock has reached `expires_ms`."""
 
+    expires_ms: int
     counted: dict[int, int] = msgspec.field(default_factory=dict)
     """identity of feedback to the place of its first copy, whatever became of it"""
     copies: set[int] = msgspec.field(default_factory=set)
@@ -39,14 +52,13 @@ class Received(msgspec.Struct, array_like=True):
     """feedback that waits, by its place"""
 
 
-class Entry(msgspec.Struct, array_like=True, gc=False):
-    """All that is known of one decision id. It is gone once the log's clock has reached `expires_ms`."""
+class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Decisions that came from `begin_ms` through `end_ms` of the log's clock, and how many."""
 
-    expires_ms: int
-    context: bytes | None = None
-    """None until the decision comes"""
-    received: Received | None = None
-    """None until feedback comes: most decisions get none"""
+    number: int
+    begin_ms: int
+    end_ms: int
+    decisions: int
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -58,14 +70,24 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     log_recent: tuple[int, ...] = ()
     log_reached_ms: int = -1
     source_recent: tuple[int, ...] = ()
-    entries: int = 0
+    buckets: tuple[Bucket, ...] = ()
+    """oldest first; the last one is being filled"""
+    feedback: int = 0
+    """entries of feedback"""
     waiting: int = 0
     expired: int = 0
-    """entries that were removed since the index was begun"""
+    """decisions and entries that were removed since the index was begun, their time being over"""
     format: int = FORMAT
+
+    @property
+    def decisions(self) -> int:
+        """Decisions in all buckets."""
+        return sum(bucket.decisions for bucket in self.buckets)
 
 
 _TIME: Final = struct.Struct(">Q").pack
+_BUCKET: Final = struct.Struct(">I").pack
+_VALUE: Final = struct.Struct("<qqddQ")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 _POSITION: Final = msgspec.msgpack.Decoder(Position)
@@ -79,6 +101,20 @@ def encode(value: Entry | Position) -> bytes:
 def decode_entry(data: bytes) -> Entry:
     """The entry that was encoded. msgspec.MsgspecError when the bytes are not one."""
     return _ENTRY.decode(data)
+
+
+def decode_decision(data: bytes) -> Decided:
+    """The decision that was kept. ValueError when the bytes are not one."""
+    try:
+        value: Decided = _VALUE.unpack(data)
+    except struct.error as error:
+        raise ValueError(f"decision: {error}") from error
+    return value
+
+
+def encode_decision(value: Decided) -> bytes:
+    """Bytes of a decision."""
+    return _VALUE.pack(*value)
 
 
 def decode_position(data: bytes | None, *, block_size: int) -> Position | None:
@@ -102,9 +138,19 @@ def kind_of(place: int) -> int:
     return place % 4
 
 
+def in_bucket(prefix: bytes, number: int) -> bytes:
+    """What the keys of decisions (DECISION) or of their names (NAMES) in a bucket begin with."""
+    return prefix + _BUCKET(number)
+
+
+def names_key(number: int, names: int) -> bytes:
+    """Where the names with a hash are, for the decisions of a bucket."""
+    return NAMES + _BUCKET(number) + _TIME(names)
+
+
 def entry_key(key: bytes) -> bytes:
-    """Where the entry of a decision is."""
-    return ENTRY + key
+    """Where the feedback about a decision is."""
+    return FEEDBACK + key
 
 
 def time_key(prefix: bytes, at_ms: int) -> bytes:
@@ -123,7 +169,7 @@ def deadline_parts(name: bytes) -> tuple[int, bytes, int]:
 
 
 def expiry_key(key: bytes, *, expires_ms: int) -> bytes:
-    """Says that the entry of a decision is gone at `expires_ms`."""
+    """Says that the feedback about a decision is gone at `expires_ms`."""
     return EXPIRY + _TIME(expires_ms) + key
 
 

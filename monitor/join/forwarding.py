@@ -1,22 +1,28 @@
-"""Records of the internal topic `moderation.join`: decisions that can get feedback, and feedback without context.
+"""What is forwarded to the internal topic `moderation.join`: decisions that can get feedback, feedback without context.
 
-Both go to the partition of their decision's id, whose order fixes which came first. Writing is at least once: a record
-names the place in its source topic, so that a second copy is recognised. FORMAT rises when a record changes.
+Both go to the partition of their decision's id, whose order fixes which came first. One record of the topic is a chunk:
+what one fetch of a source partition brings for one partition of the join, as columns. Writing is at least once and
+chunks may be cut otherwise the next time: a decision is recognised by its key, feedback by its place. FORMAT rises when
+a chunk changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
+import numpy as np
 from msgspec import Meta
-from xxhash import xxh3_64_intdigest, xxh3_128_digest
+from xxhash import xxh3_128_digest
 
 from monitor.events import Action, Appeal, CountedDecision, Decision, DecisionContext, Report, Review
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 KINDS: Final = (REVIEWS, APPEALS, REPORTS)
 """Source topics of feedback. The index in this tuple is written to disk and to Kafka: add at the end, at most four."""
@@ -25,26 +31,41 @@ MAX_PARTITION: Final = 2**14 - 1
 MAX_OFFSET: Final = 2**47 - 1
 """Source partition, offset and kind are kept as one integer of 63 bits."""
 KEY_BYTES: Final = 16
+CHUNK_RECORDS: Final = 256
+CHUNK_BYTES: Final = 512 * 1024
+"""A chunk ends at so many decisions or feedback events, or bytes of feedback: it has to fit into a record of Kafka."""
+RECENT: Final = 64
+"""Last source timestamps of a chunk that it tells."""
 
 Key = Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 Milliseconds = Annotated[int, Meta(ge=-1, le=2**47)]
 
 FeedbackEvent = Review | Appeal | Report
 
-CONTEXT_FIELDS: Final = DecisionContext.__struct_fields__
-"""The order in which a context's fields are written; a changed order or number is another FORMAT."""
+NAMES: Final = (
+    *("model", "model_version", "policy", "action", "policy_version", "modality"),
+    *("language", "region", "surface", "variant", "design_id"),
+)
+"""The order in which a context's names are written; a changed order or number is another FORMAT."""
 
 
-class ForwardedDecision(msgspec.Struct, frozen=True, array_like=True, tag="decision", gc=False):
-    """A decision that can get feedback. `key` as in `decision_key`, `timestamp_ms` Kafka's in the source topic."""
+class ForwardedDecision(msgspec.Struct, frozen=True, gc=False):
+    """A decision that can get feedback, read at `offset` of its source partition; `key` as in `decision_key`.
 
-    key: Key
-    timestamp_ms: Milliseconds
-    context: bytes
-    format: int = FORMAT
+    `timestamp_ms` is Kafka's in the source topic. What makes up its context: encoded `names`, `occurred_us` since the
+    epoch, score and inclusion probability, NaN where there is none.
+    """
+
+    offset: int
+    key: bytes
+    timestamp_ms: int
+    names: bytes
+    occurred_us: int
+    score: float
+    inclusion: float
 
 
-class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, tag="feedback", gc=False):
+class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Feedback without context and where it was read. `timestamp_ms` is Kafka's in the source topic."""
 
     key: Key
@@ -55,21 +76,50 @@ class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, tag="feedb
     identity: int
     """64-bit hash of what makes two feedback events the same: the id of a review, ..."""
     event: bytes
+
+
+Forward = ForwardedDecision | ForwardedFeedback
+
+
+class DecisionChunk(msgspec.Struct, frozen=True, array_like=True, tag="decisions", gc=False):
+    """Decisions of one fetch as columns, all but `names` little-endian bytes; `names` holds each text once."""
+
+    keys: bytes
+    names: list[bytes]
+    which: bytes
+    """index of a decision's names, uint16"""
+    occurred_us: bytes
+    """int64"""
+    score: bytes
+    """float64"""
+    inclusion: bytes
+    """float64"""
+    recent: Annotated[list[Milliseconds], Meta(max_length=RECENT)]
+    """Kafka's timestamps of the last decisions in the source topic"""
     format: int = FORMAT
 
 
-Forwarded = ForwardedDecision | ForwardedFeedback
+class FeedbackChunk(msgspec.Struct, frozen=True, array_like=True, tag="feedback", gc=False):
+    """Feedback of one fetch."""
+
+    records: list[ForwardedFeedback]
+    format: int = FORMAT
+
+
+Chunk = DecisionChunk | FeedbackChunk
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Forwarded)
-_CONTEXT: Final[Callable[[bytes], tuple[Any, ...]]] = msgspec.msgpack.Decoder(
-    tuple[tuple(get_type_hints(DecisionContext, include_extras=True)[name] for name in CONTEXT_FIELDS)]  # type: ignore[misc]
+_DECODER: Final = msgspec.msgpack.Decoder(Chunk)
+_NAMES: Final[Callable[[bytes], tuple[Any, ...]]] = msgspec.msgpack.Decoder(
+    tuple[tuple(get_type_hints(DecisionContext, include_extras=True)[name] for name in NAMES)]  # type: ignore[misc]
 ).decode
+_NAMES_OF: Final[Callable[[Any], tuple[Any, ...]]] = attrgetter(*NAMES)
 _EVENTS: Final[tuple[Callable[[bytes], FeedbackEvent], ...]] = (
     msgspec.msgpack.Decoder(Review).decode,
     msgspec.msgpack.Decoder(Appeal).decode,
     msgspec.msgpack.Decoder(Report).decode,
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decision_key(decision_id: str) -> bytes:
@@ -77,9 +127,9 @@ def decision_key(decision_id: str) -> bytes:
     return xxh3_128_digest(decision_id.encode())
 
 
-def join_partition(decision_id: str, count: int) -> int:
-    """Partition of JOIN, out of `count`, for a decision id."""
-    return xxh3_64_intdigest(decision_id.encode()) % count
+def join_partition(key: bytes, count: int) -> int:
+    """Partition of JOIN, out of `count`, for the key of a decision."""
+    return int.from_bytes(key[8:], "big") % count
 
 
 def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Action]) -> bool:
@@ -91,16 +141,24 @@ def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Act
     return decision.action in positive_actions or sampled
 
 
-def forward_decision(decision: Decision, *, timestamp_ms: int) -> bytes:
-    """The record for a decision that came with Kafka's `timestamp_ms`."""
-    context = _ENCODER.encode([getattr(decision, name) for name in CONTEXT_FIELDS])
-    return _ENCODER.encode(ForwardedDecision(decision_key(decision.decision_id), timestamp_ms, context))
+def forward_decision(decision: Decision, *, offset: int, timestamp_ms: int) -> ForwardedDecision:
+    """What is forwarded of a decision that was read at `offset` with Kafka's `timestamp_ms`."""
+    inclusion = decision.inclusion_probability
+    return ForwardedDecision(
+        offset,
+        xxh3_128_digest(decision.decision_id.encode()),
+        timestamp_ms,
+        _ENCODER.encode(_NAMES_OF(decision)),
+        round(decision.occurred_at.timestamp() * 1e6),  # a float holds microseconds exactly for another 200 years
+        decision.score,
+        math.nan if inclusion is None else inclusion,
+    )
 
 
 def forward_feedback(
     event: FeedbackEvent, source: SourceTopic, *, partition: int, offset: int, timestamp_ms: int, id_hash: int
-) -> bytes:
-    """The record for feedback without context, read at `offset` of a partition of its source topic.
+) -> ForwardedFeedback:
+    """What is forwarded of feedback without context, read at `offset` of a partition of its source topic.
 
     `id_hash` is `monitor.rows`' hash of the event's id. ValueError for a source topic that carries no feedback, and
     for a place beyond what can be kept.
@@ -113,37 +171,66 @@ def forward_feedback(
             f"forwarding feedback: expected a partition up to {MAX_PARTITION} and an offset up to {MAX_OFFSET},"
             f" got {source.topic}/{partition} at {offset}"
         )
-    return _ENCODER.encode(
-        ForwardedFeedback(
-            key=decision_key(event.decision_id),
-            timestamp_ms=timestamp_ms,
-            kind=KINDS.index(source),
-            partition=partition,
-            offset=offset,
-            identity=int(id_hash),
-            event=_ENCODER.encode(event),
-        )
+    return ForwardedFeedback(
+        key=decision_key(event.decision_id),
+        timestamp_ms=timestamp_ms,
+        kind=KINDS.index(source),
+        partition=partition,
+        offset=offset,
+        identity=int(id_hash),
+        event=_ENCODER.encode(event),
     )
 
 
-def decode_forwarded(value: bytes) -> Forwarded:
-    """The record that was encoded. ValueError when the bytes are not one of ours or of another format."""
+def chunks(forwards: Sequence[Forward], *, partitions: int) -> list[tuple[int, bytes]]:
+    """Records for JOIN, each with its partition out of `partitions`; in each of these the order is kept.
+
+    What is forwarded at once comes from one source partition: all of it decisions, or all of it feedback.
+    """
+    shares: list[list[Any]] = [[] for _ in range(partitions)]
+    for one in forwards:
+        shares[join_partition(one.key, partitions)].append(one)
+    records: list[tuple[int, bytes]] = []
+    for partition, share in enumerate(shares):
+        if share and isinstance(share[0], ForwardedDecision):
+            parts = [share[at : at + CHUNK_RECORDS] for at in range(0, len(share), CHUNK_RECORDS)]
+            records += [(partition, _ENCODER.encode(_decision_chunk(part))) for part in parts]
+        else:
+            records += [(partition, _ENCODER.encode(FeedbackChunk(part))) for part in _parts(share)]
+    return records
+
+
+def decode_chunk(value: bytes) -> Chunk:
+    """The chunk that was encoded. ValueError when the bytes are not one of ours or of another format."""
     try:
-        record: Forwarded = _DECODER.decode(value)
+        chunk: Chunk = _DECODER.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, cannot decode: {error}") from error
-    if record.format != FORMAT:
-        raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, got {record.format}")
-    return record
+    if chunk.format != FORMAT:
+        raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, got {chunk.format}")
+    if isinstance(chunk, DecisionChunk):
+        count = len(chunk.keys) // KEY_BYTES
+        told = [len(chunk.keys), len(chunk.which), len(chunk.occurred_us), len(chunk.score), len(chunk.inclusion)]
+        if told != [size * count for size in (KEY_BYTES, 2, 8, 8, 8)]:
+            raise ValueError(f"{JOIN}: expected columns of one length, got {told} bytes")
+        if count and int(np.frombuffer(chunk.which, "<u2").max()) >= len(chunk.names):
+            raise ValueError(f"{JOIN}: expected indices below {len(chunk.names)}")
+    return chunk
 
 
-def decode_context(data: bytes) -> DecisionContext:
+def decode_context(names: bytes, *, occurred_us: int, score: float, inclusion: float) -> DecisionContext:
     """The context of a decision as it was forwarded. ValueError when it is not one."""
     try:
-        values = _CONTEXT(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        values = _NAMES(names)
+        occurred_at = _EPOCH + timedelta(microseconds=occurred_us)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
         raise ValueError(f"{JOIN}: context of a decision: {error}") from error
-    return DecisionContext(**dict(zip(CONTEXT_FIELDS, values, strict=True)))
+    return DecisionContext(
+        occurred_at=occurred_at,
+        score=None if math.isnan(score) else score,
+        inclusion_probability=None if math.isnan(inclusion) else inclusion,
+        **dict(zip(NAMES, values, strict=True)),
+    )
 
 
 def with_context(record: ForwardedFeedback, context: DecisionContext) -> FeedbackEvent:
@@ -153,3 +240,30 @@ def with_context(record: ForwardedFeedback, context: DecisionContext) -> Feedbac
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: feedback: {error}") from error
     return msgspec.structs.replace(event, decision=context)
+
+
+def _decision_chunk(part: Sequence[ForwardedDecision]) -> DecisionChunk:
+    numbers: dict[bytes, int] = {}
+    for one in part:
+        numbers.setdefault(one.names, len(numbers))
+    return DecisionChunk(
+        keys=b"".join([one.key for one in part]),
+        names=list(numbers),
+        which=np.array([numbers[one.names] for one in part], dtype="<u2").tobytes(),
+        occurred_us=np.array([one.occurred_us for one in part], dtype="<i8").tobytes(),
+        score=np.array([one.score for one in part], dtype="<f8").tobytes(),
+        inclusion=np.array([one.inclusion for one in part], dtype="<f8").tobytes(),
+        recent=[one.timestamp_ms for one in part[-RECENT:]],
+    )
+
+
+def _parts(share: Sequence[ForwardedFeedback]) -> list[list[ForwardedFeedback]]:
+    parts: list[list[ForwardedFeedback]] = []
+    size = 0
+    for one in share:
+        size += len(one.event)
+        if not parts or len(parts[-1]) == CHUNK_RECORDS or size > CHUNK_BYTES:
+            parts.append([])
+            size = len(one.event)
+        parts[-1].append(one)
+    return parts

@@ -13,21 +13,38 @@ Batch = Mapping[bytes, bytes | None]
 """Keys with their new values; None removes the key."""
 
 
+Range = tuple[bytes, bytes]
+"""All keys from the first up to the second, not including it."""
+
+
 class CorruptIndex(RuntimeError):  # noqa: N818 - says what the index is
-    """The index cannot be read or written; it is to be thrown away and built again from the topic."""
+    """The index cannot be read; it is to be set aside and built again from the topic."""
+
+
+class IndexUnavailable(RuntimeError):  # noqa: N818 - says what the index is
+    """The disk does not take what is written, or does not let the index be opened: full, read-only, failing.
+
+    What was committed before is still there; the same can be tried again after `reopen`.
+    """
 
 
 class Index(Protocol):
-    """An ordered map of bytes. All methods may raise CorruptIndex."""
+    """An ordered map of bytes. All methods may raise CorruptIndex and IndexUnavailable."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The value of each key, None where there is none."""
 
-    def scan(self, first: bytes, last: bytes) -> list[bytes]:
-        """The keys from `first` up to `last`, not including it, in order."""
+    def scan(self, first: bytes, last: bytes, *, limit: int | None = None) -> list[bytes]:
+        """The keys from `first` up to `last`, not including it, in order; the first `limit` of them."""
 
-    def commit(self, batches: Iterable[Batch]) -> None:
-        """Write all of the batches, later ones over earlier ones, or nothing; safe against a crash of the process."""
+    def commit(self, batches: Iterable[Batch], *, drop: Iterable[Range] = ()) -> None:
+        """Write all of the batches, later ones over earlier ones, and remove ranges of keys; all of it or nothing.
+
+        Safe against a crash of the process.
+        """
+
+    def reopen(self) -> None:
+        """Try again after IndexUnavailable; raises it if it still is."""
 
     def clear(self) -> None:
         """Remove everything."""
@@ -50,12 +67,12 @@ class MemoryIndex:
         """The value of each key, None where there is none."""
         return [self._values.get(key) for key in keys]
 
-    def scan(self, first: bytes, last: bytes) -> list[bytes]:
-        """The keys from `first` up to `last`, not including it, in order."""
-        return self._keys[bisect_left(self._keys, first) : bisect_left(self._keys, last)]
+    def scan(self, first: bytes, last: bytes, *, limit: int | None = None) -> list[bytes]:
+        """The keys from `first` up to `last`, not including it, in order; the first `limit` of them."""
+        return self._keys[bisect_left(self._keys, first) : bisect_left(self._keys, last)][:limit]
 
-    def commit(self, batches: Iterable[Batch]) -> None:
-        """Write all of the batches."""
+    def commit(self, batches: Iterable[Batch], *, drop: Iterable[Range] = ()) -> None:
+        """Write all of the batches, then remove the ranges."""
         for batch in batches:
             for key, value in batch.items():
                 if value is None:
@@ -65,6 +82,13 @@ class MemoryIndex:
                     if key not in self._values:
                         insort(self._keys, key)
                     self._values[key] = value
+        for first, last in drop:
+            for key in self.scan(first, last):
+                del self._values[key]
+            del self._keys[bisect_left(self._keys, first) : bisect_left(self._keys, last)]
+
+    def reopen(self) -> None:
+        """Always available."""
 
     def clear(self) -> None:
         """Remove everything."""

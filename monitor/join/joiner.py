@@ -27,7 +27,7 @@ class JoinPartition:
     The log holds offsets from `log_start` up to `log_end`; an index that is ahead of it was made from another log and
     is cleared. Blocks before `summarise_from`, the begin of a block, change the index but give no messages. Whoever
     feeds this takes `told`, writes the messages, and then calls `commit` with what it took. All methods may raise
-    CorruptIndex: the index is then to be removed, and a new partition object begins again.
+    CorruptIndex: the index is then to be set aside, and a new partition object begins again.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class JoinPartition:
         self._partition = partition
         self._index = index
         self._settings = settings
-        self._size = settings.summarise.block_size
+        self._size = settings.block_size
         self._log_start = log_start
         self._from = summarise_from
         self._store = Store(index, block_size=self._size)
@@ -63,7 +63,8 @@ class JoinPartition:
     def statistics(self) -> JoinStatistics:
         """Size of the index."""
         position = self._store.position
-        return JoinStatistics(position.entries, position.waiting, position.expired, self._index.bytes())
+        entries = position.decisions + position.feedback
+        return JoinStatistics(entries, position.waiting, position.expired, self._index.bytes())
 
     def feed(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, next_offset: int
@@ -119,8 +120,15 @@ class JoinPartition:
         return block.messages(block.due(), closed=False)
 
     def commit(self, through: int) -> None:
-        """Enter finished blocks up to offset `through` into the index: their messages have been acknowledged."""
+        """Enter finished blocks up to offset `through` into the index: their messages have been acknowledged.
+
+        After IndexUnavailable nothing has been entered: `reopen`, then the same again.
+        """
         self._store.commit(through)
+
+    def reopen(self) -> None:
+        """Open the index again after it could not be written; raises IndexUnavailable if it still cannot be opened."""
+        self._store.reopen()
 
     def _resume(self) -> None:
         position = self._store.position
@@ -133,8 +141,9 @@ class JoinPartition:
             return []
         due = block.due()
         told = block.first >= self._from
-        messages = block.messages(due, closed=True) if told else []
-        self._store.finish(block.changes(due))
+        changes = block.changes(due)
+        messages = block.messages(due, closed=True, evicted=changes.evicted) if told else []
+        self._store.finish(changes)
         self._block = None
         if not told:
             self._store.commit(block.first + self._size)  # its messages were acknowledged in an earlier life

@@ -1,29 +1,37 @@
 """The joiner's index in RocksDB: one directory a partition, one process at a time.
 
-It is a copy of what the topic holds: one that cannot be read is removed and built again, except while another process
-holds it. A batch survives a crash of the process; after a loss of power the index may lack the last ones, never a part.
+It is a copy of what the topic holds: one that cannot be read is set aside and built again, except while another process
+holds it or the disk is to blame. A batch survives a crash of the process; after a loss of power the index may lack the
+last ones, never a part.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
 
-from monitor.join.index import Batch, CorruptIndex
+from monitor.join.index import Batch, CorruptIndex, IndexUnavailable, Range
 
 MEMORY_BYTES: Final = 32 * 1024 * 1024
 """Half for what is read, filters included; half for two memtables, one filled while the other is written."""
-BLOCK_BYTES: Final = 16 * 1024
-"""Large blocks compress the repeated names in the contexts well; most reads end at the filter and read none."""
+BLOCK_BYTES: Final = 4 * 1024
+"""What a look-up that finds something has to decompress."""
 FILTER_BITS: Final = 10
 """Bits of the Bloom filter a key: one in a hundred ids that are not there costs a read."""
 
 _LOCKED: Final = ("lock hold", "lock file", "LOCK:")
+_DISK: Final = (
+    *("No space left", "Disk quota exceeded", "Read-only file system", "Input/output error", "File too large"),
+    *("Permission denied", "Operation not permitted", "Too many open files", "Space limit reached"),
+)
+"""What RocksDB says when the disk is to blame, not what is on it."""
+_FAILED: Final = ("Background error", "read only mode", "previous error", "Shutdown in progress")
+"""What it says of writes that follow."""
 
 
 class IndexInUse(RuntimeError):  # noqa: N818 - says what the index is
@@ -33,14 +41,16 @@ class IndexInUse(RuntimeError):  # noqa: N818 - says what the index is
 class RocksIndex:
     """An `Index` in a directory, with about so much memory for caches and what is not yet written.
 
-    Raises IndexInUse if someone else has it open, CorruptIndex if it cannot be read.
+    Raises IndexInUse if someone else has it open, CorruptIndex if it cannot be read, IndexUnavailable if the disk does
+    not let it be opened.
     """
 
     def __init__(self, directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
-        directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._memory_bytes = memory_bytes
         self._db = _open(directory, memory_bytes)
+        self._closed = False
+        self._bytes = 0
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The value of each key, None where there is none."""
@@ -50,42 +60,61 @@ class RocksIndex:
             found: list[bytes | None] = self._db.get(list(keys))
             return found
 
-    def scan(self, first: bytes, last: bytes) -> list[bytes]:
-        """The keys from `first` up to `last`, not including it, in order."""
+    def scan(self, first: bytes, last: bytes, *, limit: int | None = None) -> list[bytes]:
+        """The keys from `first` up to `last`, not including it, in order; the first `limit` of them."""
         with self._telling("scan"):
             options = ReadOptions()
             options.set_iterate_upper_bound(last)
             iterator = self._db.iter(options)
             iterator.seek(first)
-            keys = []
-            while iterator.valid():
+            keys: list[bytes] = []
+            while iterator.valid() and (limit is None or len(keys) < limit):
                 keys.append(iterator.key())
                 iterator.next()
             iterator.status()
             return keys
 
-    def commit(self, batches: Iterable[Batch]) -> None:
-        """Write all of the batches, later ones over earlier ones, or nothing."""
+    def commit(self, batches: Iterable[Batch], *, drop: Iterable[Range] = ()) -> None:
+        """Write all of the batches, later ones over earlier ones, then remove the ranges; all of it or nothing."""
         with self._telling("write"):
             whole = WriteBatch(raw_mode=True)
+            put, delete = whole.put, whole.delete
             for batch in batches:
                 for key, value in batch.items():
                     if value is None:
-                        whole.delete(key)
+                        delete(key)
                     else:
-                        whole.put(key, value)
+                        put(key, value)
+            for first, last in drop:
+                whole.delete_range(first, last)
             self._db.write(whole)
+
+    def reopen(self) -> None:
+        """Close and open again: what was committed is still there. RocksDB takes no writes after one has failed."""
+        with suppress(IndexUnavailable):  # it repeats what the failed write has said; the lock is released all the same
+            self.close()
+        self._db = _open(self.directory, self._memory_bytes)
+        self._closed = False
 
     def clear(self) -> None:
         """Remove everything."""
-        self._db.close()
-        shutil.rmtree(self.directory)
+        self.close()
+        with self._telling("remove"):
+            shutil.rmtree(self.directory)
         self._db = _open(self.directory, self._memory_bytes)
+        self._closed = False
 
     def bytes(self) -> int:
-        """What the index takes on disk, without what is not yet written out of memory."""
-        with self._telling("measure"):
-            return self._db.property_int_value("rocksdb.total-sst-files-size") or 0
+        """What the index takes on disk, without what is not yet written out of memory; what it took, once closed."""
+        if not self._closed:
+            with self._telling("measure"):
+                self._bytes = self._db.property_int_value("rocksdb.total-sst-files-size") or 0
+        return self._bytes
+
+    def flush(self) -> None:
+        """Write out what is in memory."""
+        with self._telling("flush"):
+            self._db.flush(True)
 
     def settle(self) -> None:
         """Write out what is in memory and compact it all: for measurements of size."""
@@ -95,7 +124,10 @@ class RocksIndex:
 
     def close(self) -> None:
         """Release the directory."""
-        self._db.close()
+        if not self._closed:
+            self._closed = True
+            with self._telling("close"):
+                self._db.close()
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
@@ -103,31 +135,23 @@ class RocksIndex:
         try:
             yield
         except Exception as error:
-            raise CorruptIndex(f"{self.directory}: cannot {what}: {error}") from error
-
-
-def open_rocks(directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> tuple[RocksIndex, str | None]:
-    """The index of a directory, made anew if it is damaged; then the second value says what was wrong.
-
-    Raises IndexInUse if someone else has it open: removing it then would pull it from under a living joiner.
-    """
-    try:
-        return RocksIndex(directory, memory_bytes=memory_bytes), None
-    except CorruptIndex as error:
-        if directory.is_dir():
-            shutil.rmtree(directory)
-        else:
-            directory.unlink(missing_ok=True)
-        return RocksIndex(directory, memory_bytes=memory_bytes), str(error)
+            raise _told(self.directory, what, error) from error
 
 
 def _open(directory: Path, memory_bytes: int) -> Rdict:
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(directory), _options(memory_bytes))
     except Exception as error:  # rocksdict raises nothing narrower
-        if any(sign in str(error) for sign in _LOCKED):
+        if any(sign in str(error) for sign in _LOCKED) and not any(sign in str(error) for sign in _DISK):
             raise IndexInUse(f"{directory}: expected an index that nobody has open: {error}") from error
-        raise CorruptIndex(f"{directory}: cannot open: {error}") from error
+        raise _told(directory, "open", error) from error
+
+
+def _told(directory: Path, what: str, error: Exception) -> CorruptIndex | IndexUnavailable:
+    signs = (*_DISK, *_FAILED)
+    kind = IndexUnavailable if any(sign in str(error) for sign in signs) else CorruptIndex
+    return kind(f"{directory}: cannot {what}: {error}")
 
 
 def _options(memory_bytes: int) -> Options:

@@ -20,6 +20,7 @@ from monitor.evaluate import PartitionEvaluator
 from monitor.model import ModelSettings
 from monitor.service.ingest import Batch, furthest
 from monitor.service.outlet import Outlet, Record
+from monitor.service.quarantine import make_room
 from monitor.topics import BLOCKS, STATE
 
 log = structlog.get_logger(__name__)
@@ -194,9 +195,12 @@ class Evaluation:
         """Keep what could not be read for a look later; the next checkpoint replaces it."""
         for reason in unreadable:
             log.error("state set aside, rebuilding from blocks", partition=partition, error=reason)
-        folder = self._directory / QUARANTINE / f"{partition}-{int(self._clock())}"
+        quarantine = self._directory / QUARANTINE
+        folder = quarantine / f"{partition}-{int(self._clock())}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            quarantine.mkdir(parents=True, exist_ok=True)
+            make_room(quarantine)
+            folder.mkdir(exist_ok=True)
             for number, (key, value) in enumerate(sorted(records.items())):
                 (folder / f"{number:05d}.record").write_bytes(len(key).to_bytes(4, "big") + key + value)
         except OSError as error:

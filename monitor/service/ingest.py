@@ -6,6 +6,7 @@ A record's offset may be committed once its dead letter, or a block message that
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from bisect import bisect_left
 from collections import deque
@@ -17,12 +18,12 @@ import structlog
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, rewind
 from monitor.decode import Reason
-from monitor.join.forwarding import join_partition
-from monitor.join.index import CorruptIndex
+from monitor.join.forwarding import Forward, chunks
+from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
-from monitor.partition import DeadLetter, Forward, PartitionSummariser, SummariseSettings
+from monitor.partition import DeadLetter, PartitionSummariser, SummariseSettings
 from monitor.rows import hash_id
-from monitor.service.join_indexes import JoinIndexes, added
+from monitor.service.join_indexes import UNAVAILABLE, JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
 from monitor.snapshot import JoinStatistics
 from monitor.state import SEPARATOR
@@ -35,6 +36,10 @@ LEAST_GROWTH: Final = 1 / 16
 PASS_OVER: Final = 4
 """The open block is published when it has grown by this share, or after it was passed over so often: a large block that
 grows slowly is not written again each second for a few records."""
+
+
+LAST_PAUSE_SECONDS: Final = 15.0
+"""Between two attempts to use an index that the disk refuses; the first ones come sooner."""
 
 
 class Batch(Protocol):
@@ -60,7 +65,8 @@ class PoisonBudgetExceeded(RuntimeError):  # noqa: N818 - says what happened
 class _Partition:
     topic: str
     number: int
-    summariser: PartitionSummariser | JoinPartition
+    summariser: PartitionSummariser | JoinPartition | None
+    """None while the index of a partition of the join cannot be opened"""
     committed: int
     position: int
     """offset after the last record that was summarised"""
@@ -71,6 +77,12 @@ class _Partition:
     clock_ms: int = -1
     told_clock_ms: int = -1
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    open: Callable[[], JoinPartition] | None = None
+    """makes the joiner of a partition of the join"""
+    refused: int = 0
+    """times in a row that the disk refused the index; while it is not 0 the partition takes no records"""
+    retry_at: float = 0.0
+    """when to try again, on the clock of the event loop"""
 
 
 class Ingest:
@@ -102,31 +114,35 @@ class Ingest:
 
     def _rewound(self, topic: str, partition: int, committed: int) -> int:
         """First offset that the open block at `committed` depends on."""
-        size = self._settings.block_size
         if topic == JOIN and self._indexes is not None:
-            return min(block_first(committed, size), self._indexes.position(partition))
-        return rewind(committed, size=size, horizon=self._settings.horizon)
+            size = self._indexes.settings.block_size
+            try:
+                return min(block_first(committed, size), self._indexes.position(partition))
+            except IndexUnavailable:
+                return 0  # what the index turns out to hold is passed over
+        return rewind(committed, size=self._settings.block_size, horizon=self._settings.horizon)
 
     def start(self, topic: str, partition: int, offset: int) -> None:
         """A partition is ours: records will come from `offset` on."""
         committed = self._committed.pop((topic, partition), offset)
         wanted = self._rewound(topic, partition, committed)
-        summarise_from = block_first(committed, self._settings.block_size)
         log_start = offset if offset > wanted else 0
-        follower: PartitionSummariser | JoinPartition
+        owned = _Partition(topic, partition, None, committed=committed, position=offset)
+        self._partitions[topic, partition] = owned
         if topic == JOIN and self._indexes is not None:
-            follower = self._indexes.join(partition, log_start=log_start, summarise_from=summarise_from)
+            summarise_from = block_first(committed, self._indexes.settings.block_size)
+            owned.open = functools.partial(
+                self._indexes.join, partition, log_start=log_start, summarise_from=summarise_from
+            )
+            self._mend(owned)
         else:
-            follower = PartitionSummariser(
+            owned.summariser = PartitionSummariser(
                 BY_TOPIC[topic],
                 partition,
-                summarise_from=summarise_from,
+                summarise_from=block_first(committed, self._settings.block_size),
                 log_start=log_start,
                 settings=self._settings,
             )
-        self._partitions[topic, partition] = _Partition(
-            topic, partition, follower, committed=committed, position=offset
-        )
 
     def revoke(self, topic: str, partition: int) -> None:
         """A partition is no longer ours."""
@@ -141,9 +157,16 @@ class Ingest:
             self._indexes.close_all()
 
     def join_statistics(self) -> JoinStatistics | None:
-        """Size of the indexes of this worker; None without a join."""
+        """Size of the indexes of this worker, and what the disk refused; None without a join."""
+        if self._indexes is None:
+            return None
         joins = [one.summariser for one in self._partitions.values() if isinstance(one.summariser, JoinPartition)]
-        return added([join.statistics for join in joins]) if joins else None
+        return added([join.statistics for join in joins], self._indexes.failures, held=self.held)
+
+    @property
+    def held(self) -> int:
+        """Partitions of the join that take no records until the disk takes their index again."""
+        return sum(one.refused > 0 for one in self._partitions.values())
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Offset after the last summarised record of each partition."""
@@ -154,11 +177,15 @@ class Ingest:
         partition = self._partitions.get((batch.topic, batch.partition))
         if partition is None:
             return
+        if not await self._usable(partition):
+            return
         follower = partition.summariser
         dead: list[DeadLetter] = []
         forwards: list[Forward] = []
         if isinstance(follower, JoinPartition):
             closed = self._join(follower, batch)
+        elif follower is None:
+            return
         else:
             dead, closed = follower.feed(batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset)
             forwards = follower.take_forwards()
@@ -183,6 +210,8 @@ class Ingest:
 
     async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
         async with partition.lock:
+            if partition.summariser is None or not self._mend(partition):
+                return
             messages, partition.closed = partition.closed, []
             if with_open:
                 patient = partition.passed_over < PASS_OVER
@@ -193,8 +222,8 @@ class Ingest:
             # The clock is that of the blocks: a batch may be one record, and its timestamp absurd.
             partition.clock_ms = max([partition.clock_ms, *(_clock_ms(message) for message in messages)])
             await self._write(messages)
-            if isinstance(partition.summariser, JoinPartition):
-                self._commit(partition, through)
+            if isinstance(partition.summariser, JoinPartition) and not self._commit(partition, through):
+                return
             while partition.waiting and partition.waiting[0][0] <= through:
                 partition.waiting.popleft()[1]()
 
@@ -205,31 +234,76 @@ class Ingest:
             return follower.feed(
                 batch.offsets[begin:], batch.timestamps[begin:], batch.values[begin:], next_offset=batch.next_offset
             )
-        except CorruptIndex:
-            self._discard(batch.partition)
+        except CorruptIndex as error:
+            self._discard(batch.partition, error)
             raise
 
-    def _commit(self, partition: _Partition, through: int) -> None:
-        """Enter blocks whose messages are acknowledged into the index; not those of a partition that has gone."""
-        if self._partitions.get((partition.topic, partition.number)) is not partition:
-            return
+    def _commit(self, partition: _Partition, through: int) -> bool:
+        """Enter blocks whose messages are acknowledged into the index; not those of a partition that has gone.
+
+        False when the disk refuses: nothing is acknowledged, and the partition takes no records until `_mend` succeeds.
+        """
+        if not self._ours(partition):
+            return True
         try:
             partition.summariser.commit(through)  # type: ignore[union-attr]  # asked for joiners only
-        except CorruptIndex:
-            self._discard(partition.number)
+        except CorruptIndex as error:
+            self._discard(partition.number, error)
             raise
+        except IndexUnavailable as error:
+            self._refuse(partition, error)
+            return False
+        if partition.refused:
+            log.info("join index usable again", partition=partition.number)
+        partition.refused = 0
+        return True
 
-    def _discard(self, number: int) -> None:
+    async def _usable(self, partition: _Partition) -> bool:
+        """Wait until the index takes what is written; False when the partition has gone meanwhile."""
+        while partition.refused and self._ours(partition):
+            await asyncio.sleep(max(0.0, partition.retry_at - asyncio.get_running_loop().time()))
+            if partition.refused and self._ours(partition):
+                await self._publish(partition, with_open=False) if self._mend(partition) else None
+        return self._ours(partition)
+
+    def _mend(self, partition: _Partition) -> bool:
+        """Open an index, or open it again after the disk refused it, if it is time to try; whether it is open."""
+        if partition.open is None or (partition.summariser is not None and not partition.refused):
+            return True
+        if partition.refused and asyncio.get_running_loop().time() < partition.retry_at:
+            return False
+        try:
+            if isinstance(partition.summariser, JoinPartition):
+                partition.summariser.reopen()
+            else:
+                partition.summariser = partition.open()
+                partition.refused = 0
+        except IndexUnavailable as error:
+            self._refuse(partition, error)
+            return False
+        return True
+
+    def _refuse(self, partition: _Partition, error: IndexUnavailable) -> None:
+        partition.refused += 1
+        pause = min(LAST_PAUSE_SECONDS, 0.5 * 2.0 ** min(partition.refused, 10))
+        partition.retry_at = asyncio.get_running_loop().time() + pause
         if self._indexes is not None:
-            self._indexes.discard(number)
+            self._indexes.failures[UNAVAILABLE] += 1
+        log.error("join index not usable, the join waits", partition=partition.number, error=str(error), retry_in=pause)
+
+    def _ours(self, partition: _Partition) -> bool:
+        return self._partitions.get((partition.topic, partition.number)) is partition
+
+    def _discard(self, number: int, error: CorruptIndex) -> None:
+        if self._indexes is not None:
+            self._indexes.discard(number, str(error))
 
     async def _forwarded(self, forwards: Sequence[Forward]) -> list[Record]:
         if not forwards:
             return []
         count = await self._count(JOIN)
         return [
-            Record(JOIN, one.decision_id.encode(), one.value, partition=join_partition(one.decision_id, count))
-            for one in forwards
+            Record(JOIN, None, value, partition=partition) for partition, value in chunks(forwards, partitions=count)
         ]
 
     async def _write(self, messages: Sequence[BlockMessage]) -> None:

@@ -2,79 +2,99 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from monitor.join.block import JoinSettings
+from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
-from monitor.join.rocks import RocksIndex, open_rocks
+from monitor.join.rocks import RocksIndex
+from monitor.service.quarantine import remove, set_aside
 from monitor.snapshot import JoinStatistics
 
 log = structlog.get_logger(__name__)
 
+QUARANTINE: Final = "quarantine"
+UNAVAILABLE: Final = "unavailable"
+CORRUPT: Final = "corrupt"
+
 
 @dataclass(slots=True)
 class JoinIndexes:
-    """Opens, closes and removes indexes. A lost or damaged one is rebuilt from the join topic."""
+    """Opens, closes and sets aside indexes. A lost or damaged one is rebuilt from the join topic.
+
+    Methods that open one raise IndexUnavailable when the disk does not let them.
+    """
 
     directory: Path
     settings: JoinSettings
     memory_bytes: int
+    failures: dict[str, int] = field(default_factory=lambda: {UNAVAILABLE: 0, CORRUPT: 0})
+    """how often an index could not be written or opened, and how often one was set aside"""
     _open: dict[int, RocksIndex] = field(default_factory=dict)
 
     def position(self, partition: int) -> int:
         """Where reading has to start for the index of a partition."""
-        return JoinPartition(partition, self._index(partition), settings=self.settings).position
+        return self.join(partition, log_start=0, summarise_from=0).position
 
     def join(self, partition: int, *, log_start: int, summarise_from: int) -> JoinPartition:
-        """A joiner on the index of a partition."""
-        return JoinPartition(
-            partition,
-            self._index(partition),
-            settings=self.settings,
-            log_start=log_start,
-            summarise_from=summarise_from,
-        )
+        """A joiner on the index of a partition; an index that is damaged is set aside first."""
+        try:
+            return self._join(partition, log_start, summarise_from)
+        except CorruptIndex as error:
+            self.discard(partition, str(error))
+            return self._join(partition, log_start, summarise_from)
 
     def close(self, partition: int) -> None:
         """Let go of a partition's index."""
         index = self._open.pop(partition, None)
         if index is not None:
-            index.close()
+            try:
+                index.close()
+            except (CorruptIndex, IndexUnavailable) as error:
+                log.warning("join index not closed properly", partition=partition, error=str(error))
 
     def close_all(self) -> None:
         """Let go of all indexes."""
         for partition in list(self._open):
             self.close(partition)
 
-    def discard(self, partition: int) -> None:
-        """Remove an index that cannot be read; the next start rebuilds it."""
+    def discard(self, partition: int, damage: str) -> None:
+        """Set an index aside that cannot be read; whoever opens it next rebuilds it."""
+        self.failures[CORRUPT] += 1
         self.close(partition)
-        shutil.rmtree(self._folder(partition), ignore_errors=True)
+        folder = self._folder(partition)
+        try:
+            kept = str(set_aside(folder, self.directory / QUARANTINE))
+        except OSError as error:
+            remove(folder)
+            kept = f"nowhere: {error}"
+        log.error("join index set aside, rebuilding from the topic", partition=partition, error=damage, kept=kept)
 
-    def _index(self, partition: int) -> RocksIndex:
+    def _join(self, partition: int, log_start: int, summarise_from: int) -> JoinPartition:
         index = self._open.get(partition)
         if index is None:
-            folder = self._folder(partition)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            index, damage = open_rocks(folder, memory_bytes=self.memory_bytes)
-            if damage is not None:
-                log.error("join index set aside, rebuilding from the topic", partition=partition, error=damage)
-            self._open[partition] = index
-        return index
+            index = self._open[partition] = RocksIndex(self._folder(partition), memory_bytes=self.memory_bytes)
+        return JoinPartition(
+            partition, index, settings=self.settings, log_start=log_start, summarise_from=summarise_from
+        )
 
     def _folder(self, partition: int) -> Path:
         return self.directory / str(partition)
 
 
-def added(statistics: list[JoinStatistics]) -> JoinStatistics:
-    """Statistics of several partitions as one."""
+def added(statistics: Iterable[JoinStatistics], failures: dict[str, int], *, held: int) -> JoinStatistics:
+    """Statistics of several partitions as one; `held` of them wait for the disk."""
+    parts = list(statistics)
     return JoinStatistics(
-        entries=sum(one.entries for one in statistics),
-        waiting=sum(one.waiting for one in statistics),
-        expired=sum(one.expired for one in statistics),
-        bytes=sum(one.bytes for one in statistics),
+        entries=sum(one.entries for one in parts),
+        waiting=sum(one.waiting for one in parts),
+        expired=sum(one.expired for one in parts),
+        bytes=sum(one.bytes for one in parts),
+        failures=dict(failures),
+        held=held,
     )

@@ -1,64 +1,89 @@
-"""The feedback join on its own: records a second through a joiner on RocksDB, and bytes on disk for each decision.
+"""What a decision that goes through the join costs, by stage, and what it takes on disk.
 
-Run: `python -m tests.bench.join --decisions 1000000`. CPU seconds are of the process, RocksDB's threads included; wall
-seconds suffer from whatever else the machine does. Making the records is not measured.
+Run: `python -m tests.bench.join --decisions 1000000`. Each stage is CPU time for each forwarded decision: forwarding
+(events to columns), chunks (columns to records), produce and read (aiokafka against the embedded broker, whose own time
+is left out), join (the joiner with feedback, messages and look-ups), index (writing to RocksDB) and background (its
+flushes and compactions). The peer makes one record of the topic for each decision. Making the events is not measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from monitor.broker import EmbeddedBroker
 from monitor.decode import decode_event
 from monitor.events import Decision, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import forward_decision, forward_feedback
+from monitor.join.forwarding import Forward, chunks, forward_decision, forward_feedback
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import RocksIndex
 from monitor.layout import Layout
 from monitor.partition import SummariseSettings
 from monitor.rows import hash_id
-from monitor.topics import DECISIONS, REVIEWS
-from tests.bench.tables import Table, begin, show
+from monitor.service.outlet import KafkaOutlet, Record
+from monitor.settings import KafkaSettings
+from monitor.streaming.security import security_of
+from monitor.topics import DECISIONS, JOIN, REVIEWS
 from tests.core.strategies import T0, decision, encoded, review
 
-FETCH = 4096
-PUBLISH_EVERY = 4
-"""Fetches between two publications of the open block: about a second at 15 thousand records a second."""
+PARTITIONS = 4
+PUBLISH_EVERY = 40
+"""Fetches between two publications of the open block: one second at 300 thousand decisions a second."""
+TOGETHER = 4
+"""Fetches that are written at the same time: the source has several partitions."""
 MODELS, LANGUAGES, REGIONS = 8, ("en", "es", "de", "pt", "hi", "ja"), ("us", "eu", "br", "in")
 DIGITS = 32
 """Ids are as long as hexadecimal UUIDs and as random."""
 
 
-def records(decisions: int, *, feedback: float, seed: int) -> Iterator[tuple[list[int], list[bytes | None]]]:
-    """Fetches of (timestamps, values): decisions, and feedback about a share of them a good while later."""
+@dataclass
+class Spent:
+    """CPU seconds by stage, and what came out."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    decisions: int = 0
+    feedback: int = 0
+    records: int = 0
+    kafka_bytes: int = 0
+    entries: int = 0
+    disk_bytes: int = 0
+    settled_bytes: int = 0
+
+    def add(self, stage: str, begun: float, clock: Callable[[], float] = time.thread_time) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + clock() - begun
+
+
+Fetch = tuple[int, list[Decision], list[Review]]
+"""Kafka's time in ms, decisions that can get feedback, and reviews without context."""
+Values = list[list[bytes]]
+"""Values of records by partition of the join topic."""
+
+
+def fetches(decisions: int, *, fetch: int, feedback: float, seed: int) -> Iterator[Fetch]:
+    """Decisions, and feedback about a share of them a good while later."""
     rng = random.Random(seed)
-    timestamps: list[int] = []
-    values: list[bytes | None] = []
     decided: list[str] = []
-    offset = 0
-    for number in range(decisions):
-        at = 1000 * T0 + 20 * number
-        name = f"{rng.getrandbits(128):0{DIGITS}x}"
-        timestamps.append(at)
-        values.append(_decision(rng, name, at))
-        decided.append(name)
-        if rng.random() < feedback:
-            about = decided[rng.randrange(len(decided))]
-            offset += 1
-            timestamps.append(at)
-            values.append(_review(rng, about, offset, at))
-        if len(values) >= FETCH:
-            yield timestamps, values
-            timestamps, values = [], []
-    yield timestamps, values
+    for first in range(0, decisions, fetch):
+        at = 1000 * T0 + 20 * first
+        names = [f"{rng.getrandbits(128):0{DIGITS}x}" for _ in range(min(fetch, decisions - first))]
+        events = [_decision(rng, name, at + 20 * number) for number, name in enumerate(names)]
+        decided += names
+        about = [decided[rng.randrange(len(decided))] for _ in names if rng.random() < feedback]
+        yield at, events, [_review(rng, name, at) for name in about]
 
 
-def _decision(rng: random.Random, name: str, at: int) -> bytes:
+def _decision(rng: random.Random, name: str, at: int) -> Decision:
     event = decode_event(
         DECISIONS,
         encoded(
@@ -80,68 +105,183 @@ def _decision(rng: random.Random, name: str, at: int) -> bytes:
         ),
     )
     assert isinstance(event, Decision)
-    return forward_decision(event, timestamp_ms=at)
+    return event
 
 
-def _review(rng: random.Random, about: str, offset: int, at: int) -> bytes:
-    name = f"{rng.getrandbits(128):0{DIGITS}x}"
-    told = review(0, {"decision_id": about}, at=at / 1000, known=False, review_id=name)
+def _review(rng: random.Random, about: str, at: int) -> Review:
+    told = review(0, {"decision_id": about}, at=at / 1000, known=False, review_id=f"{rng.getrandbits(128):0{DIGITS}x}")
     event = decode_event(REVIEWS, encoded(told))
     assert isinstance(event, Review)
-    return forward_feedback(event, REVIEWS, partition=0, offset=offset, timestamp_ms=at, id_hash=hash_id(name))
+    return event
 
 
-def measure(decisions: int, *, feedback: float, seed: int, block_size: int) -> Table:
-    """What the joiner did."""
+class Topic:
+    """The join topic in the embedded broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        kafka = KafkaSettings(bootstrap_servers=bootstrap)
+        self._outlet = KafkaOutlet(bootstrap, security_of(kafka), client_id="bench")
+
+    async def start(self) -> None:
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        await self._outlet.start()
+        await self._consumer.start()
+        at = [TopicPartition(JOIN, number) for number in range(PARTITIONS)]
+        self._consumer.assign(at)
+        await self._consumer.seek_to_beginning(*at)
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+        await self._outlet.stop(within=5.0)
+
+    async def write(self, records: Sequence[tuple[int, bytes]]) -> None:
+        await self._outlet.write([Record(JOIN, None, value, partition=number) for number, value in records])
+
+    async def read(self, count: int) -> Values:
+        """The values of so many records, by partition, in order."""
+        found: Values = [[] for _ in range(PARTITIONS)]
+        while sum(map(len, found)) < count:
+            for at, records in (await self._consumer.getmany(timeout_ms=500)).items():
+                found[at.partition] += [record.value for record in records]
+        return found
+
+
+async def measure(
+    bootstrap: str,
+    folder: Path,
+    traffic: Iterator[Fetch],
+    *,
+    cut: Callable[[Sequence[Forward]], list[tuple[int, bytes]]],
+) -> Spent:
+    """All stages over the traffic; `cut` makes records of what is forwarded."""
+    spent = Spent()
     layout = Layout()
-    settings = JoinSettings(SummariseSettings(layout=lambda _: layout, block_size=block_size))
-    with TemporaryDirectory() as folder:
-        index = RocksIndex(Path(folder) / "index")
-        joiner = JoinPartition(0, index, settings=settings)
-        cpu = wall = 0.0
-        offset = reviews = 0
-        topic_bytes = 0
-        for fetch, (timestamps, values) in enumerate(records(decisions, feedback=feedback, seed=seed)):
-            offsets = list(range(offset, offset + len(values)))
-            offset += len(values)
-            topic_bytes += sum(len(value) for value in values if value is not None)
-            begun = time.process_time(), time.perf_counter()
-            joiner.feed(offsets, timestamps, values, next_offset=offset)
-            if fetch % PUBLISH_EVERY == 0:
-                joiner.open_block()
-            joiner.commit(offset)
-            cpu += time.process_time() - begun[0]
-            wall += time.perf_counter() - begun[1]
-        reviews = offset - decisions
-        statistics = joiner.statistics
+    settings = JoinSettings(SummariseSettings(layout=lambda _: layout))
+    indexes = [RocksIndex(folder / str(number)) for number in range(PARTITIONS)]
+    joiners = [JoinPartition(number, index, settings=settings) for number, index in enumerate(indexes)]
+    topic = Topic(bootstrap)
+    await topic.start()
+    offset = 0
+    waiting: list[Coroutine[None, None, None]] = []
+    times: list[int] = []
+    """Kafka's time of each fetch"""
+    written: list[list[int]] = [[] for _ in range(PARTITIONS)]
+    """fetch of each record, by partition"""
+    for fetch, (at, decisions, reviews) in enumerate(traffic):
+        times.append(at)
+        begun = time.thread_time()
+        forwards = [forward_decision(one, offset=0, timestamp_ms=at) for one in decisions]
+        spent.add("forwarding", begun)
+        told = []
+        for event in reviews:
+            offset += 1
+            hashed = hash_id(event.review_id)
+            begun = time.thread_time()
+            one = forward_feedback(event, REVIEWS, partition=0, offset=offset, timestamp_ms=at, id_hash=hashed)
+            spent.add("feedback forwarding", begun)
+            told.append(one)
+        begun = time.thread_time()
+        records = [*cut(forwards), *cut(told)]
+        spent.add("chunks", begun)
+        waiting.append(topic.write(records))
+        if len(waiting) == TOGETHER:
+            await _write(spent, waiting)
+        for number, _ in records:
+            written[number].append(fetch)
+        spent.decisions += len(decisions)
+        spent.feedback += len(reviews)
+        spent.records += len(records)
+        spent.kafka_bytes += sum(len(value) for _, value in records)
+    await _write(spent, waiting)
+    begun = time.thread_time()
+    read = await topic.read(spent.records)
+    spent.add("read", begun)
+    begun = time.process_time() - time.thread_time()
+    for fetch, at in enumerate(times):
+        _join(spent, joiners, read, written, fetch, at)
+    spent.add("background", begun, lambda: time.process_time() - time.thread_time())
+    await topic.stop()
+    begun = time.process_time() - time.thread_time()
+    for index in indexes:
+        index.flush()
+    spent.add("background", begun, lambda: time.process_time() - time.thread_time())
+    for joiner, index in zip(joiners, indexes, strict=True):
+        spent.entries += joiner.statistics.entries
+        spent.disk_bytes += index.bytes()
         index.settle()
-        settled = index.bytes()
+        spent.settled_bytes += index.bytes()
         index.close()
-    entries = max(1, statistics.entries)
-    return Table(
-        title=f"Feedback join: {decisions:,} decisions, {reviews:,} reviews without context",
-        columns=("the joiner alone", ""),
-        rows=[
-            ("records a CPU second", f"{offset / cpu:,.0f}"),
-            ("records a wall second", f"{offset / wall:,.0f}"),
-            ("entries in the index", f"{statistics.entries:,}"),
-            ("bytes on disk a decision, after compaction", f"{settled / entries:.1f}"),
-            ("bytes before compaction", f"{statistics.bytes / entries:.1f}"),
-            ("bytes in Kafka a record, uncompressed", f"{topic_bytes / offset:.1f}"),
-        ],
-    )
+    return spent
 
 
-def run(arguments: Sequence[str]) -> list[Table]:
-    """Measure and print; the tables."""
+async def _write(spent: Spent, waiting: list[Coroutine[None, None, None]]) -> None:
+    begun = time.thread_time()
+    await asyncio.gather(*waiting)
+    spent.add("produce", begun)
+    waiting.clear()
+
+
+def _join(
+    spent: Spent, joiners: Sequence[JoinPartition], read: Values, written: Sequence[Sequence[int]], fetch: int, at: int
+) -> None:
+    """Give each joiner the records that were written of a fetch."""
+    for joiner, values, fetches_of in zip(joiners, read, written, strict=True):
+        begin, end = bisect_left(fetches_of, fetch), bisect_right(fetches_of, fetch)
+        if begin == end:
+            continue
+        begun = time.thread_time()
+        joiner.feed(range(begin, end), [at] * (end - begin), values[begin:end], next_offset=end)
+        if fetch % PUBLISH_EVERY == 0:
+            joiner.open_block()
+        spent.add("join", begun)
+        begun = time.thread_time()
+        joiner.commit(end)
+        spent.add("index", begun)
+
+
+def together(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
+    """One record for what a fetch brings for a partition."""
+    return chunks(forwards, partitions=PARTITIONS)
+
+
+def one_by_one(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
+    """One record for each decision and each feedback."""
+    return [record for one in forwards for record in chunks([one], partitions=PARTITIONS)]
+
+
+def report(name: str, spent: Spent) -> list[str]:
+    """Lines of the report."""
+    decisions = max(1, spent.decisions)
+    lines = [
+        f"{name}: {spent.decisions:,} decisions, {spent.feedback:,} reviews, {spent.records:,} records of the topic"
+    ]
+    lines += [f"  {stage:<28}{1e6 * seconds / decisions:>8.2f} µs" for stage, seconds in spent.seconds.items()]
+    lines += [
+        f"  {'together':<28}{1e6 * sum(spent.seconds.values()) / decisions:>8.2f} µs of CPU a forwarded decision",
+        f"  {'on disk':<28}{spent.disk_bytes / max(1, spent.entries):>8.1f} bytes an entry",
+        f"  {'on disk, compacted':<28}{spent.settled_bytes / max(1, spent.entries):>8.1f} bytes an entry",
+        f"  {'in Kafka, uncompressed':<28}{spent.kafka_bytes / decisions:>8.1f} bytes a decision",
+    ]
+    return lines
+
+
+def main() -> None:
+    """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--decisions", type=int, default=1_000_000)
-    parser.add_argument("--feedback", type=float, default=0.2, help="reviews a decision, about any decision before")
-    parser.add_argument("--block-size", type=int, default=16_384)
+    parser.add_argument("--decisions", type=int, default=400_000)
+    parser.add_argument("--feedback", type=float, default=0.1, help="reviews a decision, about any decision before")
+    parser.add_argument("--fetch", type=int, default=400, help="forwarded decisions a fetch: 5 %% of 8000")
     parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args(arguments)
-    return show([measure(told.decisions, feedback=told.feedback, seed=told.seed, block_size=told.block_size)])
+    parser.add_argument("--peer", action="store_true", help="measure one record a decision as well")
+    told = parser.parse_args()
+    cuts = {"chunks": together, **({"one record a decision": one_by_one} if told.peer else {})}
+    for name, cut in cuts.items():
+        with TemporaryDirectory() as folder, EmbeddedBroker({JOIN: PARTITIONS}) as broker:
+            traffic = fetches(told.decisions, fetch=told.fetch, feedback=told.feedback, seed=told.seed)
+            spent = asyncio.run(measure(broker.bootstrap, Path(folder), traffic, cut=cut))
+        sys.stdout.write("\n".join(report(name, spent)) + "\n")
 
 
 if __name__ == "__main__":
-    begin(run)
+    main()

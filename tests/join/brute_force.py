@@ -17,7 +17,7 @@ from monitor.join.forwarding import KINDS
 from monitor.packing import Packed, unpack
 from monitor.partition import PartitionSummariser, SummariseSettings
 from monitor.topics import JOIN
-from tests.join.traffic import LAYOUT, SETTINGS, Place, Sent, identity
+from tests.join.traffic import LAYOUT, SETTINGS, Item, Place, Sent, identity
 
 CONTEXT = (
     *("occurred_at", "model", "model_version", "policy", "action", "language", "region", "surface", "modality"),
@@ -27,30 +27,36 @@ CONTEXT = (
 
 @dataclass
 class Known:
+    """Feedback about one decision."""
+
     expires: int
-    decision: dict[str, Any] | None = None
     first: dict[tuple[int, str], Place] = field(default_factory=dict)
     copies: set[Place] = field(default_factory=set)
-    waiting: list[tuple[int, Sent]] = field(default_factory=list)
+    waiting: list[tuple[int, Item]] = field(default_factory=list)
 
 
 class BruteForce:
-    """Takes records one by one; `counts` are of the service's metrics, `joined` is feedback with its decision."""
+    """Takes records one by one, and what they hold one after the other.
+
+    `counts` are of the service's metrics, `joined` is feedback with its decision.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[Any] = Counter()
-        self.joined: list[tuple[Sent, dict[str, Any]]] = []
-        self.waiting: list[tuple[int, Sent]] = []
+        self.joined: list[tuple[Item, dict[str, Any]]] = []
+        self.waiting: list[tuple[int, Item]] = []
         self.now = -1
         self._times: list[int] = []
         self._known: dict[str, Known] = {}
+        self._decided: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        """time and content of all copies of a decision"""
 
     def take(self, sent: Sent) -> None:
         self._times.append(sent.log_ms)
         window = sorted(self._times[-64:])
         self.now = max(self.now, window[(len(window) - 1) // 2])
         self.counts[catalogue.RECORDS.name, (JOIN,)] += 1
-        if sent.about is None:
+        if not sent.items:
             name, labels = (
                 (catalogue.TOMBSTONES.name, (JOIN,))
                 if sent.value is None
@@ -58,31 +64,44 @@ class BruteForce:
             )
             self.counts[name, labels] += 1
             return
-        name = sent.about["decision_id"]
-        if name not in self._known or self._known[name].expires <= self.now:
-            self._known[name] = Known(self.now + SETTINGS.horizon_ms)
-        if sent.place is None:
-            self._decision(self._known[name], sent.about)
-        else:
-            self._feedback(self._known[name], sent, sent.place, (sent.place[0], identity(sent.about)))
+        # All decisions of a chunk are there before the first of them is looked at.
+        for item in sent.items:
+            if item.place is None:
+                self._decided.setdefault(item.about["decision_id"], []).append((self.now, item.about))
+        for item in sent.items:
+            name = item.about["decision_id"]
+            known = self._known.get(name)
+            if known is not None and known.expires <= self.now:
+                known = self._known.pop(name) and None
+            if item.place is not None:
+                known = self._known.setdefault(name, known or Known(self.now + SETTINGS.horizon_ms))
+                self._feedback(known, item, item.place, (item.place[0], identity(item.about)))
+            elif known is not None and known.waiting:
+                self._decision(known, self._decision_of(name))
 
-    def _decision(self, known: Known, decision: dict[str, Any]) -> None:
-        if known.decision is None:
-            known.decision = decision
-            known.expires = self.now + SETTINGS.horizon_ms
-            early = [one for one in known.waiting if one[0] > self.now]
-            self.waiting = [one for one in self.waiting if one not in early]
-            self.joined += [(sent, decision) for _, sent in early]
+    def _decision_of(self, name: str) -> dict[str, Any] | None:
+        """The oldest copy that is no older than the horizon; copies are alike."""
+        copies = self._decided.get(name, [])
+        return next((about for at, about in copies if at > self.now - SETTINGS.horizon_ms), None)
 
-    def _feedback(self, known: Known, sent: Sent, place: Place, which: tuple[int, str]) -> None:
+    def _decision(self, known: Known, decision: dict[str, Any] | None) -> None:
+        assert decision is not None
+        known.expires = self.now + SETTINGS.horizon_ms
+        early = [one for one in known.waiting if one[0] > self.now]
+        known.waiting = []
+        self.waiting = [one for one in self.waiting if one not in early]
+        self.joined += [(item, decision) for _, item in early]
+
+    def _feedback(self, known: Known, sent: Item, place: Place, which: tuple[int, str]) -> None:
         if which in known.first:
             if known.first[which] != place and place not in known.copies:
                 known.copies.add(place)
                 self.counts[catalogue.DUPLICATES.name, (KINDS[place[0]].topic,)] += 1
             return
         known.first[which] = place
-        if known.decision is not None:
-            self.joined.append((sent, known.decision))
+        decision = self._decision_of(sent.about["decision_id"])
+        if decision is not None:
+            self.joined.append((sent, decision))
         else:
             one = (min(self.now + SETTINGS.wait_ms, known.expires), sent)
             known.waiting.append(one)
@@ -94,13 +113,13 @@ def expected(log: Sequence[Sent]) -> Counter[Any]:
     join = BruteForce()
     for sent in log:
         join.take(sent)
-    for deadline, sent in join.waiting:
-        if deadline <= join.now and sent.place is not None:
-            join.counts[catalogue.ORPHANS.name, (KINDS[sent.place[0]].topic,)] += 1
+    for deadline, item in join.waiting:
+        if deadline <= join.now and item.place is not None:
+            join.counts[catalogue.ORPHANS.name, (KINDS[item.place[0]].topic,)] += 1
     return join.counts + as_with_context(join.joined)
 
 
-def as_with_context(joined: Sequence[tuple[Sent, dict[str, Any]]]) -> Counter[Any]:
+def as_with_context(joined: Sequence[tuple[Item, dict[str, Any]]]) -> Counter[Any]:
     """What the source topics' summary counts of this feedback when it carries its decision."""
     counts: Counter[Any] = Counter()
     for kind, source in enumerate(KINDS):
@@ -109,7 +128,6 @@ def as_with_context(joined: Sequence[tuple[Sent, dict[str, Any]]]) -> Counter[An
         summariser = PartitionSummariser(source, 0, summarise_from=0, log_start=0, settings=settings)
         values: list[bytes | None] = []
         for number, (sent, about) in enumerate(own):
-            assert sent.about is not None
             context = {field: about[field] for field in CONTEXT if about.get(field) is not None}
             # Ids repeat between decisions; here each is to count.
             ids = {name: f"{number}" for name in ("review_id", "appeal_id", "report_id") if name in sent.about}

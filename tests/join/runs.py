@@ -65,7 +65,7 @@ class Storm:
 
     def _live(self, *, crash: float) -> None:
         rng, log = self._rng, self._log
-        size = SETTINGS.summarise.block_size
+        size = SETTINGS.block_size
         joiner = JoinPartition(
             0,
             self.index,

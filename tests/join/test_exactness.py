@@ -15,7 +15,7 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, encode_block
 from monitor.cells import Limits
 from monitor.join.block import JoinSettings
-from monitor.join.entries import ENTRY, EXPIRY, POSITION, decode_entry, decode_position
+from monitor.join.entries import DECISION, EXPIRY, FEEDBACK, POSITION, decode_entry, decode_position
 from monitor.join.index import Index, MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import RocksIndex
@@ -27,7 +27,7 @@ from tests.join.runs import Storm, calm, feed
 from tests.join.traffic import LAYOUT, SETTINGS, SUMMARISE, Sent, identity, traffic
 
 EVALUATE = model_settings(layout=LAYOUT)
-ENDLESS = JoinSettings(SUMMARISE, wait_ms=10**14, horizon_ms=10**14)
+ENDLESS = JoinSettings(SUMMARISE, wait_ms=10**14, horizon_ms=10**14, block_size=BLOCK)
 
 
 def closed_bytes(messages: Sequence[BlockMessage]) -> dict[tuple[int, str], set[bytes]]:
@@ -45,15 +45,15 @@ def last_bytes(messages: Sequence[BlockMessage]) -> list[bytes]:
 
 
 def end_of(log: Sequence[Sent]) -> int:
-    return max(sent.source_ms for sent in log)
+    return max(item.source_ms for sent in log for item in sent.items)
 
 
 def contents(index: Index) -> dict[bytes, object]:
     """All that an index holds, decoded: bytes of sets may differ in their order."""
-    names = index.scan(ENTRY, EXPIRY + b"\xff" * 40)
+    names = index.scan(DECISION, EXPIRY + b"\xff" * 40)
     values = index.read(names)
     entries = {
-        name: decode_entry(value) if name[:1] == ENTRY and value is not None else value
+        name: decode_entry(value) if name[:1] == FEEDBACK and value is not None else value
         for name, value in zip(names, values, strict=True)
         if name != POSITION
     }
@@ -131,7 +131,7 @@ def test_an_index_in_rocksdb_equals_one_in_memory_through_crashes_and_lost_disks
 def test_redelivered_records_change_no_count(seed: int) -> None:
     rng = random.Random(seed)
     log = traffic(seed, decisions=30)
-    again = [sent for sent in log if sent.about is not None and sent.place is not None]
+    again = [sent for sent in log if sent.items and sent.items[0].place is not None]
     twice: list[Sent] = []
     for sent in log:
         twice.append(sent)
@@ -148,11 +148,11 @@ def test_the_order_of_forwarding_changes_no_final_count_while_nothing_expires(se
     told: dict[object, object] = {}
     log = [
         sent
-        for sent in traffic(seed)
+        for sent in traffic(seed, together=0.0)
         # Of feedback with one id and two contents the first counts, so that the order would matter.
-        if sent.about is None
-        or sent.place is None
-        or told.setdefault((sent.about["decision_id"], sent.place[0], identity(sent.about)), sent.about) == sent.about
+        if not sent.items
+        or (item := sent.items[0]).place is None
+        or told.setdefault((item.about["decision_id"], item.place[0], identity(item.about)), item.about) == item.about
     ]
     shuffled = random.Random(seed).sample(log, len(log))
     moved = [dataclasses.replace(sent, offset=number) for number, sent in enumerate(shuffled)]
@@ -180,15 +180,15 @@ def test_statistics_are_those_of_the_entries_that_are_there(seed: int) -> None:
     joiner = JoinPartition(0, index, settings=SETTINGS)
     feed(joiner, log, 0, len(log))
     joiner.commit(log[-1].offset + 1)
-    entries = [decode_entry(value) for value in index.read(index.scan(ENTRY, b"f")) if value is not None]
+    entries = [decode_entry(value) for value in index.read(index.scan(FEEDBACK, b"g")) if value is not None]
     position = decode_position(index.read([POSITION])[0], block_size=BLOCK)
     assert position is not None
-    assert len(entries) == joiner.statistics.entries
-    assert (
-        sum(len(entry.received.waiting) for entry in entries if entry.received is not None) == joiner.statistics.waiting
-    )
+    assert len(entries) == position.feedback
+    assert len(index.scan(DECISION, b"e")) == position.decisions
+    assert position.feedback + position.decisions == joiner.statistics.entries
+    assert sum(len(entry.waiting) for entry in entries) == joiner.statistics.waiting
     assert len(index.scan(b"w", b"x")) == joiner.statistics.waiting
-    assert len(index.scan(b"x", b"y")) == joiner.statistics.entries
+    assert len(index.scan(b"x", b"y")) == position.feedback
     assert all(entry.expires_ms > position.log_reached_ms for entry in entries)
 
 

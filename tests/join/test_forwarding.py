@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.decode import decode_event
-from monitor.events import Action, Decision, DecisionContext, Report, Review
+from monitor.events import Decision, DecisionContext, Report, Review
 from monitor.join.forwarding import (
-    CONTEXT_FIELDS,
-    ForwardedDecision,
+    CHUNK_BYTES,
+    CHUNK_RECORDS,
+    KEY_BYTES,
+    NAMES,
+    DecisionChunk,
+    FeedbackChunk,
+    Forward,
     ForwardedFeedback,
     can_get_feedback,
+    chunks,
     decision_key,
+    decode_chunk,
     decode_context,
-    decode_forwarded,
     forward_decision,
     forward_feedback,
     join_partition,
@@ -52,45 +59,94 @@ def told() -> Review:
     return event
 
 
-def forwarded() -> bytes:
-    return forward_feedback(told(), REVIEWS, partition=3, offset=2**40, timestamp_ms=5, id_hash=2**64 - 1)
+def forwarded(event: Review | None = None, *, offset: int = 2**40) -> ForwardedFeedback:
+    about = event or told()
+    return forward_feedback(about, REVIEWS, partition=3, offset=offset, timestamp_ms=5, id_hash=2**64 - 1)
 
 
-def test_a_decision_comes_back_with_every_field_of_a_context() -> None:
-    about = decided()
-    record = decode_forwarded(forward_decision(about, timestamp_ms=123))
-    assert isinstance(record, ForwardedDecision)
-    assert (decision_key("d7"), 123) == (record.key, record.timestamp_ms)
-    sent_along = msgspec.convert({name: getattr(about, name) for name in CONTEXT_FIELDS}, DecisionContext)
-    assert sent_along == decode_context(record.context)
-    assert Action.OTHER is decode_context(record.context).action
+def record(*forwards: Forward) -> bytes:
+    ((_, value),) = chunks(forwards, partitions=1)
+    return value
+
+
+def contexts(chunk: object) -> list[tuple[bytes, DecisionContext]]:
+    """Key and context of each decision of a chunk."""
+    assert isinstance(chunk, DecisionChunk)
+    columns = zip(
+        np.frombuffer(chunk.which, "<u2").tolist(),
+        np.frombuffer(chunk.occurred_us, "<i8").tolist(),
+        np.frombuffer(chunk.score, "<f8").tolist(),
+        np.frombuffer(chunk.inclusion, "<f8").tolist(),
+        strict=True,
+    )
+    return [
+        (
+            chunk.keys[KEY_BYTES * index : KEY_BYTES * (index + 1)],
+            decode_context(chunk.names[which], occurred_us=occurred_us, score=score, inclusion=inclusion),
+        )
+        for index, (which, occurred_us, score, inclusion) in enumerate(columns)
+    ]
+
+
+def test_decisions_come_back_with_every_field_of_a_context() -> None:
+    full = decided()
+    plain = decided(
+        decision_id="d8", inclusion_probability=None, language=None, occurred_at="2025-01-06T12:00:00.000001Z"
+    )
+    chunk = decode_chunk(record(*(forward_decision(one, offset=9, timestamp_ms=123) for one in (full, plain, full))))
+    fields = DecisionContext.__struct_fields__
+    sent_along = [
+        (decision_key(one.decision_id), msgspec.convert({name: getattr(one, name) for name in fields}, DecisionContext))
+        for one in (full, plain, full)
+    ]
+    assert sent_along == contexts(chunk)
+    assert isinstance(chunk, DecisionChunk)
+    assert [123, 123, 123] == chunk.recent
+    assert 2 == len(chunk.names)
 
 
 def test_feedback_comes_back_as_it_was_with_its_place() -> None:
     event = told()
-    record = decode_forwarded(forwarded())
-    assert isinstance(record, ForwardedFeedback)
-    assert (3, 2**40, 5, 2**64 - 1) == (record.partition, record.offset, record.timestamp_ms, record.identity)
-    context = decode_context(forward_context())
-    assert msgspec.structs.replace(event, decision=context) == with_context(record, context)
-
-
-def forward_context() -> bytes:
-    record = decode_forwarded(forward_decision(decided(), timestamp_ms=0))
-    assert isinstance(record, ForwardedDecision)
-    return record.context
+    chunk = decode_chunk(record(forwarded()))
+    assert isinstance(chunk, FeedbackChunk)
+    (one,) = chunk.records
+    assert (3, 2**40, 5, 2**64 - 1) == (one.partition, one.offset, one.timestamp_ms, one.identity)
+    ((_, context),) = contexts(decode_chunk(record(forward_decision(decided(), offset=0, timestamp_ms=0))))
+    assert msgspec.structs.replace(event, decision=context) == with_context(one, context)
 
 
 def test_a_decision_and_its_feedback_share_key_and_partition() -> None:
-    record = decode_forwarded(forwarded())
-    assert decision_key(decided().decision_id) == record.key
-    assert join_partition(decided().decision_id, 7) == join_partition(told().decision_id, 7)
+    decision = forward_decision(decided(), offset=0, timestamp_ms=0)
+    assert decision.key == forwarded().key == decision_key("d7")
+    assert [number for number, _ in chunks([decision], partitions=7)] == [
+        number for number, _ in chunks([forwarded()], partitions=7)
+    ]
+    assert join_partition(decision.key, 7) == chunks([decision], partitions=7)[0][0]
+
+
+def test_chunks_keep_the_order_of_a_partition_and_hold_no_more_than_allowed() -> None:
+    decisions = [forward_decision(decided(decision_id=f"d{n}"), offset=n, timestamp_ms=n) for n in range(2000)]
+    found: dict[int, list[bytes]] = {}
+    for number, value in chunks(decisions, partitions=3):
+        keys = [key for key, _ in contexts(decode_chunk(value))]
+        assert len(keys) <= CHUNK_RECORDS
+        found.setdefault(number, []).extend(keys)
+    own = [[one.key for one in decisions if join_partition(one.key, 3) == number] for number in range(3)]
+    assert own == [found[number] for number in range(3)]
+
+
+def test_large_feedback_makes_more_chunks() -> None:
+    long = msgspec.structs.replace(told(), schema_version="1." + "0" * 100_000)
+    values = [value for _, value in chunks([forwarded(long, offset=n) for n in range(20)], partitions=1)]
+    records = [decode_chunk(value) for value in values]
+    assert all(len(value) < CHUNK_BYTES + 1000 for value in values)
+    assert list(range(20)) == [one.offset for chunk in records for one in chunk.records]  # type: ignore[union-attr]
 
 
 def test_partitions_get_equal_shares() -> None:
     shares = [0] * 8
     for number in range(8000):
-        shares[join_partition(f"d{number}", 8)] += 1
+        shares[join_partition(decision_key(f"d{number}"), 8)] += 1
     assert all(900 < share < 1100 for share in shares)
 
 
@@ -114,30 +170,39 @@ def test_decisions_that_were_acted_on_or_sampled_can_get_feedback(fields: dict[s
 @given(value=st.binary(max_size=60))
 def test_any_bytes_are_a_record_or_a_value_error(value: bytes) -> None:
     with pytest.raises(ValueError, match=r"moderation\.join: "):
-        decode_forwarded(value)
+        decode_chunk(value)
 
 
-@examples(100)
+@examples(200)
 @given(data=st.data())
 def test_a_damaged_record_never_gives_anything_but_a_value_error(data: st.DataObject) -> None:
-    value = bytearray(data.draw(st.sampled_from([forwarded(), forward_decision(decided(), timestamp_ms=1)])))
+    decision = record(*(forward_decision(decided(decision_id=name), offset=0, timestamp_ms=1) for name in "ab"))
+    value = bytearray(data.draw(st.sampled_from([record(forwarded()), decision])))
     value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     told = ""
     try:
-        record = decode_forwarded(bytes(value))
-        if isinstance(record, ForwardedDecision):
-            decode_context(record.context)
+        chunk = decode_chunk(bytes(value))
+        if isinstance(chunk, DecisionChunk):
+            contexts(chunk)
         else:
-            with_context(record, decode_context(forward_context()))
+            for one in chunk.records:
+                with_context(one, contexts(decode_chunk(decision))[0][1])
     except ValueError as error:
         told = str(error)
     assert not told or told.startswith("moderation.join: ")
 
 
 def test_a_record_of_another_format_is_refused() -> None:
-    newer = msgspec.structs.replace(decode_forwarded(forwarded()), format=2)
-    with pytest.raises(ValueError, match="expected a record of format 1, got 2"):
-        decode_forwarded(msgspec.msgpack.encode(newer))
+    newer = msgspec.structs.replace(decode_chunk(record(forwarded())), format=3)
+    with pytest.raises(ValueError, match="expected a record of format 2, got 3"):
+        decode_chunk(msgspec.msgpack.encode(newer))
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    chunk = decode_chunk(record(forward_decision(decided(), offset=0, timestamp_ms=1)))
+    for broken in ({"score": b""}, {"keys": b"short"}, {"which": b"\1\0"}):
+        with pytest.raises(ValueError, match=r"moderation\.join: expected (columns|indices)"):
+            decode_chunk(msgspec.msgpack.encode(msgspec.structs.replace(chunk, **broken)))
 
 
 def test_only_feedback_topics_are_forwarded() -> None:
@@ -147,12 +212,14 @@ def test_only_feedback_topics_are_forwarded() -> None:
         forward_feedback(event, DECISIONS, partition=0, offset=0, timestamp_ms=0, id_hash=0)
 
 
-def test_the_order_of_a_contexts_fields_is_part_of_the_format() -> None:
+def test_the_order_of_a_contexts_names_is_part_of_the_format() -> None:
     expected = (
-        *("occurred_at", "model", "model_version", "policy", "action", "policy_version", "modality", "language"),
-        *("region", "surface", "variant", "score", "inclusion_probability", "design_id"),
+        *("model", "model_version", "policy", "action", "policy_version", "modality"),
+        *("language", "region", "surface", "variant", "design_id"),
     )
-    assert expected == CONTEXT_FIELDS
+    assert expected == NAMES
+    kept_as_numbers = {"occurred_at", "score", "inclusion_probability"}
+    assert {*expected, *kept_as_numbers} == set(DecisionContext.__struct_fields__)
 
 
 @pytest.mark.parametrize(("partition", "offset"), [(2**14, 0), (0, 2**47), (-1, 0)])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from monitor.join.index import Batch, CorruptIndex, Index, MemoryIndex
-from monitor.join.rocks import IndexInUse, RocksIndex, open_rocks
+from monitor.join.rocks import IndexInUse, RocksIndex
 from tests.core.strategies import examples, seeds
 
 KEYS = [bytes([letter]) + number.to_bytes(2, "big") for letter in b"ewx" for number in range(20)]
@@ -78,33 +78,69 @@ def test_a_process_that_is_killed_leaves_whole_commits_and_none_lost(tmp_path: P
         told = [int(writer.stdout.readline()) for _ in range(after)]
         writer.send_signal(signal.SIGKILL)
         told += [int(line) for line in writer.stdout.read().splitlines()]
-    index, damage = open_rocks(tmp_path / "index")
+    index = RocksIndex(tmp_path / "index")
     values = set(index.read([*(key.to_bytes(2, "big") for key in range(300)), b"position"]))
     index.close()
-    assert damage is None
     assert 1 == len(values)
     assert int(values.pop() or -1) >= max(told)
 
 
 @pytest.mark.parametrize("name", ["CURRENT", "MANIFEST"])
-def test_an_index_that_cannot_be_opened_is_made_anew_and_it_is_told_why(tmp_path: Path, name: str) -> None:
+def test_an_index_that_cannot_be_opened_is_told_to_be_corrupt(tmp_path: Path, name: str) -> None:
     index = RocksIndex(tmp_path / "index")
     index.commit([{b"e1": b"value"}])
     index.close()
     for file in (tmp_path / "index").glob(f"{name}*"):
         file.write_bytes(b"not what was here")
-    index, damage = open_rocks(tmp_path / "index")
-    assert damage is not None
-    assert "cannot open" in damage
-    assert [None] == index.read([b"e1"])
-    index.close()
+    with pytest.raises(CorruptIndex, match="index: cannot open"):
+        RocksIndex(tmp_path / "index")
 
 
-def test_a_file_where_the_directory_should_be_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "index").write_text("a file")
-    index, damage = open_rocks(tmp_path / "index")
-    index.close()
-    assert damage is not None
+def test_a_dropped_range_is_gone_and_nothing_beside_it(tmp_path: Path) -> None:
+    for index in (MemoryIndex(), RocksIndex(tmp_path / "index")):
+        index.commit([dict.fromkeys(KEYS, b"value")])
+        index.commit([{KEYS[25]: b"new"}], drop=[(KEYS[20], KEYS[25])])
+        assert KEYS[:20] + KEYS[25:] == index.scan(b"", b"\xff")
+        assert KEYS[:20] + KEYS[25:30] == index.scan(b"", b"\xff", limit=25)
+        assert [b"value", None, b"new"] == index.read([KEYS[19], KEYS[20], KEYS[25]])
+        index.close()
+
+
+WRITER_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from monitor.join.index import IndexUnavailable
+from monitor.join.rocks import RocksIndex
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+index = RocksIndex(Path(sys.argv[1]))
+index.commit([{b"kept": b"value"}])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+for number in range(100):
+    batch = {bytes([number, key]): bytes(1000) + bytes([key]) for key in range(100)}
+    try:
+        index.commit([batch])
+    except IndexUnavailable as error:
+        break
+else:
+    sys.exit("nothing was refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+index.reopen()
+found = index.read([b"kept"])
+index.commit([batch])
+print(number, found[0].decode(), index.read(list(batch)) == list(batch.values()))
+index.close()
+"""
+
+
+def test_a_batch_that_the_disk_refuses_can_be_written_again_once_it_has_room(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER_ON_A_FULL_DISK, str(tmp_path / "index")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr[-2000:])
+    assert ["value", "True"] == done.stdout.split()[1:]
 
 
 def test_a_damaged_table_is_told_when_it_is_read(tmp_path: Path) -> None:
@@ -128,7 +164,7 @@ def test_an_index_in_use_is_left_alone(tmp_path: Path) -> None:
     index = RocksIndex(tmp_path / "index")
     index.commit([{b"e1": b"value"}])
     with pytest.raises(IndexInUse, match="expected an index that nobody has open"):
-        open_rocks(tmp_path / "index")
+        RocksIndex(tmp_path / "index")
     assert [b"value"] == index.read([b"e1"])
     index.close()
 
@@ -138,7 +174,7 @@ def test_an_index_in_use_by_another_process_is_left_alone(tmp_path: Path) -> Non
         assert writer.stdout is not None
         writer.stdout.readline()
         with pytest.raises(IndexInUse):
-            open_rocks(tmp_path / "index")
+            RocksIndex(tmp_path / "index")
         writer.kill()
 
 

@@ -16,7 +16,8 @@ from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS
 from tests.core.runs import BLOCK, evaluated, model_settings
 from tests.core.strategies import DAY, HOUR, T0, Event, appeal, decision, report, review
 from tests.join.brute_force import counted
-from tests.join.traffic import LAYOUT, SETTINGS, SUMMARISE, Place, forwarded_decision, forwarded_feedback
+from tests.join.traffic import LAYOUT, SETTINGS, SUMMARISE, Place, chunk
+from tests.join.traffic import Item as Forwarded
 
 DECIDED = decision(1, at=T0)
 WAIT = SETTINGS.wait_ms // 1000
@@ -38,11 +39,7 @@ class Topic:
 
     def write(self, event: Event | None, place: Place | None = None, *, at: float = T0, source: float = T0) -> None:
         """One more record at a time of the log's clock; `source` is the time in the source topic."""
-        value = None
-        if event is not None and place is None:
-            value = forwarded_decision(event, at_ms=1000 * round(source))
-        elif event is not None and place is not None:
-            value = forwarded_feedback(event, place=place, at_ms=1000 * round(source))
+        value = None if event is None else chunk([Forwarded(1000 * round(source), event, place)])
         self.closed += self.joiner.feed([self.next], [1000 * round(at)], [value], next_offset=self.next + 1)
         self.next += 1
         self._open = []
@@ -108,7 +105,7 @@ def test_feedback_whose_wait_is_over_is_an_orphan_of_its_source_topic_once() -> 
 
 
 def test_an_orphan_is_counted_while_its_block_is_still_open() -> None:
-    wide = dataclasses.replace(SETTINGS, summarise=dataclasses.replace(SUMMARISE, block_size=4096))
+    wide = dataclasses.replace(SETTINGS, block_size=4096)
     topic = Topic(settings=wide)
     topic.write(reviewed(), (0, 0, 5))
     topic.pass_time(T0 + WAIT)
@@ -158,7 +155,7 @@ def test_feedback_waits_no_longer_than_what_is_known_of_its_decision_is_kept() -
 
 
 def test_feedback_that_comes_again_beyond_the_horizon_waits_anew() -> None:
-    settings = dataclasses.replace(SETTINGS, summarise=dataclasses.replace(SUMMARISE, block_size=128))
+    settings = dataclasses.replace(SETTINGS, block_size=128)
     topic = Topic(settings=settings)
     topic.write(reviewed(), (0, 0, 5))
     topic.pass_time(T0 + HORIZON)
@@ -176,7 +173,7 @@ def test_an_index_is_empty_again_when_everything_has_expired() -> None:
         topic.write(report(number, decision(number + 20), known=False), (2, 0, number))
     topic.pass_time(T0 + 2 * HORIZON)
     topic.joiner.commit(topic.next)
-    assert (0, 0, 60) == dataclasses.astuple(topic.joiner.statistics)[:3]
+    assert (0, 0, 80) == dataclasses.astuple(topic.joiner.statistics)[:3]
     assert [b"position"] == topic.index.scan(b"", b"\xff")
 
 
@@ -292,7 +289,7 @@ def test_an_index_of_blocks_of_another_size_is_cleared() -> None:
     for number in range(2 * BLOCK):
         topic.write(decision(number))
     topic.joiner.commit(topic.next)
-    other = dataclasses.replace(SETTINGS, summarise=dataclasses.replace(SUMMARISE, block_size=2 * BLOCK))
+    other = dataclasses.replace(SETTINGS, block_size=2 * BLOCK)
     assert 0 == Topic(topic.index, settings=other).joiner.position
 
 

@@ -13,6 +13,7 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, block_first, rewind
 from monitor.events import Action
 from monitor.join.block import JoinSettings
+from monitor.join.forwarding import chunks
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.layout import Layout
@@ -25,7 +26,7 @@ LAYOUT = Layout(positive_actions=tuple(Action))
 PLAIN = SummariseSettings(layout=lambda _: LAYOUT, block_size=BLOCK, horizon=10_000, retention_ms=10**14)
 SHORT = dataclasses.replace(PLAIN, horizon=HORIZON)
 FORWARDING = dataclasses.replace(PLAIN, horizon=HORIZON, join=True)
-ENDLESS = JoinSettings(FORWARDING, wait_ms=10**14, horizon_ms=10**14)
+ENDLESS = JoinSettings(FORWARDING, wait_ms=10**14, horizon_ms=10**14, block_size=BLOCK)
 
 
 def read(log: Log, settings: SummariseSettings) -> list[BlockMessage]:
@@ -48,7 +49,8 @@ def forwarded(log: Log, rng: random.Random, settings: SummariseSettings) -> list
             end = min(len(log), at + rng.choice((1, 5, 30)))
             following = log.offsets[end] if end < len(log) else log.end
             follower.feed(log.offsets[at:end], log.timestamps[at:end], log.values[at:end], next_offset=following)
-            fresh = [forward.value for forward in follower.take_forwards() if forward.offset >= committed]
+            forwards = [forward for forward in follower.take_forwards() if forward.offset >= committed]
+            fresh = [value for _, value in chunks(forwards, partitions=1)]
             crash = life < 3 and rng.random() < 0.05
             written += fresh[: rng.randrange(len(fresh) + 1)] if crash else fresh
             if crash:

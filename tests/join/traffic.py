@@ -6,6 +6,7 @@ junk, gaps in offsets, time that leaps, steps back and is absurd.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Final
 from monitor.decode import Rejected, decode_event
 from monitor.events import Appeal, Decision, Report, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import KINDS, forward_decision, forward_feedback
+from monitor.join.forwarding import KINDS, Forward, chunks, forward_decision, forward_feedback
 from monitor.layout import Layout
 from monitor.partition import SummariseSettings
 from monitor.rows import hash_id
@@ -24,32 +25,42 @@ from tests.core.strategies import DAY, HOUR, MINUTE, T0, appeal, decision, encod
 
 LAYOUT: Final = Layout()
 SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, block_size=BLOCK, retention_ms=20 * DAY * 1000)
-SETTINGS: Final = JoinSettings(SUMMARISE, wait_ms=2 * HOUR * 1000, horizon_ms=2 * DAY * 1000)
+SETTINGS: Final = JoinSettings(SUMMARISE, wait_ms=2 * HOUR * 1000, horizon_ms=2 * DAY * 1000, block_size=BLOCK)
 
 Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
+class Item:
+    """What is forwarded, in plain terms: `about` is a decision, or feedback read at `place` of its topic."""
+
+    source_ms: int
+    about: dict[str, Any]
+    place: Place | None
+
+
+@dataclass(frozen=True)
 class Sent:
-    """One record of the join topic in plain terms: `about` is a decision, or feedback read at `place` of its topic."""
+    """One record of the join topic: a chunk of decisions or of feedback; without items junk or a tombstone."""
 
     offset: int
     log_ms: int
-    source_ms: int
-    about: dict[str, Any] | None
-    place: Place | None
+    items: tuple[Item, ...]
     value: bytes | None
 
 
-def forwarded_decision(event: dict[str, Any], *, at_ms: int) -> bytes:
-    """The record for a decision that is written as JSON."""
-    decided = decode_event(DECISIONS, encoded(event))
-    assert isinstance(decided, Decision)
-    return forward_decision(decided, timestamp_ms=at_ms)
+def chunk(items: Sequence[Item]) -> bytes:
+    """The record of the join topic that holds these."""
+    ((_, value),) = chunks([_forward(item) for item in items], partitions=1)
+    return value
 
 
-def forwarded_feedback(event: dict[str, Any], *, place: Place, at_ms: int) -> bytes:
-    """The record for feedback that is written as JSON; `place` is kind, partition and offset."""
+def _forward(item: Item) -> Forward:
+    event, place, at_ms = item.about, item.place, item.source_ms
+    if place is None:
+        decided = decode_event(DECISIONS, encoded(event))
+        assert isinstance(decided, Decision)
+        return forward_decision(decided, offset=0, timestamp_ms=at_ms)
     source: SourceTopic = KINDS[place[0]]
     told = decode_event(source, encoded(event))
     assert not isinstance(told, Rejected)
@@ -66,8 +77,8 @@ def identity(event: dict[str, Any]) -> str:
     return str(event.get("review_id") or event["report_id"])
 
 
-def traffic(seed: int, *, decisions: int = 60) -> list[Sent]:
-    """A partition of the join topic."""
+def traffic(seed: int, *, decisions: int = 60, together: float = 0.4) -> list[Sent]:
+    """A partition of the join topic; `together`: how probably something shares the record before where it can."""
     rng = random.Random(seed)
     clock = float(T0)
     events: list[tuple[float, float, dict[str, Any], Place | None]] = []
@@ -100,7 +111,7 @@ def traffic(seed: int, *, decisions: int = 60) -> list[Sent]:
                     ] * copies
     rng.shuffle(events)
     events.sort(key=lambda event: event[0] // (5 * MINUTE))
-    return _sent(rng, events)
+    return _sent(rng, events, together)
 
 
 def _fields(rng: random.Random, kind: int) -> dict[str, Any]:
@@ -113,20 +124,26 @@ def _fields(rng: random.Random, kind: int) -> dict[str, Any]:
     return {"stage": rng.choice(("filed", "upheld", "lost"))} if kind == 1 else {}
 
 
-def _sent(rng: random.Random, events: Sequence[tuple[float, float, dict[str, Any], Place | None]]) -> list[Sent]:
+def _sent(
+    rng: random.Random, events: Sequence[tuple[float, float, dict[str, Any], Place | None]], together: float
+) -> list[Sent]:
     offset = rng.choice((0, 0, 7, 1000))
     sent: list[Sent] = []
     for log_time, source_time, event, place in events:
         log_ms = round(1000 * (log_time + rng.choice((0, 0, 0, -1, 3600)) + (rng.random() < 0.01) * 900 * DAY))
-        source_ms = round(1000 * source_time)
-        value: bytes | None = (
-            forwarded_decision(event, at_ms=source_ms)
-            if place is None
-            else forwarded_feedback(event, place=place, at_ms=source_ms)
-        )
-        about: dict[str, Any] | None = event
+        item = Item(round(1000 * source_time), event, place)
+        before = sent[-1].items if sent else ()
+        if before and _kind(before[0]) == _kind(item) and rng.random() < together:
+            items = (*before, item)
+            sent[-1] = dataclasses.replace(sent[-1], items=items, value=chunk(items))
+            continue
         if rng.random() < 0.03:
-            about, place, value = None, None, rng.choice((None, b"junk", b""))
-        sent.append(Sent(offset, log_ms, source_ms, about, place, value))
+            sent.append(Sent(offset, log_ms, (), rng.choice((None, b"junk", b""))))
+        else:
+            sent.append(Sent(offset, log_ms, (item,), chunk([item])))
         offset += 1 if rng.random() < 0.93 else rng.choice((2, 7, 16, 45))
     return sent
+
+
+def _kind(item: Item) -> int | None:
+    return None if item.place is None else item.place[0]

@@ -17,7 +17,7 @@ from monitor.evaluate import take_snapshot
 from monitor.service.evaluation import Evaluation
 from monitor.service.ingest import Ingest, PoisonBudgetExceeded, furthest
 from monitor.service.join_indexes import JoinIndexes
-from monitor.settings import BlockSettings, Settings
+from monitor.settings import BlockSettings, JoinSettings, Settings
 from monitor.simulate import generate
 from monitor.simulate.scenarios import demo
 from monitor.snapshot import ServiceSnapshot, Snapshot
@@ -55,7 +55,7 @@ def sources() -> dict[tuple[str, int], Source]:
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    return assemble(Settings(blocks=BlockSettings(size=64, horizon=2)))
+    return assemble(Settings(blocks=BlockSettings(size=64, horizon=2), join=JoinSettings(block_size=16)))
 
 
 class Process:
