@@ -166,6 +166,18 @@ def workers() -> Section:
                 Query(f"sum by (instance) ({select(catalogue.JOIN_WAITING)})", "waiting {{instance}}"),
             ),
             lines(
+                About(
+                    "Room of the join",
+                    "Decisions that went before their time, and partitions that wait for the disk: both stay 0.",
+                    Unit.NUMBER,
+                    "No data where the join is switched off.",
+                    height=7,
+                ),
+                Query(rate((), catalogue.JOIN_EVICTED), "evicted a second"),
+                Query(f"sum by (instance) ({select(catalogue.JOIN_HELD)})", "held {{instance}}"),
+                Query(rate(("reason",), catalogue.STATE_FAILURES), "failures a second, {{reason}}"),
+            ),
+            lines(
                 About("Index of the join", "Size on disk.", Unit.BYTES, "No data where the join is off.", height=7),
                 Query(f"sum by (instance) ({select(catalogue.JOIN_BYTES)})", "{{instance}}"),
             ),

@@ -31,6 +31,7 @@ _BLOCKS_LAG = select(catalogue.LAG, f'topic="{topics.BLOCKS}"')
 _ON_THE_WAY = f'topic=~"{topics.DECISIONS.topic}|{topics.BLOCKS}"'
 _NO_WORKER = ", ".join(WORKER)
 _DEAD = catalogue.DEAD_LETTERS
+_CORRUPT = select(catalogue.STATE_FAILURES, 'reason="corrupt"')
 
 DOWN: Final = Alert(
     name="MonitorDown",
@@ -160,6 +161,48 @@ LABEL_OVERFLOW: Final = Alert(
     ),
 )
 
+JOIN_HELD: Final = Alert(
+    name="MonitorJoinHeld",
+    severity=Severity.WARNING,
+    expr=f"{catalogue.JOIN_HELD} > 0",
+    for_seconds=120,
+    summary="The disk refuses the index of the join; feedback without context waits.",
+    description=(
+        '{{ $labels.instance }}: {{ printf "%.0f" $value }} partitions of the join wait until their index can be '
+        "written. Everything else counts; nothing is lost while Kafka keeps the topic."
+    ),
+)
+
+STATE_CORRUPT: Final = Alert(
+    name="MonitorStateCorrupt",
+    severity=Severity.WARNING,
+    # A worker that finds the damage when it starts shows 1 from its first sample on: no increase.
+    expr=(
+        f"increase({_CORRUPT}[15m]) > 0\nor\n(\n  {_CORRUPT} > 0\n"
+        f"  unless on (job, {_NO_WORKER})\n  {_CORRUPT} offset 15m > 0\n)"
+    ),
+    for_seconds=0,
+    keep_firing_seconds=900,
+    summary="A damaged index of the join was set aside and is rebuilt.",
+    description=(
+        "{{ $labels.instance }}: an index could not be read. It is in the quarantine of the state directory; the "
+        "numbers are exact again once the topic has been read."
+    ),
+)
+
+JOIN_EVICTED: Final = Alert(
+    name="MonitorJoinEvicted",
+    severity=Severity.WARNING,
+    expr=f"{total(f'increase({catalogue.JOIN_EVICTED}[15m])')} > 0",
+    for_seconds=300,
+    keep_firing_seconds=900,
+    summary="Decisions leave the join before their time: the bound is too small for the horizon.",
+    description=(
+        '{{ printf "%.0f" $value }} decisions, or feedback about one, went within 15 minutes for lack of room. Late '
+        "feedback about them becomes an orphan."
+    ),
+)
+
 WATCHDOG: Final = Alert(
     name="Watchdog",
     severity=Severity.NONE,
@@ -188,6 +231,9 @@ GROUPS: Final = (
             COMMIT_STALLED,
             SNAPSHOT_STALE,
             LABEL_OVERFLOW,
+            JOIN_HELD,
+            STATE_CORRUPT,
+            JOIN_EVICTED,
             WATCHDOG,
         ),
     ),

@@ -44,13 +44,20 @@ class Storm:
     """
 
     def __init__(
-        self, log: Sequence[Sent], rng: random.Random, *, renew: Callable[[], Index], lose_disk: float = 0.0
+        self,
+        log: Sequence[Sent],
+        rng: random.Random,
+        *,
+        renew: Callable[[], Index],
+        lose_disk: float = 0.0,
+        settings: JoinSettings = SETTINGS,
     ) -> None:
         self.published: list[BlockMessage] = []
         self._log = log
         self._rng = rng
         self._renew = renew
         self._lose_disk = lose_disk
+        self._settings = settings
         self._committed = 0
         self.index = renew()
 
@@ -65,11 +72,11 @@ class Storm:
 
     def _live(self, *, crash: float) -> None:
         rng, log = self._rng, self._log
-        size = SETTINGS.block_size
+        size = self._settings.block_size
         joiner = JoinPartition(
             0,
             self.index,
-            settings=SETTINGS,
+            settings=self._settings,
             log_end=log[-1].offset + 1,
             summarise_from=block_first(self._committed, size),
         )

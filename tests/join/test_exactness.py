@@ -126,6 +126,22 @@ def test_an_index_in_rocksdb_equals_one_in_memory_through_crashes_and_lost_disks
     storm.index.close()
 
 
+@examples(8)
+@given(seed=seeds)
+def test_what_is_evicted_is_the_same_after_any_crash_and_on_a_new_disk(seed: int) -> None:
+    log = traffic(seed)
+    settings = dataclasses.replace(SETTINGS, maximum_decisions=10)
+    storm = Storm(log, random.Random(seed), renew=MemoryIndex, lose_disk=0.4, settings=settings)
+
+    storm.run(lives=8)
+
+    index = MemoryIndex()
+    messages = calm(log, index, settings=settings)
+    assert closed_bytes(messages) == closed_bytes(storm.published)
+    assert last_bytes(messages) == last_bytes(storm.published)
+    assert contents(index) == contents(storm.index)
+
+
 @examples(15)
 @given(seed=seeds)
 def test_redelivered_records_change_no_count(seed: int) -> None:

@@ -340,3 +340,41 @@ def test_many_reports_about_one_decision_all_count() -> None:
     assert 40 * BLOCK == sum(count for key, count in counts.items() if key[0] == "cohort")
     assert all(key[0] != catalogue.DUPLICATES.name for key in counts)
     assert APPEALS.topic not in {key[1][0] for key in counts if isinstance(key[1], tuple)}
+
+
+BOUNDED = dataclasses.replace(SETTINGS, maximum_decisions=4 * BLOCK)
+
+
+def test_beyond_the_bound_the_oldest_decisions_go_and_are_counted() -> None:
+    topic = Topic(settings=BOUNDED)
+    for number in range(10 * BLOCK):
+        topic.write(decision(number), at=T0 + number)
+    assert 4 * BLOCK == topic.joiner.statistics.entries
+    assert 6 * BLOCK == topic.counts()[catalogue.JOIN_EVICTED.name, ()]
+    topic.write(review(1, decision(6 * BLOCK - 1), known=False), (0, 0, 1), at=T0 + 10 * BLOCK)
+    topic.write(review(2, decision(6 * BLOCK), known=False), (0, 0, 2), at=T0 + 10 * BLOCK)
+    assert 1 == sum(
+        count
+        for key, count in topic.counts().items()
+        if key[0] == "cohort" and key[4] in range(LAYOUT.reviews.start, LAYOUT.reviews.columns.stop)
+    )
+
+
+def test_beyond_the_bound_the_feedback_that_expires_first_goes_and_its_orphans_are_counted_all_the_same() -> None:
+    topic = Topic(settings=BOUNDED)
+    for number in range(10 * BLOCK):
+        topic.write(report(number, decision(number), known=False), (2, 0, number), at=T0 + number)
+    assert 4 * BLOCK == topic.joiner.statistics.entries
+    assert 6 * BLOCK == topic.counts()[catalogue.JOIN_EVICTED.name, ()]
+    assert 10 * BLOCK == topic.joiner.statistics.waiting
+    topic.pass_time(T0 + 2 * WAIT)
+    assert 10 * BLOCK == topic.counts()[catalogue.ORPHANS.name, (REPORTS.topic,)]
+
+
+def test_a_decision_stays_known_while_copies_of_it_come() -> None:
+    topic = Topic()
+    for later in (0, HORIZON - 10, 2 * HORIZON - 20):
+        topic.pass_time(T0 + later)
+        topic.write(DECIDED, at=T0 + later)
+    topic.write(reviewed(), (0, 0, 5), at=T0 + 2 * HORIZON)
+    assert {("m", T0 // 60)} == cells(topic)
