@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.broker import EmbeddedBroker
 from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
+from tests.kafka_cluster import KafkaCluster
 from tests.kafka_server import KafkaServer
 
 FOR_EVER = {"retention.ms": "-1", "max.message.bytes": str(16 * 1024 * 1024)}
@@ -15,7 +16,7 @@ def numbers(*, source: int, internal: int) -> dict[str, int]:
     return sources | {JOIN: internal, BLOCKS: internal, STATE: internal}
 
 
-def create(broker: KafkaServer | EmbeddedBroker, *, source: int = 2, internal: int = 2) -> None:
+def create(broker: KafkaServer | KafkaCluster | EmbeddedBroker, *, source: int = 2, internal: int = 2) -> None:
     """Create every topic that a worker needs."""
     for name, partitions in numbers(source=source, internal=internal).items():
         if isinstance(broker, EmbeddedBroker):

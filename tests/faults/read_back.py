@@ -1,0 +1,122 @@
+"""What is in the topics after a test, read back from Kafka, and what that says that the metrics have to say.
+
+Nothing of the service is used here, except the names of the topics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from monitor.topics import JOIN
+from tests.e2e.independent_count import Count, count
+from tests.e2e.junk import refused
+from tests.e2e.published import Published
+from tests.faults.traffic import TOPICS, fingerprint
+
+IDLE_SECONDS: Final = 30.0
+BATCH: Final = 5000
+
+Place = tuple[str, int, int]
+"""(topic, partition, offset)"""
+
+
+def records_of(
+    bootstrap: str, topics: Sequence[str], *, partition: int | None = None, start: int = 0
+) -> Iterator[Message]:
+    """All committed records of the topics (or of one partition of each, from an offset on) up to the log's end now."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "read-back",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 16 * 1024 * 1024,
+            "log_level": 0,
+        }
+    )
+    try:
+        known = consumer.list_topics(timeout=IDLE_SECONDS).topics
+        left = {
+            (topic, number)
+            for topic in topics
+            for number in known[topic].partitions
+            if partition is None or number == partition
+        }
+        consumer.assign([TopicPartition(topic, number, start) for topic, number in sorted(left)])
+        while left:
+            messages = consumer.consume(BATCH, timeout=IDLE_SECONDS)
+            assert messages, f"nothing more within {IDLE_SECONDS:g} s, before the end of {sorted(left)}"
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard((message.topic(), message.partition()))
+                elif not error.retriable():
+                    raise AssertionError(str(error))
+    finally:
+        consumer.close()
+
+
+@dataclass
+class ReadBack:
+    """The source topics as Kafka holds them."""
+
+    count: Count = field(default_factory=Count)
+    records: Counter[str] = field(default_factory=Counter)
+    fingerprint: int = 0
+    refused: dict[Place, bytes | None] = field(default_factory=dict)
+    """junk by its place"""
+
+    @property
+    def events(self) -> int:
+        return sum(self.records.values())
+
+
+def read_back(bootstrap: str) -> ReadBack:
+    """Read the source topics and count them independently."""
+    result = ReadBack()
+    result.count = count(_told(records_of(bootstrap, TOPICS), result, refused()), refused=refused())
+    return result
+
+
+def _told(messages: Iterator[Message], result: ReadBack, junk: Any) -> Iterator[Published]:
+    for message in messages:
+        topic, value, at = str(message.topic()), message.value(), int(message.timestamp()[1])
+        result.records[topic] += 1
+        result.fingerprint += fingerprint(topic, value, at)
+        if value in junk:
+            result.refused[topic, int(message.partition() or 0), int(message.offset() or 0)] = value
+        yield Published(topic, message.key(), value, at)
+
+
+def dead_letters(bootstrap: str) -> dict[Place, tuple[bytes | None, str]]:
+    """Where each dead letter came from, its bytes and the reason. A crash may have written one twice."""
+    found: dict[Place, tuple[bytes | None, str]] = {}
+    for message in records_of(bootstrap, [f"{topic}.dlq" for topic in TOPICS]):
+        told = {name: bytes(content or b"").decode() for name, content in message.headers() or []}
+        error = {name.removeprefix("monitor.error."): text for name, text in told.items()}
+        place = (error["topic"], int(error["partition"]), int(error["offset"]))
+        entry = (message.value(), error["exception"])
+        assert entry == found.setdefault(place, entry), f"two different dead letters of {place}"
+    return found
+
+
+def redelivered(bootstrap: str) -> float | None:
+    """Share of what was forwarded to the join topic that was written there before; None when nothing was.
+
+    Forwarding is at least once, so a record there twice is one that workers processed, lost, and processed again. It
+    stands for all records: which of them are forwarded (one in four or so) has nothing to do with a fault.
+    """
+    written, distinct = 0, set()
+    for message in records_of(bootstrap, [JOIN]):
+        written += 1
+        distinct.add(hash(message.value()))
+    return written / len(distinct) - 1 if written else None
