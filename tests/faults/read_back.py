@@ -5,6 +5,7 @@ Nothing of the service is used here, except the names of the topics.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.faults.traffic import TOPICS, fingerprint
 
 IDLE_SECONDS: Final = 30.0
 BATCH: Final = 5000
+POLL_SECONDS: Final = 0.2
 
 Place = tuple[str, int, int]
 """(topic, partition, offset)"""
@@ -50,9 +52,11 @@ def records_of(
             if partition is None or number == partition
         }
         consumer.assign([TopicPartition(topic, number, start) for topic, number in sorted(left)])
+        moved = time.monotonic()
         while left:
-            messages = consumer.consume(BATCH, timeout=IDLE_SECONDS)
-            assert messages, f"nothing more within {IDLE_SECONDS:g} s, before the end of {sorted(left)}"
+            messages = consumer.consume(BATCH, timeout=POLL_SECONDS)  # waits that long unless all of BATCH is there
+            moved = time.monotonic() if messages else moved
+            assert time.monotonic() - moved < IDLE_SECONDS, f"nothing for {IDLE_SECONDS:g} s before the end of {left}"
             for message in messages:
                 error = message.error()
                 if error is None:

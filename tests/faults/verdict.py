@@ -15,7 +15,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.read_back import ReadBack, dead_letters, read_back, redelivered
 from tests.faults.traffic import TOPICS, Publisher
 
-SETTLE_SECONDS = 180.0
+SETTLE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
