@@ -21,9 +21,11 @@ from tests.e2e.scrape import Scrape
 from tests.e2e.worker_process import READY_SECONDS, WorkerProcess
 from tests.faults.traffic import TOPICS
 
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 1.0
 JOIN_SECONDS: Final = 30.0
 """A new worker owns partitions and is ready within this."""
+FIRST_COMMIT_SECONDS: Final = 30.0
+"""A worker that was killed commits again within this after its start."""
 EXIT_SECONDS: Final = 10.0
 """A worker that gets SIGTERM ends within this."""
 
@@ -31,8 +33,9 @@ EXIT_SECONDS: Final = 10.0
 class Fleet:
     """Workers by name; a context manager that kills them all.
 
-    `waiting` says how many records have been acknowledged to the publisher: while the workers together have counted
-    fewer, the time without progress is a stall.
+    `acknowledged` says how many records Kafka has taken from the publisher: while the workers together have counted
+    fewer, the time without progress is a stall. `patience` stretches the deadlines of the operations checklist where
+    other programs share the machine.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Fleet:
         *,
         settings: Mapping[str, object] | None = None,
         acknowledged: Callable[[], int] = lambda: 0,
+        patience: float = 1.0,
     ) -> None:
         self.workers: dict[str, WorkerProcess] = {}
         self.exits: list[tuple[str, int]] = []
@@ -51,6 +55,7 @@ class Fleet:
         self.counted = 0.0
         """records of the source topics that the workers together have counted, at most"""
         self.acknowledged = acknowledged
+        self._patience = patience
         self._bootstrap = bootstrap
         self._directory = directory
         self._settings = dict(settings or {})
@@ -97,7 +102,7 @@ class Fleet:
         with self._lock:  # the watcher would start it again
             worker = self.workers.pop(name)
             begin = time.monotonic()
-            code = worker.terminate(within=EXIT_SECONDS)
+            code = worker.terminate(within=EXIT_SECONDS * self._patience)
             took = time.monotonic() - begin
             assert 0 == code, worker.log()[-4000:]
             worker.__exit__(None, None, None)
@@ -114,7 +119,7 @@ class Fleet:
         for worker in list(self.workers.values()):
             worker.until_ready(within=within)
 
-    def until_owning(self, name: str, *, within: float = JOIN_SECONDS) -> float:
+    def until_owning(self, name: str) -> float:
         """Seconds until a worker owns partitions and is ready. AssertionError when it takes too long."""
         worker = self.workers[name]
         begin = time.monotonic()
@@ -125,7 +130,19 @@ class Fleet:
             owned = worker.scrape().only(catalogue.PARTITIONS)
             return owned.total(catalogue.PARTITIONS, topic=BLOCKS) > 0
 
-        worker.until(owns, what=f"{name} owns partitions", within=within)
+        worker.until(owns, what=f"{name} owns partitions", within=JOIN_SECONDS * self._patience)
+        return time.monotonic() - begin
+
+    def until_committed(self, name: str) -> float:
+        """Seconds until Kafka has acknowledged a commit of a worker that was just started."""
+        worker = self.workers[name]
+        begin = time.monotonic()
+
+        def committed() -> bool:
+            return worker.serves and bool(worker.scrape().only(catalogue.LAST_COMMIT).total(catalogue.LAST_COMMIT))
+
+        within = FIRST_COMMIT_SECONDS * self._patience
+        worker.until(committed, what=f"the first commit of {name}", within=within)
         return time.monotonic() - begin
 
     def until(self, look: Callable[[], Any], *, what: str, within: float) -> Any:

@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 
 from tests.e2e import topics
-from tests.e2e.conftest import LARGE
 from tests.e2e.independent_count import DECISIONS, REVIEWS
-from tests.faults.conftest import Size
+from tests.faults.conftest import PATIENCE, Size
 from tests.faults.fleet import Fleet
+from tests.faults.kafka_nodes import three_nodes
 from tests.faults.ledgers import Batch, from_checkpoints, integers, last_minute, state_of, unlike
 from tests.faults.schedule import Fault, moments, run
 from tests.faults.traffic import Publisher, simulated_minutes
 from tests.faults.verdict import settle
 from tests.kafka_cluster import KafkaCluster
-from tests.kafka_fixtures import require_java
 
 pytestmark = pytest.mark.kafka
 
@@ -49,13 +48,8 @@ PLANS = {
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
-    require_java()
-    cluster = KafkaCluster(tmp_path / "kafka", properties=LARGE)
-    try:
-        cluster.start()
+    with three_nodes(tmp_path / "kafka") as cluster:
         yield cluster
-    finally:
-        cluster.terminate()
 
 
 class Disaster:
@@ -114,7 +108,12 @@ def test_every_number_is_right_after_any_crash(
     topics.create(cluster, source=4, internal=INTERNAL)
     batches = simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED)
     publisher = Publisher(cluster.bootstrap, batches, seconds_per_batch=plan.seconds_per_minute)
-    with Fleet(cluster.bootstrap, tmp_path / "workers", acknowledged=lambda: publisher.acknowledged) as fleet:
+    with Fleet(
+        cluster.bootstrap,
+        tmp_path / "workers",
+        acknowledged=lambda: publisher.acknowledged,
+        patience=PATIENCE[size],
+    ) as fleet:
         fleet.start("first")
         fleet.start("second")
         fleet.until_ready(within=60)
