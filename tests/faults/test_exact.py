@@ -107,13 +107,15 @@ def test_every_number_is_right_after_any_crash(
     plan = PLANS[size]
     topics.create(cluster, source=4, internal=INTERNAL)
     batches = simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED)
-    publisher = Publisher(cluster.bootstrap, batches, seconds_per_batch=plan.seconds_per_minute)
-    with Fleet(
-        cluster.bootstrap,
-        tmp_path / "workers",
-        acknowledged=lambda: publisher.acknowledged,
-        patience=PATIENCE[size],
-    ) as fleet:
+    with (
+        Publisher(cluster.bootstrap, batches, seconds_per_batch=plan.seconds_per_minute) as publisher,
+        Fleet(
+            cluster.bootstrap,
+            tmp_path / "workers",
+            acknowledged=lambda: publisher.acknowledged,
+            patience=PATIENCE[size],
+        ) as fleet,
+    ):
         fleet.start("first")
         fleet.start("second")
         fleet.until_ready(within=60)

@@ -48,17 +48,19 @@ def test_one_worker_killed_mid_batch_goes_on_exactly(tmp_path: Path, size: Size,
     first_commits: list[float] = []
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=2)
-        publisher = Publisher(
-            kafka.bootstrap,
-            simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
-            seconds_per_batch=plan.seconds_per_minute,
-        )
-        with Fleet(
-            kafka.bootstrap,
-            tmp_path / "workers",
-            acknowledged=lambda: publisher.acknowledged,
-            patience=PATIENCE[size],
-        ) as fleet:
+        with (
+            Publisher(
+                kafka.bootstrap,
+                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
+                seconds_per_batch=plan.seconds_per_minute,
+            ) as publisher,
+            Fleet(
+                kafka.bootstrap,
+                tmp_path / "workers",
+                acknowledged=lambda: publisher.acknowledged,
+                patience=PATIENCE[size],
+            ) as fleet,
+        ):
             fleet.start("only")
             fleet.until_ready()
 
@@ -91,17 +93,19 @@ def test_two_workers_killed_in_turn_take_over_from_each_other_exactly(
     rng = np.random.default_rng(SEED)
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=4)
-        publisher = Publisher(
-            kafka.bootstrap,
-            simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED + 1),
-            seconds_per_batch=plan.seconds_per_minute,
-        )
-        with Fleet(
-            kafka.bootstrap,
-            tmp_path / "workers",
-            acknowledged=lambda: publisher.acknowledged,
-            patience=PATIENCE[size],
-        ) as fleet:
+        with (
+            Publisher(
+                kafka.bootstrap,
+                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED + 1),
+                seconds_per_batch=plan.seconds_per_minute,
+            ) as publisher,
+            Fleet(
+                kafka.bootstrap,
+                tmp_path / "workers",
+                acknowledged=lambda: publisher.acknowledged,
+                patience=PATIENCE[size],
+            ) as fleet,
+        ):
             names = ("first", "second")
             for name in names:
                 fleet.start(name)

@@ -45,17 +45,19 @@ def test_workers_come_and_go_under_load(tmp_path: Path, size: Size, outcome: Cal
     left: list[float] = []
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=4)
-        publisher = Publisher(
-            kafka.bootstrap,
-            simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
-            seconds_per_batch=plan.seconds_per_minute,
-        )
-        with Fleet(
-            kafka.bootstrap,
-            tmp_path / "workers",
-            acknowledged=lambda: publisher.acknowledged,
-            patience=PATIENCE[size],
-        ) as fleet:
+        with (
+            Publisher(
+                kafka.bootstrap,
+                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
+                seconds_per_batch=plan.seconds_per_minute,
+            ) as publisher,
+            Fleet(
+                kafka.bootstrap,
+                tmp_path / "workers",
+                acknowledged=lambda: publisher.acknowledged,
+                patience=PATIENCE[size],
+            ) as fleet,
+        ):
 
             def add(name: str) -> None:
                 fleet.start(name)

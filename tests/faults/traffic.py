@@ -9,7 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import msgspec
 from confluent_kafka import KafkaError, Producer
@@ -82,9 +83,13 @@ def strewn(number: int, record: Published) -> Iterator[Published]:
 
 
 def _dated(identifier: str, at_ms: int, *, published_ms: int) -> Published:
-    event = decision(identifier, at_ms=at_ms, model="text-guard")
-    event["occurred_at"] = event["occurred_at"].replace("+00:00", "Z")  # as the simulator writes it
+    event = zulu(decision(identifier, at_ms=at_ms, model="text-guard"))
     return Published(DECISIONS, identifier.encode(), msgspec.json.encode(event), published_ms)
+
+
+def zulu(event: dict[str, Any]) -> dict[str, Any]:
+    """A decision with its time as the simulator writes it and the independent count reads it."""
+    return event | {"occurred_at": event["occurred_at"].replace("+00:00", "Z")}
 
 
 def fingerprint(topic: str, value: bytes | None, timestamp_ms: int) -> int:
@@ -95,7 +100,8 @@ def fingerprint(topic: str, value: bytes | None, timestamp_ms: int) -> int:
 class Publisher(threading.Thread):
     """Publishes batches in the background at an even pace, and stops before batch `limit` until that is raised.
 
-    Idempotent, acknowledged by all replicas. A record that is refused ends it: `finish` raises.
+    Idempotent, acknowledged by all replicas. A record that is refused ends it: `finish` raises. A context manager that
+    ends it in any case; `start` begins.
     """
 
     def __init__(
@@ -139,7 +145,7 @@ class Publisher(threading.Thread):
     def run(self) -> None:
         try:
             self._publish()
-            left = self._producer.flush(FLUSH_SECONDS)
+            left = 0 if self.done else self._producer.flush(FLUSH_SECONDS)
             assert 0 == left, f"{left} records were not acknowledged within {FLUSH_SECONDS:g} s"
         except BaseException as error:  # raised again in the test's own thread
             self._failure = error
@@ -164,10 +170,16 @@ class Publisher(threading.Thread):
         self.until(lambda: self.done, what="all is published", within=within)
         self._check()
 
-    def stop(self) -> None:
-        """Publish no more, and wait for the end of the thread."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
+        self._producer.purge()
 
     def _check(self) -> None:
         if self._failure is not None:
