@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from tests.faults.traffic import Publisher
+
+AT_LEAST: Final = 2
+"""Batches that may be published while a fault happens, however near the next one is."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def run(
     publisher.limit = ordered[0].at
     for fault, limit in zip(ordered, limits, strict=True):
         publisher.until_published(fault.at)
-        publisher.limit = limit
+        publisher.limit = max(limit, fault.at + AT_LEAST)
         time.sleep(rng.uniform(0.0, jitter_seconds))
         fault.act()
     publisher.finish()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monitor import catalogue
 from monitor.catalogue import Metric
-from tests.e2e.accounts import apart, summed
+from tests.e2e.accounts import COUNTERS, apart, summed
 from tests.e2e.independent_count import APPEALS, DECISIONS, REPORTS, REVIEWS, Count
 from tests.e2e.junk import refused
 from tests.e2e.scrape import Scrape
@@ -50,7 +50,7 @@ def settle(
         )
 
     def agreed() -> list[Scrape] | None:
-        found = fleet.scrapes()
+        found = [scrape.only(*COUNTERS, catalogue.ORPHANS) for scrape in fleet.scrapes()]
         seen[:] = apart(back.count, found)
         return None if seen else found
 
