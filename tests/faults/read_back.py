@@ -1,6 +1,6 @@
 """What is in the topics after a test, read back from Kafka, and what that says that the metrics have to say.
 
-Nothing of the service is used here, except the names of the topics.
+Nothing of the service is used here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from monitor.topics import JOIN
 from tests.e2e.independent_count import Count, count
 from tests.e2e.junk import refused
 from tests.e2e.published import Published
@@ -101,26 +100,33 @@ def _told(messages: Iterator[Message], result: ReadBack, junk: Any) -> Iterator[
         yield Published(topic, message.key(), value, at)
 
 
-def dead_letters(bootstrap: str) -> dict[Place, tuple[bytes | None, str]]:
-    """Where each dead letter came from, its bytes and the reason. A crash may have written one twice."""
-    found: dict[Place, tuple[bytes | None, str]] = {}
+@dataclass
+class DeadLetters:
+    """What is in the dead-letter topics."""
+
+    found: dict[Place, tuple[bytes | None, str]] = field(default_factory=dict)
+    """where each came from -> its bytes and the reason"""
+    written: int = 0
+    """records in the topics: a crash may have written one twice"""
+
+    @property
+    def redelivered(self) -> float | None:
+        """Share of refused records that were written again; None when there was none.
+
+        Writing dead letters is at least once, so one that is there twice was processed, lost, and processed again. It
+        stands for all records, among which junk is strewn evenly.
+        """
+        return self.written / len(self.found) - 1 if self.found else None
+
+
+def dead_letters(bootstrap: str) -> DeadLetters:
+    """Read the dead-letter topics; AssertionError when two of one record differ."""
+    result = DeadLetters()
     for message in records_of(bootstrap, [f"{topic}.dlq" for topic in TOPICS]):
         told = {name: bytes(content or b"").decode() for name, content in message.headers() or []}
         error = {name.removeprefix("monitor.error."): text for name, text in told.items()}
         place = (error["topic"], int(error["partition"]), int(error["offset"]))
         entry = (message.value(), error["exception"])
-        assert entry == found.setdefault(place, entry), f"two different dead letters of {place}"
-    return found
-
-
-def redelivered(bootstrap: str) -> float | None:
-    """Share of what was forwarded to the join topic that was written there before; None when nothing was.
-
-    Forwarding is at least once, so a record there twice is one that workers processed, lost, and processed again. It
-    stands for all records: which of them are forwarded (one in four or so) has nothing to do with a fault.
-    """
-    written, distinct = 0, set()
-    for message in records_of(bootstrap, [JOIN]):
-        written += 1
-        distinct.add(hash(message.value()))
-    return written / len(distinct) - 1 if written else None
+        assert entry == result.found.setdefault(place, entry), f"two different dead letters of {place}"
+        result.written += 1
+    return result

@@ -28,7 +28,7 @@ TOPICS: Final = (DECISIONS, REVIEWS, APPEALS, REPORTS, LAUNCHES)
 
 AGAIN: Final = 40
 """One feedback record in so many is published twice."""
-JUNK_EVERY: Final = 1000
+JUNK_EVERY: Final = 200
 TOMBSTONE_EVERY: Final = 1500
 LATE_EVERY: Final = 1200
 FUTURE_EVERY: Final = 3000

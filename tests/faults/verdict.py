@@ -12,7 +12,7 @@ from tests.e2e.independent_count import APPEALS, DECISIONS, REPORTS, REVIEWS, Co
 from tests.e2e.junk import refused
 from tests.e2e.scrape import Scrape
 from tests.faults.fleet import Fleet
-from tests.faults.read_back import ReadBack, dead_letters, read_back, redelivered
+from tests.faults.read_back import DeadLetters, ReadBack, dead_letters, read_back
 from tests.faults.traffic import TOPICS, Publisher
 
 SETTLE_SECONDS = 600.0
@@ -61,8 +61,9 @@ def settle(
     except AssertionError as error:
         raise AssertionError("\n".join(seen[:40])) from error
     assert_each_record_is_in_one_account(back, scrapes)
-    assert_junk_is_kept(back, bootstrap)
-    return Verdict(back.count, back.events, _lost(back, scrapes), redelivered(bootstrap))
+    dead = dead_letters(bootstrap)
+    assert_junk_is_kept(back, dead)
+    return Verdict(back.count, back.events, _lost(back, scrapes), dead.redelivered)
 
 
 def assert_each_record_is_in_one_account(back: ReadBack, scrapes: Sequence[Scrape]) -> None:
@@ -72,11 +73,11 @@ def assert_each_record_is_in_one_account(back: ReadBack, scrapes: Sequence[Scrap
     assert back.count.waiting == sum(left.values())
 
 
-def assert_junk_is_kept(back: ReadBack, bootstrap: str) -> None:
+def assert_junk_is_kept(back: ReadBack, dead: DeadLetters) -> None:
     """Every refused record is in its dead-letter topic, bytes unchanged, with the reason, and nothing else is."""
     reasons = refused()
     expected = {place: (value, reasons[value or b""]) for place, value in back.refused.items()}
-    assert expected == dead_letters(bootstrap)
+    assert expected == dead.found
 
 
 COUNTED = {
