@@ -50,7 +50,7 @@ bench: .venv/.development test-programs ## Run all benchmarks and write tests/be
 	$(BIN)/python -m tests.bench $(BENCH)
 
 faults: .venv/.development test-programs ## Run the fault tests at full size on real Kafka and write tests/faults/REPORT.md
-	FAULTS=full FAULTS_REPORT=tests/faults/REPORT.md $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+	FAULTS=full FAULTS_REPORT=tests/faults/REPORT.md $(BIN)/python -m pytest tests/faults -o faulthandler_timeout=3600 $(PYTEST_ARGS)
 
 lock: .venv/.development ## Resolve the dependencies again (LOCK_ARGS=--upgrade for the newest)
 	@deploy/bin/lock $(LOCK_ARGS)

@@ -29,7 +29,8 @@ class KafkaServer:
     """One Kafka node with its files in `directory`; `bootstrap` is its `host:port`, `log` the file it logs to.
 
     `properties` are added to its configuration and win. `listeners` maps names of further listeners to their security
-    protocol; `address` gives where they are. `users` (name to password) may log in with SCRAM.
+    protocol; `address` gives where they are, on `ports` (by name of the listener) or free ones. `users` (name to
+    password) may log in with SCRAM.
     """
 
     def __init__(
@@ -39,11 +40,14 @@ class KafkaServer:
         properties: Mapping[str, str] | None = None,
         listeners: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
+        ports: Mapping[str, int] | None = None,
+        heap_mb: int = 512,
     ) -> None:
         self.directory = directory
         self.log = directory / "kafka.log"
         self._protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **(listeners or {})}
-        self._ports = {name: free_port() for name in self._protocols}
+        self._ports = {name: (ports or {}).get(name) or free_port() for name in self._protocols}
+        self._heap_mb = heap_mb
         self._properties = dict(properties or {})
         self._users = dict(users or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,21 +66,39 @@ class KafkaServer:
 
     def start(self, *, timeout: float = 60.0) -> None:
         """Start and wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
-        jars = fetched_jars()
-        configuration = self.directory / "server.properties"
-        if not configuration.exists():
+        self.prepare()
+        self.launch()
+        self.wait(timeout)
+
+    def prepare(self) -> None:
+        """Write its configuration and format its storage, if that has not been done."""
+        if not self._settings_file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            configuration.write_text("".join(f"{name}={value}\n" for name, value in self._configuration().items()))
-            self._format(jars, configuration)
+            lines = "".join(f"{name}={value}\n" for name, value in self._configuration().items())
+            self._settings_file.write_text(lines)
+            self._format(fetched_jars(), self._settings_file)
+
+    def launch(self) -> None:
+        """Start without waiting. It ends with the thread that calls this."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(jars, "kafka.Kafka", str(configuration)),
+                self._command(fetched_jars(), "kafka.Kafka", str(self._settings_file)),
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
                 preexec_fn=end_with_parent,
             )
-        self._wait(timeout)
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
+        deadline = time.monotonic() + timeout
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})
+        while time.monotonic() < deadline and self.running:
+            with contextlib.suppress(KafkaException):
+                if admin.list_topics(timeout=0.5).brokers:
+                    return
+        reason = "ended" if not self.running else f"does not answer after {timeout:g} s"
+        raise TimeoutError(f"kafka on {self.bootstrap} {reason}:\n{self.log.read_text()[-4000:]}")
 
     def kill(self) -> None:
         """End it at once, as `kill -9`."""
@@ -100,6 +122,10 @@ class KafkaServer:
         for created in admin.create_topics([topic]).values():
             created.result(30)
         return name
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.directory / "server.properties"
 
     def _configuration(self) -> dict[str, str]:
         return {
@@ -128,7 +154,7 @@ class KafkaServer:
 
     def _command(self, jars: Path, *arguments: str) -> list[str]:
         return [
-            "java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            "java", f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}", "-cp", f"{jars}/*", *arguments,
         ]  # fmt: skip
 
@@ -140,16 +166,6 @@ class KafkaServer:
         done = subprocess.run(self._command(jars, *arguments), capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"kafka: format ended with {done.returncode}: {done.stderr}{done.stdout}")
-
-    def _wait(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})
-        while time.monotonic() < deadline and self.running:
-            with contextlib.suppress(KafkaException):
-                if admin.list_topics(timeout=0.5).brokers:
-                    return
-        reason = "ended" if not self.running else f"does not answer after {timeout:g} s"
-        raise TimeoutError(f"kafka on {self.bootstrap} {reason}:\n{self.log.read_text()[-4000:]}")
 
 
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has

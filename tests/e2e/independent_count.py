@@ -92,7 +92,7 @@ def count(records: Iterable[Published], *, refused: Mapping[bytes, str], feature
     """Count records in the order of publishing. `refused`: value -> reason; `featured`: models to keep features of."""
     result = Count()
     seen: dict[str, set[str]] = defaultdict(set)
-    decided: dict[str, Event] = {}
+    decided: dict[str, Event] = {}  # those that can get feedback
     without_context: list[tuple[str, Event, int]] = []
     take: dict[str, Callable[[Count, Event, int], None]] = {
         REVIEWS: _review,
@@ -116,14 +116,15 @@ def count(records: Iterable[Published], *, refused: Mapping[bytes, str], feature
             seen[topic].add(identity or "")
             if topic == DECISIONS:
                 _decision(result, event, timestamp, featured)
-                decided[event["decision_id"]] = event
+                if event["action"] in POSITIVE or event.get("sampled"):
+                    decided[event["decision_id"]] = event
             elif topic != LAUNCHES and event.get("decision") is None:
                 without_context.append((topic, event, timestamp))
             else:
                 take[topic](result, event, timestamp)
     for topic, event, timestamp in without_context:
         decision = decided.get(event["decision_id"])
-        if decision is None or not (decision["action"] in POSITIVE or decision.get("sampled")):
+        if decision is None:
             result.waiting += 1
         else:
             result.joined += 1

@@ -33,6 +33,7 @@ from tests.e2e.independent_count import (
     Count,
     count,
 )
+from tests.e2e.junk import JUNK, ORPHAN, refused
 from tests.e2e.published import Published, counts_by_topic, publish, simulated, write_lines
 from tests.e2e.scrape import Scrape, Values, difference, nonzero
 from tests.e2e.worker_process import WorkerProcess
@@ -55,29 +56,6 @@ FEATURES: Mapping[str, list[dict[str, Any]]] = {
         {"type": "numeric", "name": "ocr_confidence", "edges": [0.8, 0.85, 0.9], "low": 0.75, "high": 0.95},
     ],
 }
-
-DECISION = (
-    b'{"decision_id":"%b","type":"%b","occurred_at":"2025-01-06T12:00:00Z","model":"%b","model_version":"1","policy":"p",'
-    b'"action":"allow","score":0.5}'
-)
-JUNK: Mapping[str, list[tuple[bytes, str]]] = {
-    DECISIONS: [
-        (b"not json", "malformed"),
-        (b'{"decision_id":"incomplete"}', "invalid"),
-        (b'{"schema_version":"2.0","decision":{}}', "unsupported_schema"),
-        (DECISION % (b"astray", b"review", b"text-guard"), "wrong_type"),
-        (DECISION % (b"named", b"decision", b"text guard"), "invalid"),
-    ],
-    REVIEWS: [(b"[]", "invalid"), (b"\xff\xfe", "malformed")],
-    APPEALS: [(b'{"appeal_id":1}', "invalid")],
-    REPORTS: [(b"{", "malformed")],
-    LAUNCHES: [(b'{"model":"m"}', "invalid")],
-}
-"""Values that are refused, and why."""
-ORPHAN = (
-    b'{"review_id":"orphan-%d","decision_id":"nobody-%d","reviewed_at":"2025-01-06T12:00:00Z","verdict":"benign",'
-    b'"source":"audit"}'
-)
 
 
 @dataclass(frozen=True)
@@ -110,10 +88,6 @@ def traffic() -> list[Published]:
             orphan = ORPHAN % (number, number)
             found.append(Published(REVIEWS, b"nobody", orphan, record.timestamp_ms))
     return found
-
-
-def refused() -> dict[bytes, str]:
-    return {value: reason for junk in JUNK.values() for value, reason in junk}
 
 
 @pytest.fixture(scope="module")

@@ -6,35 +6,24 @@ Sums over the workers are what Prometheus sees after `sum without (instance)`.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from monitor import catalogue
-from monitor.catalogue import Metric
 from monitor.simulate import demo
-from monitor.topics import BLOCKS, JOIN
+from monitor.topics import BLOCKS
 from tests.e2e import topics
+from tests.e2e.accounts import apart
 from tests.e2e.events import DECISIONS
 from tests.e2e.independent_count import Count, count
 from tests.e2e.published import Published, counts_by_topic, publish, simulated
-from tests.e2e.scrape import Scrape, Values, difference, nonzero
 from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
 
 START_MS = 1_736_164_800_000  # 2025-01-06T12:00Z
-COUNTERS: Mapping[Metric, str] = {
-    catalogue.DECISIONS: "decisions",
-    catalogue.REVIEWS: "reviews",
-    catalogue.APPEALS: "appeals",
-    catalogue.REPORTS: "reports",
-    catalogue.RECORDS: "records",
-    catalogue.DUPLICATES: "duplicates",
-}
 
 
 def test_workers_share_the_work_and_the_one_that_is_left_takes_over(own_kafka: KafkaServer, tmp_path: Path) -> None:
@@ -111,14 +100,3 @@ def assert_whole(expected: Count, workers: list[WorkerProcess], *, within: float
     while wrong := apart(expected, [worker.scrape() for worker in workers]):
         assert time.monotonic() < deadline, wrong[:20]
         time.sleep(POLL_SECONDS)
-
-
-def apart(expected: Count, scrapes: list[Scrape]) -> list[str]:
-    """What the sum of the scrapes says otherwise than the count."""
-    wrong: list[str] = []
-    for metric, name in COUNTERS.items():
-        total: Counter[Values] = Counter()
-        for scrape in scrapes:
-            total.update({at: number for at, number in scrape.counted(metric).items() if at != (JOIN,)})
-        wrong += difference(nonzero(getattr(expected, name)), nonzero(total))
-    return wrong

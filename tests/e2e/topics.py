@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from monitor.broker import EmbeddedBroker
 from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
+from tests.kafka_cluster import KafkaCluster
 from tests.kafka_server import KafkaServer
 
 FOR_EVER = {"retention.ms": "-1", "max.message.bytes": str(16 * 1024 * 1024)}
@@ -15,11 +18,19 @@ def numbers(*, source: int, internal: int) -> dict[str, int]:
     return sources | {JOIN: internal, BLOCKS: internal, STATE: internal}
 
 
-def create(broker: KafkaServer | EmbeddedBroker, *, source: int = 2, internal: int = 2) -> None:
-    """Create every topic that a worker needs."""
+def create(
+    broker: KafkaServer | KafkaCluster | EmbeddedBroker,
+    *,
+    source: int = 2,
+    internal: int = 2,
+    config: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Create every topic that a worker needs; `config` are further settings by topic, for a real broker."""
     for name, partitions in numbers(source=source, internal=internal).items():
         if isinstance(broker, EmbeddedBroker):
             broker.create_topic(name, partitions)
         else:
             compact = {"cleanup.policy": "compact"} if name == STATE else {}
-            broker.create_topic(name, partitions=partitions, config=FOR_EVER | compact)
+            broker.create_topic(
+                name, partitions=partitions, config=FOR_EVER | compact | dict((config or {}).get(name, {}))
+            )

@@ -147,6 +147,11 @@ class WorkerProcess:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     @property
+    def serves(self) -> bool:
+        """Whether it has said where it serves, so that `url` need not wait."""
+        return self._port is not None or self._serving() is not None
+
+    @property
     def url(self) -> str:
         """Address of its server; waits until it says which."""
         if self._port is None:

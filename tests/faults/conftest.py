@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,9 @@ import pytest
 from tests.faults.outcome import Outcome, write_report
 
 Size = Literal["small", "full"]
+
+PATIENCE: Mapping[Size, float] = {"small": 4.0, "full": 1.0}
+"""By what the deadlines of the operations checklist are stretched: CI shares its machine with others."""
 
 OUTCOMES = pytest.StashKey[list[Outcome]]()
 

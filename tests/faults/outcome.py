@@ -15,7 +15,9 @@ HEAD: Final = """# Faults
 
 Written by `make faults`; do not edit. Numbers are those of the operations checklist; each row is one test in this
 folder. *Lost* counts events that a recount of the topics has and the metrics have not, or the other way round.
-*Redelivered* is what workers read again after a fault; none of it counts twice.
+*Redelivered* is what workers processed again after a fault, as a share, measured on the junk among the records, which
+is in the dead-letter topics as often as it was processed; none of it counts twice. A stall ends when the workers
+together have counted one record more.
 
 """
 
