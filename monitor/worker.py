@@ -48,7 +48,7 @@ FORCED_AFTER_SECONDS: Final = 25.0
 LAST_WRITES_SECONDS: Final = 5.0
 """For what makes the successor read less again: the open blocks and a checkpoint."""
 MAXIMUM_SHARE: Final = 0.2
-"""Of the time that one repeated step (publishing open blocks, taking a snapshot) may take."""
+"""Of the loop's computing time that one repeated step (publishing open blocks, taking a snapshot) may take."""
 EX_FAILED: Final = 1
 EX_CONFIG: Final = 2
 EX_UNAVAILABLE: Final = 69
@@ -407,12 +407,15 @@ class Worker:
 
 
 async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Run a step until `stop`, so often; an exception ends it. A step that takes long comes less often."""
+    """Run a step until `stop`, so often; an exception ends it. A step that computes for long comes less often.
+
+    Waiting for Kafka is not counted: after an outage the next step has to come soon.
+    """
     pause = seconds
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
             return
-        begin = time.perf_counter()
+        begin = time.thread_time()
         await step()
-        pause = max(seconds, (time.perf_counter() - begin) / MAXIMUM_SHARE)
+        pause = max(seconds, (time.thread_time() - begin) / MAXIMUM_SHARE)
