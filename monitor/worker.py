@@ -52,7 +52,7 @@ LAST_WRITES_SECONDS: Final = 5.0
 GC_ALLOCATIONS: Final = 50_000
 """Containers that are made, and not dropped, between two looks of the collector at the youngest."""
 MAXIMUM_SHARE: Final = 0.2
-"""Of the time that one repeated step (publishing open blocks, taking a snapshot) may take."""
+"""Of the loop's computing time that one repeated step (publishing open blocks, taking a snapshot) may take."""
 EX_FAILED: Final = 1
 EX_CONFIG: Final = 2
 EX_UNAVAILABLE: Final = 69
@@ -418,12 +418,15 @@ class Worker:
 
 
 async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Run a step until `stop`, so often; an exception ends it. A step that takes long comes less often."""
+    """Run a step until `stop`, so often; an exception ends it. A step that computes for long comes less often.
+
+    Waiting for Kafka is not counted: after an outage the next step has to come soon.
+    """
     pause = seconds
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
             return
-        begin = time.perf_counter()
+        begin = time.thread_time()
         await step()
-        pause = max(seconds, (time.perf_counter() - begin) / MAXIMUM_SHARE)
+        pause = max(seconds, (time.thread_time() - begin) / MAXIMUM_SHARE)
