@@ -133,8 +133,9 @@ class JoinBlock:
 
     def take(self, timestamps: Sequence[int], values: Sequence[bytes | None]) -> None:
         """Take the next records; `timestamps` are Kafka's in the join topic. May raise CorruptIndex."""
-        self._summary.count(catalogue.RECORDS, JOIN, by=len(values))
         chunks = [self._decode(value) for value in values]
+        # What chunks hold, not chunks: how fetches were cut is nobody's number.
+        self._summary.count(catalogue.RECORDS, JOIN, by=sum(1 if chunk is None else len(chunk) for chunk in chunks))
         for chunk, now in zip(chunks, self._clock.see(timestamps), strict=True):
             if isinstance(chunk, DecisionChunk):
                 self._source_recent.extend(chunk.recent)

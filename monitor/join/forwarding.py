@@ -98,12 +98,18 @@ class DecisionChunk(msgspec.Struct, frozen=True, array_like=True, tag="decisions
     """Kafka's timestamps of the last decisions in the source topic"""
     format: int = FORMAT
 
+    def __len__(self) -> int:
+        return len(self.keys) // KEY_BYTES
+
 
 class FeedbackChunk(msgspec.Struct, frozen=True, array_like=True, tag="feedback", gc=False):
     """Feedback of one fetch."""
 
     records: list[ForwardedFeedback]
     format: int = FORMAT
+
+    def __len__(self) -> int:
+        return len(self.records)
 
 
 Chunk = DecisionChunk | FeedbackChunk
@@ -209,7 +215,7 @@ def decode_chunk(value: bytes) -> Chunk:
     if chunk.format != FORMAT:
         raise ValueError(f"{JOIN}: expected a record of format {FORMAT}, got {chunk.format}")
     if isinstance(chunk, DecisionChunk):
-        count = len(chunk.keys) // KEY_BYTES
+        count = len(chunk)
         told = [len(chunk.keys), len(chunk.which), len(chunk.occurred_us), len(chunk.score), len(chunk.inclusion)]
         if told != [size * count for size in (KEY_BYTES, 2, 8, 8, 8)]:
             raise ValueError(f"{JOIN}: expected columns of one length, got {told} bytes")

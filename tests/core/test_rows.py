@@ -100,7 +100,9 @@ def test_feedback_without_context_has_no_key_and_no_action() -> None:
 def test_feedback_whose_context_has_a_name_that_may_not_become_a_label_has_no_row() -> None:
     events = [report(1, decision(1)), report(2, decision(2, model="a b")), report(3, decision(3))]
     found = [decode_event(REPORTS, encoded(event)) for event in events]
-    rows, refused = feedback_rows([one for one in found if isinstance(one, Report)], np.array([1, 2, 3]), KeyTable(Limits()))
+    rows, refused = feedback_rows(
+        [one for one in found if isinstance(one, Report)], np.array([1, 2, 3]), KeyTable(Limits())
+    )
     assert {1: "model"} == {index: why.field for index, why in refused.items()}
     assert [1, 3] == rows.timestamp_ms.tolist()
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from monitor import catalogue
 from monitor.simulate import demo
+from tests.e2e.accounts import apart
 from tests.e2e.independent_count import count
 from tests.e2e.published import Published, counts_by_topic, simulated
 from tests.e2e.scrape import Scrape
-from tests.e2e.test_ownership import START_MS, apart
+from tests.e2e.test_ownership import START_MS
 from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.faults.stream import Stream
 

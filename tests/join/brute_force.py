@@ -55,7 +55,7 @@ class BruteForce:
         self._times.append(sent.log_ms)
         window = sorted(self._times[-64:])
         self.now = max(self.now, window[(len(window) - 1) // 2])
-        self.counts[catalogue.RECORDS.name, (JOIN,)] += 1
+        self.counts[catalogue.RECORDS.name, (JOIN,)] += max(1, len(sent.items))
         if not sent.items:
             name, labels = (
                 (catalogue.TOMBSTONES.name, (JOIN,))
@@ -124,7 +124,7 @@ def as_with_context(joined: Sequence[tuple[Item, dict[str, Any]]]) -> Counter[An
     counts: Counter[Any] = Counter()
     for kind, source in enumerate(KINDS):
         own = [(sent, about) for sent, about in joined if sent.place is not None and sent.place[0] == kind]
-        settings = SummariseSettings(layout=lambda _: LAYOUT, retention_ms=SETTINGS.summarise.retention_ms)
+        settings = SummariseSettings(layout=lambda _: LAYOUT, kinds=(), retention_ms=SETTINGS.summarise.retention_ms)
         summariser = PartitionSummariser(source, 0, summarise_from=0, log_start=0, settings=settings)
         values: list[bytes | None] = []
         for number, (sent, about) in enumerate(own):

@@ -24,7 +24,8 @@ from tests.core.runs import BLOCK
 from tests.core.strategies import DAY, HOUR, MINUTE, T0, appeal, decision, encoded, report, review
 
 LAYOUT: Final = Layout()
-SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, block_size=BLOCK, retention_ms=20 * DAY * 1000)
+SUMMARISE: Final = SummariseSettings(layout=lambda _: LAYOUT, kinds=(), block_size=BLOCK, retention_ms=20 * DAY * 1000)
+"""Without segments: everything counts once."""
 SETTINGS: Final = JoinSettings(SUMMARISE, wait_ms=2 * HOUR * 1000, horizon_ms=2 * DAY * 1000, block_size=BLOCK)
 
 Place = tuple[int, int, int]
