@@ -114,12 +114,12 @@ class Rates:
     @property
     def whole(self) -> float:
         """Decisions a second until everything is counted."""
-        return self.decisions / self.wall_seconds if self.wall_seconds else math.nan
+        return self.decisions / self.wall_seconds if self.decisions else math.nan
 
     @property
     def per_cpu_second(self) -> float:
         """Decisions a CPU second, until everything is counted."""
-        return self.decisions / self.cpu_seconds if self.cpu_seconds else math.nan
+        return self.decisions / self.cpu_seconds if self.decisions and self.cpu_seconds else math.nan
 
 
 def follow(workers: Sequence[WorkerProcess], *, sizes: Mapping[int, int], within: float) -> Rates:
