@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from monitor.decode import decode_event
-from monitor.events import Decision
+from monitor.events import Decision, Review
 from monitor.settings import Settings
-from monitor.topics import DECISIONS
+from monitor.topics import DECISIONS, REVIEWS
 from tests.bench import watch
 from tests.bench.__main__ import SUITE, Step, write_report
 from tests.bench.decisions import Decisions
-from tests.bench.load import stream
+from tests.bench.load import audit, stream
 from tests.bench.memory import steps
 from tests.bench.peers import PeerDecision
 from tests.bench.tables import Table, cpu_seconds, resident_mb
@@ -148,6 +148,14 @@ class _Counter:
 
     def flush(self) -> int:
         return self.count
+
+
+def test_an_audit_speaks_of_its_decision() -> None:
+    value = next(one for one in Decisions(acted_share=1.0).batch(1000, NOON_MS) if b'"sampled":true' in one)
+    decision, review = decode_event(DECISIONS, value), decode_event(REVIEWS, audit(value, number=0))
+    assert isinstance(decision, Decision)
+    assert isinstance(review, Review)
+    assert (decision.decision_id, None) == (review.decision_id, review.decision)
 
 
 def test_a_stream_ends_when_it_is_told_to() -> None:
