@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from tests.bench.tables import Table
+from tests.bench.tables import Table, end_cleanly
 from tests.kafka_server import DEPLOY
 
 REPORT: Final = Path(__file__).parent / "REPORT.md"
@@ -79,9 +79,14 @@ def measured(step: Step) -> list[Table]:
         told = Path(folder) / "tables.json"
         module, *arguments = step.command[1:]
         command = [sys.executable, "-m", module, "--json", str(told), *arguments]
-        done = subprocess.run(command, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{shlex.join(step.command)}: ended with {done.returncode}")
+        with subprocess.Popen(command) as running:
+            try:
+                running.wait()
+            except BaseException:  # it has workers and a broker to stop
+                running.terminate()
+                raise
+        if running.returncode:
+            raise RuntimeError(f"{shlex.join(step.command)}: ended with {running.returncode}")
         return msgspec.json.decode(told.read_bytes(), type=list[Table])
 
 
@@ -114,6 +119,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"out of {', '.join(SUITE)}; default: all, and the report")
     parser.add_argument("--report", type=Path, help=f"where to write; default: {REPORT.name} beside this, if all ran")
     told = parser.parse_args()
+    end_cleanly()
     unknown = [name for name in told.names if name not in SUITE]
     if unknown:
         parser.error(f"expected names out of {', '.join(SUITE)}, got {', '.join(unknown)}")

@@ -37,6 +37,7 @@ SURFACES: Final = ("feed", "comments", "messages")
 SERIES_A_POLICY: Final = 1 + len(LANGUAGES) + len(REGIONS) + 1
 ACTED: Final = ("remove", "restrict", "label", "age_gate")
 SAMPLED: Final = ',"sampled":true,"inclusion_probability":0.05,"design_id":"audit-2026w47"'
+SAMPLED_MARK: Final = b'"sampled":true'
 VARIETY: Final = 32_768
 """Decisions but for their id and time are made once and drawn from: making each anew is slower than reading it."""
 FLUSHED_WITHIN: Final = 120.0

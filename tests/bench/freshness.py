@@ -28,7 +28,6 @@ from tests.bench.watch import PRODUCTION, Progress
 from tests.e2e.worker_process import WorkerProcess
 
 LOOK_EVERY: Final = 0.05
-WARM_SECONDS: Final = 8.0
 SEEN_WITHIN: Final = 60.0
 SCRAPES: Final = 5
 
@@ -77,7 +76,7 @@ def maximum(decisions: int, *, partitions: int) -> float:
         return ours(broker, join=True).second
 
 
-def measure(broker: Broker, *, rate: float, partitions: int, probes: int, every: float) -> Table:
+def measure(broker: Broker, *, rate: float, partitions: int, probes: int, every: float, warm: float) -> Table:
     """Waits of all probes at a rate."""
     broker.create_topics(partitions=partitions, internal=4)
     name, folder = broker.run()
@@ -85,8 +84,9 @@ def measure(broker: Broker, *, rate: float, partitions: int, probes: int, every:
     with WorkerProcess(broker.bootstrap, folder, settings=settings) as worker:
         worker.until_ready()
         with Load(broker.bootstrap, rate=rate, partitions=partitions) as load:
-            warm = WARM_SECONDS * rate
-            worker.until(lambda: (found := _progress(worker)) and found.counted >= warm, what="load", within=120.0)
+            worker.until(
+                lambda: (found := _progress(worker)) and found.counted >= warm * rate, what="load", within=120.0
+            )
             on_way = Probes(broker.bootstrap, partitions=partitions)
             begun = time.perf_counter()
             sent = 0
@@ -135,11 +135,14 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser.add_argument("--maximum-decisions", type=int, default=500_000, help="decisions to measure the maximum with")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--probes", type=int, default=240)
+    parser.add_argument("--warm", type=float, default=8.0, help="seconds of the stream before the first probe")
     parser.add_argument("--every", type=float, default=0.23, help="seconds between probes")
     told = parser.parse_args(arguments)
     rate = told.rate or maximum(told.maximum_decisions, partitions=told.partitions) / 2
     with running_broker() as broker:
-        table = measure(broker, rate=rate, partitions=told.partitions, probes=told.probes, every=told.every)
+        table = measure(
+            broker, rate=rate, partitions=told.partitions, probes=told.probes, every=told.every, warm=told.warm
+        )
     return show([table])
 
 

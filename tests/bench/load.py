@@ -1,6 +1,7 @@
 """A steady stream of decisions from a process of its own, until it is told to stop: `with Load(...) as load`.
 
-The stream keeps its rate on average of a second; where it cannot, it does not catch up, and `stop` tells what it did.
+With `reviews` each sampled decision, one in two hundred, gets an audit without context right after it. The stream keeps
+its rate on average of a second; where it cannot, it does not catch up, and `stop` tells what it did.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from tests.bench.decisions import Decisions, Publisher
+from monitor.topics import REVIEWS
+from tests.bench.decisions import SAMPLED_MARK, Decisions, Publisher
 from tests.kafka_server import end_with_parent
 
 PAUSE: Final = 0.005
@@ -40,9 +42,18 @@ class Load:
     """A stream of decisions to all partitions in turn. Ends with the block."""
 
     def __init__(
-        self, bootstrap: str, *, rate: float, partitions: int, models: int = 5, policies: int = 4, seed: int = 2
+        self,
+        bootstrap: str,
+        *,
+        rate: float,
+        partitions: int,
+        models: int = 5,
+        policies: int = 4,
+        reviews: bool = False,
+        seed: int = 2,
     ) -> None:
         told: list[Any] = ["--rate", rate, "--partitions", partitions, "--models", models, "--policies", policies]
+        told += ["--reviews"] if reviews else []
         self._command = [sys.executable, "-m", "tests.bench.load", bootstrap, *map(str, told), "--seed", str(seed)]
         self._process: subprocess.Popen[str] | None = None
 
@@ -67,8 +78,10 @@ class Load:
         return msgspec.json.decode(told, type=Produced)
 
 
-def stream(publisher: Publisher, decisions: Decisions, *, rate: float, partitions: int) -> Produced:
-    """Publish at a rate until SIGTERM."""
+def stream(
+    publisher: Publisher, decisions: Decisions, *, rate: float, partitions: int, reviews: Publisher | None = None
+) -> Produced:
+    """Publish decisions at a rate until SIGTERM, with reviews of the sampled ones if there is a publisher for them."""
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     begun = since = time.perf_counter()
@@ -84,9 +97,27 @@ def stream(publisher: Publisher, decisions: Decisions, *, rate: float, partition
         values = decisions.batch(min(due, AT_ONCE), int(1000 * time.time()))
         for value in values:
             publisher.publish(publisher.count % partitions, value)
+            if reviews is not None and SAMPLED_MARK in value:
+                reviews.publish(reviews.count % partitions, audit(value, number=reviews.count))
         sent += len(values)
     publisher.flush()
+    if reviews is not None:
+        reviews.flush()
     return Produced(publisher.count, time.perf_counter() - begun, time.process_time())
+
+
+def audit(decision: bytes, *, number: int) -> bytes:
+    """A review of a sampled decision, without its context."""
+    about = msgspec.json.decode(decision)
+    event = {
+        "review_id": f"{about['decision_id']}-r",
+        "decision_id": about["decision_id"],
+        "reviewed_at": about["occurred_at"],
+        "verdict": "violating" if number % 4 else "benign",
+        "source": "audit",
+        "inclusion_probability": about["inclusion_probability"],
+    }
+    return msgspec.json.encode(event)
 
 
 def main() -> None:
@@ -98,11 +129,13 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=5)
     parser.add_argument("--policies", type=int, default=4)
     parser.add_argument("--compression", default="lz4")
+    parser.add_argument("--reviews", action="store_true")
     parser.add_argument("--seed", type=int, default=2)
     told = parser.parse_args()
     decisions = Decisions(models=told.models, policies=told.policies, seed=told.seed)
     publisher = Publisher(told.bootstrap, compression=told.compression)
-    done = stream(publisher, decisions, rate=told.rate, partitions=told.partitions)
+    reviews = Publisher(told.bootstrap, topic=REVIEWS, compression=told.compression) if told.reviews else None
+    done = stream(publisher, decisions, rate=told.rate, partitions=told.partitions, reviews=reviews)
     print(msgspec.json.encode(done).decode(), flush=True)
 
 

@@ -28,20 +28,20 @@ from tests.e2e.worker_process import WorkerProcess
 
 APART: Final = 1.3
 """Seconds between scrapes: there is a snapshot each second."""
-WARM: Final = 50_000
-"""Decisions before the first scrape: by then all series are there."""
 ENCODINGS: Final = ("identity", "gzip")
 TEXT: Final = "text/plain;version=0.0.4"
 
 
-def measure(broker: Broker, *, models: int, policies: int, rate: float, scrapes: int) -> list[tuple[str, ...]]:
+def measure(
+    broker: Broker, *, models: int, policies: int, rate: float, scrapes: int, warm: int
+) -> list[tuple[str, ...]]:
     """Rows of the report for a worker that watches so many models."""
     name, folder = broker.run()
     with WorkerProcess(broker.bootstrap, folder, settings={**PRODUCTION, "kafka.group_id": name}) as worker:
         worker.until_ready()
         with Load(broker.bootstrap, rate=rate, partitions=1, models=models, policies=policies) as load:
             worker.until(
-                lambda: (found := Progress.of(worker.get("/api/v1/service").json())) and found.counted >= WARM,
+                lambda: (found := Progress.of(worker.get("/api/v1/service").json())) and found.counted >= warm,
                 what="decisions",
                 within=300.0,
             )
@@ -96,13 +96,18 @@ def run(arguments: Sequence[str]) -> list[Table]:
         "--sizes", nargs="+", default=["1x6", "8x4"], help="models x policies of each size; 25 rows of series a policy"
     )
     parser.add_argument("--rate", type=float, default=20_000.0, help="decisions a second")
+    parser.add_argument(
+        "--warm", type=int, default=50_000, help="decisions before the first scrape: all series are met"
+    )
     parser.add_argument("--scrapes", type=int, default=25, help="of each encoding")
     told = parser.parse_args(arguments)
     rows = []
     for models, policies in (map(int, size.split("x")) for size in told.sizes):
         with running_broker() as broker:
             broker.create_topics(partitions=1, internal=4)
-            rows += measure(broker, models=models, policies=policies, rate=told.rate, scrapes=told.scrapes)
+            rows += measure(
+                broker, models=models, policies=policies, rate=told.rate, scrapes=told.scrapes, warm=told.warm
+            )
     table = Table(
         title=f"Scrape of /metrics while {told.rate:,.0f} decisions a second are read",
         columns=("series, encoding", "p50 ms", "p95 ms", "MB", "generate_latest ms", "decisions a second"),

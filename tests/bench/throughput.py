@@ -58,7 +58,7 @@ def ours(broker: Broker, *, workers: int = 1, join: bool = False, settings: Mapp
     series = sum(scrape.only(SERIES_COUNT).total(SERIES_COUNT) for scrape in scrapes)
     if counted != broker.decisions:
         raise RuntimeError(f"/metrics: expected {broker.decisions} decisions, got {counted:.0f}")
-    return Rate(rates.per_second, rates.per_cpu_second, rates.decisions / rates.wall_seconds, int(series))
+    return Rate(rates.per_second, rates.per_cpu_second, rates.whole, int(series))
 
 
 def peer(name: str, broker: Broker, *, decisions: int) -> Rate:

@@ -3,7 +3,7 @@
 Run: `python -m tests.bench.tick`. A day of decisions with two features is fed through the pure steps, then a second of
 decisions at a time; after each the clock moves and everything is read off: volumes, rates, precision and drift
 of score and features over all windows. `SciPy` computes the same intervals and distances from the same sums the
-plain way, a call for each series, window and input; once and for one model, because it is slow.
+plain way, a call for each series, window and input; once and for few series, because it is slow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from tests.bench.tables import Table, begin, show
 DAY_MS: Final = 86_400_000
 START_MS: Final = 1_790_000_000_000 // DAY_MS * DAY_MS
 IN_A_BATCH: Final = 2000
-PINNED: Final = 40_000
 
 
 class Feed:
@@ -57,13 +56,13 @@ class Feed:
             raise ValueError(f"expected valid decisions, got {refused[0].why}")
 
 
-def measure(*, models: int, decisions: int, ticks: int, peer: bool) -> Table:
+def measure(*, models: int, decisions: int, pinned: int, ticks: int, peer_series: int) -> Table:
     """Times of the ticks, and of the peer."""
     settings = Settings()
     source = Decisions(models=models, features=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "decisions.jsonl"
-        path.write_bytes(b"\n".join(source.batch(PINNED, START_MS)))
+        path.write_bytes(b"\n".join(source.batch(pinned, START_MS)))
         reference = pin([FileLog(DECISIONS, path)], settings, Pinning(minimum_decisions=1), source="benchmark")
     pipeline = OfflinePipeline(assemble(settings, reference))
     feed = Feed(pipeline, source)
@@ -91,12 +90,19 @@ def measure(*, models: int, decisions: int, ticks: int, peer: bool) -> Table:
             f"{median(taken) * 1e6 / numbers:.1f}",
         )
     ]
-    if peer:
+    if peer_series:
         begun = time.thread_time()
-        found = sum(1 for _ in one_by_one(next(iter(pipeline.models()))))
+        found = sum(1 for _ in one_by_one(next(iter(pipeline.models())), series=peer_series))
         spent = time.thread_time() - begun
         rows.append(
-            ("SciPy, a call each, one model", f"{spent * 1e3:,.0f}", "", "", f"{found:,}", f"{spent * 1e6 / found:.1f}")
+            (
+                f"SciPy, a call each, {peer_series} series",
+                f"{spent * 1e3:,.0f}",
+                "",
+                "",
+                f"{found:,}",
+                f"{spent * 1e6 / found:.1f}",
+            )
         )
     return Table(
         title=f"Tick: {series:,} series, {steps * IN_A_BATCH:,} decisions today, a reference with two features",
@@ -106,18 +112,18 @@ def measure(*, models: int, decisions: int, ticks: int, peer: bool) -> Table:
     )
 
 
-def one_by_one(model: Model) -> Iterator[float]:
+def one_by_one(model: Model, *, series: int) -> Iterator[float]:
     """Intervals and distances of each series, window and input with SciPy; the model's sums are taken as they are."""
     ledger, layout = model.ledger, model.ledger.layout
     baseline = model.settings.baselines[model.name]
-    series = ledger.table.series
+    keys = ledger.table.series[:series]
     for window in WINDOWS:
         sums = ledger.cohorts.window(window)
         score = np.add.reduceat(sums[:, layout.score.columns], baseline.score_bins(layout), axis=1)
-        inputs = [(baseline.counts(None, series), score)]
+        inputs = [(baseline.counts(None, keys), score)]
         for feature, group in zip(layout.features, layout.feature_groups, strict=True):
-            inputs.append((baseline.counts(feature.name, series), sums[:, group.columns][:, FIRST_BIN:]))
-        for row in range(len(series)):
+            inputs.append((baseline.counts(feature.name, keys), sums[:, group.columns][:, FIRST_BIN:]))
+        for row in range(len(keys)):
             decisions = int(sums[row, layout.actions.columns].sum())
             if decisions:
                 yield float(binomtest(decisions // 20, decisions).proportion_ci(method="wilson").low)
@@ -144,9 +150,17 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser.add_argument("--models", type=int, default=10, help="100 series each")
     parser.add_argument("--decisions", type=int, default=300_000, help="of the day before the ticks")
     parser.add_argument("--ticks", type=int, default=70)
-    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--pinned", type=int, default=40_000, help="decisions of the reference")
+    parser.add_argument("--peer-series", type=int, default=50, help="series that SciPy gets")
     told = parser.parse_args(arguments)
-    return show([measure(models=told.models, decisions=told.decisions, ticks=told.ticks, peer=not told.no_peer)])
+    found = measure(
+        models=told.models,
+        decisions=told.decisions,
+        pinned=told.pinned,
+        ticks=told.ticks,
+        peer_series=told.peer_series,
+    )
+    return show([found])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ the measurement begins with the first snapshot in which decisions of the final a
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Decisions and seconds of one run, all workers together."""
+    """Decisions and seconds of one run, all workers together. What was too short to be measured is NaN."""
 
     decisions: int
     """from the first snapshot with progress to the end"""
@@ -108,12 +109,17 @@ class Rates:
     @property
     def per_second(self) -> float:
         """The steady rate, or the whole where there is none."""
-        return self.decisions / self.wall_seconds if self.steady is None else self.steady
+        return self.whole if self.steady is None else self.steady
+
+    @property
+    def whole(self) -> float:
+        """Decisions a second until everything is counted."""
+        return self.decisions / self.wall_seconds if self.decisions else math.nan
 
     @property
     def per_cpu_second(self) -> float:
         """Decisions a CPU second, until everything is counted."""
-        return self.decisions / self.cpu_seconds
+        return self.decisions / self.cpu_seconds if self.decisions and self.cpu_seconds else math.nan
 
 
 def follow(workers: Sequence[WorkerProcess], *, sizes: Mapping[int, int], within: float) -> Rates:
