@@ -94,7 +94,7 @@ class BlockSettings(Section):
 
     size: Annotated[int, Field(ge=16, le=1_048_576)] = 16_384
     horizon: Annotated[int, Field(ge=1, le=4096)] = 16
-    publish_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    publish_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
 
 
 class SegmentSettings(Section):

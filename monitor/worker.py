@@ -42,7 +42,7 @@ from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 
 log = structlog.get_logger(__name__)
 
-SNAPSHOT_SECONDS: Final = 1.0
+SNAPSHOT_SECONDS: Final = 0.5
 STOP_WITHIN_SECONDS: Final = 20.0
 """Shared by all steps of an orderly stop."""
 FORCED_AFTER_SECONDS: Final = 25.0

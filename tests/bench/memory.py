@@ -123,7 +123,7 @@ def ledger(*, models: int, days: int, count: int) -> Table:
             number += 1
             evaluator.fold(moved(block, number=number, minutes=minutes))
         evaluator.advance()
-    evaluator.checkpoints(position=1)
+        evaluator.checkpoints(position=number)  # a worker writes what has changed each few seconds
     for _ in range(2):
         snapshot = take_snapshot(
             [evaluator],
