@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from monitor.catalogue import CATALOGUE, Kind
 from monitor.decode import Reason
+from monitor.export_service import SERVICE_COUNTERS
 from monitor.snapshot import (
     Counters,
     Detection,
@@ -103,8 +103,7 @@ def build_service() -> ServiceSnapshot:
             tuple(_label_value(label, source.topic) for label in metric.labels): 3 * number + 1
             for number, source in enumerate(SOURCES)
         }
-        for metric in CATALOGUE
-        if metric.name.startswith("monitor_") and metric.kind is Kind.COUNTER
+        for metric in SERVICE_COUNTERS
     }
     counters["monitor_records_total"] = {(source.topic,): 1_234_567 // (n + 1) for n, source in enumerate(SOURCES)}
     return ServiceSnapshot(
@@ -115,7 +114,9 @@ def build_service() -> ServiceSnapshot:
         last_commit_at=CLOCK - 1.0,
         last_checkpoint_at=CLOCK - 12.0,
         snapshot_seconds=0.041,
-        join=JoinStatistics(entries=812_345, waiting=42, expired=9, bytes=57_000_000),
+        join=JoinStatistics(
+            entries=812_345, waiting=42, expired=9, bytes=57_000_000, failures={"unavailable": 2, "corrupt": 1}, held=1
+        ),
     )
 
 
