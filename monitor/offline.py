@@ -66,7 +66,8 @@ class OfflinePipeline:
         """What a join topic of one partition would bring: feedback meets its decision in the order of `feed`."""
         if self._joiner is None or not forwards:
             return
-        values = [value for _, value in chunks(forwards, partitions=1)]
+        # A record for each: how many records of the topic are counted must not depend on the calls of `feed`.
+        values = [value for one in forwards for _, value in chunks([one], partitions=1)]
         offsets = range(self._joined, self._joined + len(values))
         self._joined = offsets.stop
         times = [timestamps[-1]] * len(values)

@@ -153,7 +153,7 @@ class JoinSettings(Section):
     wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
     """Feedback waits so long for its decision, then it is an orphan."""
     horizon_days: Annotated[float, Field(gt=0, le=180)] = 7.0
-    """Decisions are kept so long: some 50 bytes on disk each."""
+    """Decisions are kept so long: some 60 bytes on disk each."""
     maximum_decisions: Annotated[int, Field(ge=10_000)] = 20_000_000
     """So many are kept in each partition; beyond, the oldest go before their time."""
     block_size: Annotated[int, Field(ge=16, le=16_384)] = 256

@@ -114,7 +114,9 @@ def build_service() -> ServiceSnapshot:
         last_commit_at=CLOCK - 1.0,
         last_checkpoint_at=CLOCK - 12.0,
         snapshot_seconds=0.041,
-        join=JoinStatistics(entries=812_345, waiting=42, expired=9, bytes=57_000_000),
+        join=JoinStatistics(
+            entries=812_345, waiting=42, expired=9, bytes=57_000_000, failures={"unavailable": 2, "corrupt": 1}, held=1
+        ),
         log_messages={"warning": 3, "error": 1, "critical": 0},
     )
 

@@ -181,7 +181,7 @@ STATE_CORRUPT: Final = Alert(
         f"increase({_CORRUPT}[15m]) > 0\nor\n(\n  {_CORRUPT} > 0\n"
         f"  unless on (job, {_NO_WORKER})\n  {_CORRUPT} offset 15m > 0\n)"
     ),
-    for_seconds=0,
+    for_seconds=60,
     keep_firing_seconds=900,
     summary="A damaged index of the join was set aside and is rebuilt.",
     description=(
@@ -198,8 +198,8 @@ JOIN_EVICTED: Final = Alert(
     keep_firing_seconds=900,
     summary="Decisions leave the join before their time: the bound is too small for the horizon.",
     description=(
-        '{{ printf "%.0f" $value }} decisions, or feedback about one, went within 15 minutes for lack of room. Late '
-        "feedback about them becomes an orphan."
+        '{{ $labels.job }}: {{ printf "%.0f" $value }} decisions, or feedback about one, went within 15 minutes for '
+        "lack of room. Late feedback about them becomes an orphan."
     ),
 )
 
