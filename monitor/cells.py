@@ -84,10 +84,17 @@ class _Codes(dict[RawKey, int]):
 
     def __missing__(self, raw: RawKey) -> int:
         # Keys share their texts: a look-up compares with what is in the processor's cache already.
-        texts = self._texts
-        shared = tuple(texts.setdefault(part, part) if type(part) is str else part for part in raw)
-        code = self[shared] = self._admit(raw)  # type: ignore[index]
+        # A name may be the member of an enumeration that is thrown away when more names are known.
+        model, version, variant, policy, *dimensions, modality = raw
+        language, region, surface = (None if name is None else self._text(name) for name in dimensions)
+        plain = (self._text(model), self._text(version), variant, self._text(policy))
+        key = (*plain, language, region, surface, modality)
+        code = self[key] = self._admit(key)
         return code
+
+    def _text(self, name: str) -> str:
+        plain = str.__str__(name)
+        return self._texts.setdefault(plain, plain)
 
 
 class KeyTable:

@@ -2,7 +2,7 @@
 
 Names that become labels (model, policy, language, ...) are checked for their pattern where they are first seen
 (`monitor.cells`), not here: a regular expression a field and record would cost more than the decoding. For the same
-reason `decode_counted` does not look at fields of decisions that nothing is counted of; `decode_event` looks at all.
+reason `decode_decisions` does not look at fields of decisions that nothing is counted of; `decode_event` looks at all.
 """
 
 from __future__ import annotations
@@ -16,14 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.events import (
-    NAME_PATTERN,
-    SCHEMA_VERSION,
-    SUPPORTED_MAJOR,
-    CountedDecision,
-    Event,
-    FeaturedDecision,
-)
+from monitor.events import NAME_PATTERN, SCHEMA_VERSION, SUPPORTED_MAJOR, Event
+from monitor.known_names import KnownNames
 from monitor.topics import DECISIONS, SOURCES, SourceTopic
 
 MAX_EVENT_BYTES: Final = 1_000_000
@@ -64,11 +58,6 @@ _DECODERS: Final[dict[str, Callable[[bytes], Event]]] = {
     source.topic: msgspec.json.Decoder(source.event).decode for source in SOURCES
 }
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
-_COUNTED: Final[dict[bool, Callable[[bytes], CountedDecision]]] = {
-    True: msgspec.json.Decoder(FeaturedDecision).decode,
-    False: msgspec.json.Decoder(CountedDecision).decode,
-}
-"""For decisions, by whether features are counted."""
 _VERSION: Final = attrgetter("schema_version")
 _TYPE: Final = attrgetter("type")
 _ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -98,14 +87,27 @@ class Decoded:
     refused: dict[int, Rejected | None]
 
 
-def decode_counted(source: SourceTopic, values: Sequence[bytes | None], *, features: bool) -> Decoded:
-    """Decode records as far as counting needs them: decisions to `CountedDecision`, or with `features`.
+def decode_many(source: SourceTopic, values: Sequence[bytes | None]) -> Decoded:
+    """Decode records as `decode_event` does, all that are events in one call."""
+    return _decode(source, values, _DECODERS[source.topic])
 
-    All that is there is decoded in one call; it comes back once for each record that is not an event.
-    """
-    decode: Callable[[Any], Any] = _COUNTED[features] if source is DECISIONS else _DECODERS[source.topic]
+
+def decode_decisions(values: Sequence[bytes | None], names: KnownNames) -> Decoded:
+    """Decode decisions as far as counting needs them, and let `names` learn the names that it does not know."""
+    if not names.begun:
+        decoded = _decode(DECISIONS, values, names.plain)
+        names.learn(decoded.events)
+        return decoded
+    return _decode(DECISIONS, values, names.decode, names)
+
+
+def _decode(
+    source: SourceTopic, values: Sequence[bytes | None], decode: Callable[[Any], Any], names: KnownNames | None = None
+) -> Decoded:
+    """Decode with `decode`; what it does not take is decoded plainly where there are `names`."""
     events: list[Any] = []
     refused: dict[int, Rejected | None] = {}
+    missed: list[int] = []
     records = iter(values)
     while True:
         try:
@@ -114,18 +116,40 @@ def decode_counted(source: SourceTopic, values: Sequence[bytes | None], *, featu
         except (*_ERRORS, TypeError) as error:  # the events before this one have been taken
             index = len(events) + len(refused)
             value = values[index]
-            if value is not None and isinstance(error, TypeError):
-                raise
-            refused[index] = None if value is None else _refused(value, error)
+            found = _plainly(value, error, names)
+            if found is None or isinstance(found, Rejected):
+                refused[index] = found
+            else:
+                missed.append(len(events))
+                events.append(found)
     places: Sequence[int] = range(len(values))
     if refused:
         places = [index for index in places if index not in refused]
-    wrong = _wrong_claims(source, events) | _oversizes([values[index] for index in places] if refused else values)
+    unsure = range(len(events)) if names is None else missed
+    plain = [events[at] for at in unsure]
+    if names is not None:
+        names.learn(plain)
+    wrong = {unsure[at]: why for at, why in _wrong_claims(source, plain).items()}
+    wrong |= _oversizes([values[index] for index in places] if refused else values)
     if wrong:
         refused |= {places[at]: why for at, why in wrong.items()}
         places = [index for at, index in enumerate(places) if at not in wrong]
         events = [event for at, event in enumerate(events) if at not in wrong]
     return Decoded(events, places, refused)
+
+
+def _plainly(value: bytes | None, error: Exception, names: KnownNames | None) -> Any:
+    """An event, why there is none, or None for a tombstone: of a record on which decoding raised `error`."""
+    if value is None:
+        return None
+    if isinstance(error, TypeError):
+        raise error
+    if names is not None:
+        try:
+            return names.plain(value)
+        except _ERRORS as again:
+            error = again
+    return _oversize(value) if len(value) > MAX_EVENT_BYTES else _refusal(value, error)
 
 
 def _wrong_claims(source: SourceTopic, events: Sequence[Any]) -> dict[int, Rejected]:
@@ -152,10 +176,6 @@ def invalid_name(field: str, name: str) -> Rejected:
     """The refusal of a name that may not become a label."""
     shown = name[:80].encode("unicode_escape", "backslashreplace").decode()
     return Rejected(Reason.INVALID, field, f"expected a name that matches {NAME_PATTERN}, got `{shown}`")
-
-
-def _refused(value: bytes, error: Exception) -> Rejected:
-    return _oversize(value) if len(value) > MAX_EVENT_BYTES else _refusal(value, error)
 
 
 def _oversize(value: bytes) -> Rejected:

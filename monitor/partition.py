@@ -18,7 +18,7 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span, block_first
 from monitor.catalogue import Metric
 from monitor.cells import BlockKeys, KeyTable, Limits
-from monitor.decode import Rejected, decode_counted, decode_event, invalid_name, name_is_allowed
+from monitor.decode import Rejected, decode_decisions, decode_event, decode_many, invalid_name, name_is_allowed
 from monitor.events import (
     Action,
     AppealStage,
@@ -30,6 +30,7 @@ from monitor.events import (
     Verdict,
 )
 from monitor.join.forwarding import FeedbackEvent, Forward, can_get_feedback, forward_decision, forward_feedback
+from monitor.known_names import KnownNames
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
 from monitor.model_block import model_block
 from monitor.rows import DecisionRows, Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
@@ -107,6 +108,7 @@ class PartitionSummariser:
         self._from = summarise_from
         self._log_start = log_start
         self._table = KeyTable(settings.limits, settings.kinds)
+        self._names = KnownNames(features=settings.features)
         self._ids = SeenIds(horizon=settings.horizon, block_size=settings.block_size)
         self._clocks: dict[int, list[int]] = {}
         self._block: _OpenBlock | None = None
@@ -167,6 +169,7 @@ class PartitionSummariser:
     def _open(self, first: int) -> _OpenBlock:
         if len(self._table.keys) + len(self._table.refusals) > KEYS_KEPT:
             self._table = KeyTable(self._settings.limits, self._settings.kinds)
+            self._names = KnownNames(features=self._settings.features)
         self._ids.begin(first // self._settings.block_size)
         return _OpenBlock(
             self._source,
@@ -175,6 +178,7 @@ class PartitionSummariser:
             begin=max(first, self._log_start),
             clock=self._clock(first),
             keys=BlockKeys(self._table),
+            names=self._names,
             ids=self._ids,
             settings=self._settings,
         )
@@ -210,6 +214,7 @@ class _OpenBlock:
         begin: int,
         clock: list[int],
         keys: BlockKeys,
+        names: KnownNames,
         ids: SeenIds,
         settings: SummariseSettings,
     ) -> None:
@@ -223,6 +228,7 @@ class _OpenBlock:
         self._begin = begin
         self._clock = clock
         self._keys = keys
+        self._names = names
         self._ids = ids
         self._settings = settings
         self._accepted: list[Rows] = []
@@ -282,7 +288,7 @@ class _OpenBlock:
         rows: list[Rows],
     ) -> dict[int, Rejected]:
         """Decode some decisions into `rows`; returns, by index, those that are refused."""
-        decoded = decode_counted(self._source, values, features=self._settings.features)
+        decoded = decode_decisions(values, self._names)
         events: list[CountedDecision] = decoded.events
         places = decoded.places
         table, features = self._keys.table, self._settings.features
@@ -300,7 +306,7 @@ class _OpenBlock:
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
     ) -> dict[int, Rejected]:
         """Take feedback or launches; returns, by index, those that are refused."""
-        decoded = decode_counted(self._source, values, features=False)
+        decoded = decode_many(self._source, values)
         places = decoded.places
         if self._source is LAUNCHES:
             unnamed = self._keep_launches(decoded.events)

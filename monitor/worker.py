@@ -20,6 +20,7 @@ from monitor.exposition import Renderer
 from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
 from monitor.reference import InvalidReference
+from monitor.service.allocator import keep_buffers
 from monitor.service.evaluation import Evaluation
 from monitor.service.forced_exit import ForcedExit
 from monitor.service.ingest import Ingest
@@ -71,6 +72,7 @@ def run(settings: Settings) -> int:
         return EX_CONFIG
     # The hot path makes and drops thousands of tuples a batch: at the default threshold each batch is looked through
     # several times, and what was imported again and again.
+    keep_buffers()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 10, 10)
