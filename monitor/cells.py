@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,26 +75,17 @@ SeriesName = tuple[str, str, str, str]
 
 
 class _Codes(dict[RawKey, int]):
-    """Numbers of keys; one that is not known is admitted."""
+    """Numbers of keys; one that is not known is admitted. It may be cleared at any time: numbers stay."""
 
     def __init__(self, admit: Callable[[RawKey], int]) -> None:
         super().__init__()
         self._admit = admit
-        self._texts: dict[str, str] = {}
 
     def __missing__(self, raw: RawKey) -> int:
-        # Keys share their texts: a look-up compares with what is in the processor's cache already.
-        # A name may be the member of an enumeration that is thrown away when more names are known.
-        model, version, variant, policy, *dimensions, modality = raw
-        language, region, surface = (None if name is None else self._text(name) for name in dimensions)
-        plain = (self._text(model), self._text(version), variant, self._text(policy))
-        key = (*plain, language, region, surface, modality)
-        code = self[key] = self._admit(key)
+        # The key is kept with the names that it came with, be they texts or members of enumerations: a look-up that
+        # finds the same objects compares nothing.
+        code = self[raw] = self._admit(raw)
         return code
-
-    def _text(self, name: str) -> str:
-        plain = str.__str__(name)
-        return self._texts.setdefault(plain, plain)
 
 
 class KeyTable:
@@ -168,7 +159,7 @@ class KeyTable:
         return self.models.index(name)
 
     def _admit(self, raw: RawKey) -> int:
-        model, version, variant, policy, language, region, surface, modality = raw
+        model, version, variant, policy, language, region, surface, modality = map(_plain, raw)
         names = (("model", model), ("model_version", version), ("policy", policy))
         dimensions = (("language", language), ("region", region), ("surface", surface))
         for where, name in (*names, *dimensions):
@@ -176,8 +167,7 @@ class KeyTable:
                 self.refusals[raw] = invalid_name(where, name)
                 return REFUSED
         language, region, surface = (self._listed(dimension, name) for dimension, name in dimensions)
-        told = UNKNOWN if modality is None else modality.value
-        key = CellKey(model, version, variant.value, policy, language, region, surface, told)
+        key = CellKey(model, version, variant, policy, language, region, surface, modality or UNKNOWN)
         self._meet(key)
         return self.cell(key)
 
@@ -254,6 +244,11 @@ class BlockKeys:
             return OTHER
         seen.add(name)
         return name
+
+
+def _plain(name: str | None) -> Any:
+    """The text of a name that may be a member of an enumeration."""
+    return None if name is None else str.__str__(name)
 
 
 def _capped_labels(key: CellKey, model: str, limits: Limits) -> tuple[tuple[Hashable, str, int], ...]:

@@ -40,6 +40,12 @@ class KnownNames:
         """decisions with unknown names since `decode` was made"""
         self.plain: Decode = msgspec.json.Decoder(self._struct).decode
         self.decode: Decode = self.plain
+        self._told: Decode = self.plain
+
+    def renewed(self) -> bool:
+        """Whether names come as other objects than when this was last asked."""
+        before, self._told = self._told, self.decode
+        return self._told is not before
 
     @property
     def begun(self) -> bool:
@@ -68,7 +74,7 @@ class KnownNames:
         kinds: dict[str, Any] = {"schema_version": literal[SCHEMA_VERSION], "type": literal[DECISIONS.name]}
         for field, names in self._known.items():
             members = {f"name_{number}": name for number, name in enumerate(sorted(names))}
-            kinds[field] = StrEnum(field, members) if names else None
+            kinds[field] = StrEnum(field, members) if names else type(None)
         fields: list[Any] = []
         for told in msgspec.structs.fields(self._struct):
             kind = kinds.get(told.name, told.type)

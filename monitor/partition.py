@@ -288,6 +288,8 @@ class _OpenBlock:
         rows: list[Rows],
     ) -> dict[int, Rejected]:
         """Decode some decisions into `rows`; returns, by index, those that are refused."""
+        if self._names.renewed():
+            self._keys.table.codes.clear()  # its keys hold the former objects: equal, but slow to compare
         decoded = decode_decisions(values, self._names)
         events: list[CountedDecision] = decoded.events
         places = decoded.places

@@ -1,6 +1,7 @@
 """A ledger's windows to readings: volumes, rates, precision with its interval, drift against the reference.
 
-Pure arithmetic over all series of a model at once. `sample` says how much stands behind a value: 0 is "no data".
+Pure arithmetic over all series of a model and all windows at once: the windows are stacked, computed as if they were
+that many series, and told apart at the end. `sample` says how much stands behind a value: 0 is "no data".
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import Distance, hajek, jensen_shannon, ks, psi, wasserstein_on_points, wilson
-from monitor.cohorts import WINDOWS, Window
+from monitor.cohorts import WINDOWS
 from monitor.events import AppealStage
 from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
 from monitor.ledger import ModelLedger
@@ -24,20 +25,43 @@ Ints = npt.NDArray[np.int64]
 
 ESTIMATOR: Final = "hajek"
 SCORE: Final = "score"
+STACKED: Final = ""
+"""The window of columns that hold all windows, one below the other in the order of WINDOWS."""
 
 
 def readings(
     ledger: ModelLedger, *, baseline: Baseline | None, thresholds: Mapping[str, float]
 ) -> tuple[ReadingColumn, ...]:
     """All readings of a model over all windows."""
-    columns: list[ReadingColumn] = []
-    for window in WINDOWS:
-        sums = ledger.cohorts.window(window)
-        columns += _rates(sums, window, ledger.layout)
-        columns.append(_precision(sums, window, ledger.layout))
-        if baseline is not None:
-            columns += _drift(ledger, sums, window, baseline, thresholds)
-    return tuple(columns)
+    stacked = np.concatenate([ledger.cohorts.window(window) for window in WINDOWS])
+    columns = [*_rates(stacked, ledger.layout), _precision(stacked, ledger.layout)]
+    if baseline is not None:
+        columns += _drift(ledger, stacked, baseline, thresholds)
+    series = len(stacked) // len(WINDOWS)
+    return tuple(
+        _of_window(column, window.name, slice(number * series, (number + 1) * series))
+        for number, window in enumerate(WINDOWS)
+        for column in columns
+    )
+
+
+def _of_window(column: ReadingColumn, window: str, rows: slice) -> ReadingColumn:
+    def own(values: Floats | None) -> Floats | None:
+        return None if values is None else values[rows]
+
+    p_value = own(column.p_value)
+    return ReadingColumn(
+        column.quantity,
+        window,
+        column.value[rows],
+        column.sample[rows],
+        method=column.method,
+        input=column.input,
+        lower=own(column.lower),
+        upper=own(column.upper),
+        p_value=None if p_value is None or np.isnan(p_value).all() else p_value,
+        threshold=column.threshold,
+    )
 
 
 def acted_on(sums: Ints, layout: Layout) -> Ints:
@@ -47,7 +71,7 @@ def acted_on(sums: Ints, layout: Layout) -> Ints:
     return result
 
 
-def _rates(sums: Ints, window: Window, layout: Layout) -> list[ReadingColumn]:
+def _rates(sums: Ints, layout: Layout) -> list[ReadingColumn]:
     decisions = sums[:, layout.actions.columns].sum(axis=1).astype(np.float64)
     acted = acted_on(sums, layout).astype(np.float64)
     stages = sums[:, layout.appeals.columns].astype(np.float64)
@@ -58,22 +82,22 @@ def _rates(sums: Ints, window: Window, layout: Layout) -> list[ReadingColumn]:
     reports = sums[:, layout.reports.start].astype(np.float64)
     share = wilson(overturned, decided)
     return [
-        ReadingColumn(Quantity.VOLUME, window.name, decisions, decisions),
-        ReadingColumn(Quantity.ACTION_RATE, window.name, _ratio(acted, decisions), decisions),
-        ReadingColumn(Quantity.APPEAL_RATE, window.name, _ratio(filed, acted), acted),
+        ReadingColumn(Quantity.VOLUME, STACKED, decisions, decisions),
+        ReadingColumn(Quantity.ACTION_RATE, STACKED, _ratio(acted, decisions), decisions),
+        ReadingColumn(Quantity.APPEAL_RATE, STACKED, _ratio(filed, acted), acted),
         ReadingColumn(
             Quantity.OVERTURN_SHARE,
-            window.name,
+            STACKED,
             _ratio(overturned, decided),
             decided,
             lower=share.lower,
             upper=share.upper,
         ),
-        ReadingColumn(Quantity.REPORT_RATE, window.name, _ratio(reports, decisions), decisions),
+        ReadingColumn(Quantity.REPORT_RATE, STACKED, _ratio(reports, decisions), decisions),
     ]
 
 
-def _precision(sums: Ints, window: Window, layout: Layout) -> ReadingColumn:
+def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
     """Hajek estimate among acted-on decisions with Wilson's interval on the effective sample.
 
     The effective sample is `interval_n` of `detectors.hajek`: Kish's where weights and verdicts are unrelated, and
@@ -92,7 +116,7 @@ def _precision(sums: Ints, window: Window, layout: Layout) -> ReadingColumn:
     interval = wilson(np.where(labels > 0, estimate.estimate * labels, 0.0), labels)
     return ReadingColumn(
         Quantity.PRECISION,
-        window.name,
+        STACKED,
         estimate.estimate,
         labels,
         method=ESTIMATOR,
@@ -101,15 +125,13 @@ def _precision(sums: Ints, window: Window, layout: Layout) -> ReadingColumn:
     )
 
 
-def _drift(
-    ledger: ModelLedger, sums: Ints, window: Window, baseline: Baseline, thresholds: Mapping[str, float]
-) -> list[ReadingColumn]:
+def _drift(ledger: ModelLedger, sums: Ints, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:
     layout, series = ledger.layout, ledger.table.series
     current = np.add.reduceat(sums[:, layout.score.columns], baseline.score_bins(layout), axis=1)
     inner = np.asarray(baseline.score_edges)
     edges = np.r_[min(0.0, inner[0]), inner, max(1.0, inner[-1])] if len(inner) else np.array([0.0, 1.0])
     points = 0.5 * (edges[:-1] + edges[1:])
-    columns = _distances(SCORE, baseline.counts(None, series), current, window, thresholds, points=points)
+    columns = _distances(SCORE, _stacked(baseline.counts(None, series)), current, thresholds, points=points)
     for feature, group in zip(layout.features, layout.feature_groups, strict=True):
         counts = sums[:, group.columns]
         present = counts[:, FIRST_BIN:]
@@ -118,15 +140,15 @@ def _drift(
             columns.append(
                 ReadingColumn(
                     quantity,
-                    window.name,
+                    STACKED,
                     _ratio(counts[:, column].astype(np.float64), total),
                     total,
                     input=feature.name,
                 )
             )
-        reference = baseline.counts(feature.name, series)
+        reference = _stacked(baseline.counts(feature.name, series))
         ordered = isinstance(feature, NumericFeature)
-        columns += _distances(feature.name, reference, present, window, thresholds, ordered=ordered)
+        columns += _distances(feature.name, reference, present, thresholds, ordered=ordered)
     return columns
 
 
@@ -134,7 +156,6 @@ def _distances(
     name: str,
     reference: Ints,
     current: Ints,
-    window: Window,
     thresholds: Mapping[str, float],
     *,
     points: Floats | None = None,
@@ -153,16 +174,21 @@ def _distances(
     return [
         ReadingColumn(
             Quantity.DRIFT,
-            window.name,
+            STACKED,
             distance.statistic,
             sample,
             method=statistic,
             input=name,
-            p_value=None if np.isnan(distance.p_value).all() else distance.p_value,
+            p_value=distance.p_value,
             threshold=thresholds[statistic],
         )
         for statistic, distance in found.items()
     ]
+
+
+def _stacked(reference: Ints) -> Ints:
+    """The reference of each series, once for each window."""
+    return np.tile(reference, (len(WINDOWS), 1))
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
