@@ -142,8 +142,9 @@ def test_other_takes_no_place_of_a_model_not_even_when_a_crash_left_it_without_o
 def test_overflow_is_told_by_the_label_that_ran_over() -> None:
     limits = Limits(versions=2, policies=3, dimension_values=4)
     events = [decision(n, model_version=f"v{n}", policy=f"p{n}", language=f"l{n}") for n in range(10)]
-    settings = model_settings(limits=limits, kinds=(("language",),))
-    messages = summaries(log(DECISIONS, events), summarise_settings(limits=limits))
+    kinds = (("language",),)
+    settings = model_settings(limits=limits, kinds=kinds)
+    messages = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds))
     found = snapshot(evaluated(messages, settings)).service.counters[catalogue.LABEL_OVERFLOW.name]
     assert {("model",): 0, ("model_version",): 8, ("policy",): 7, ("segment",): 6} == found
     assert set(found) == set(label_overflow(()))
