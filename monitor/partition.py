@@ -29,7 +29,7 @@ from monitor.events import (
     Variant,
     Verdict,
 )
-from monitor.join.forwarding import FeedbackEvent, Forward, can_get_feedback, forward_decision, forward_feedback
+from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback, is_sampled
 from monitor.known_names import KnownNames
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
 from monitor.model_block import model_block
@@ -235,6 +235,8 @@ class _OpenBlock:
         self._launches: list[tuple[str, Launch]] = []
         self._counts: Counts = {}
         self._forwards: list[Forward] = []
+        self._positive: list[list[bool]] = []
+        """by number of the model, which actions say "violating" """
 
     def take_forwards(self) -> list[Forward]:
         """What goes to the join since the last call."""
@@ -297,12 +299,29 @@ class _OpenBlock:
         found, unnamed = decision_rows(events, _at(timestamps, places), table, features=features)
         rows.append(found)
         if self._settings.join:
-            for index in _capable(events, self._settings):
+            kept = [index for index in range(len(events)) if index not in unnamed]
+            for row in self._capable(found, [events[index] for index in kept]):
+                index = kept[row]
                 value = values[places[index]]
-                if index not in unnamed and value is not None:
+                if value is not None:
                     at = {"offset": offsets[places[index]], "timestamp_ms": timestamps[places[index]]}
                     self._forwards.append(forward_decision(_whole(events[index], value), **at))
         return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
+
+    def _capable(self, rows: DecisionRows, events: Sequence[CountedDecision]) -> list[int]:
+        """Rows of the decisions that can get feedback (`join.forwarding.can_get_feedback`), in order."""
+        if not events:
+            return []
+        for name in self._keys.table.models[len(self._positive) :]:
+            positive = self._settings.layout(name).positive_actions
+            self._positive.append([action in positive for action in ACTIONS])
+        capable = np.array(self._positive)[self._keys.table.model_of[rows.key], rows.column]
+        sampling = list(map(_SAMPLING, events))
+        told = {form for form in set(sampling) if is_sampled(*form)}
+        if told:
+            capable[[row for row, form in enumerate(sampling) if form in told]] = True
+        found: list[int] = np.flatnonzero(capable).tolist()
+        return found
 
     def _others(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
@@ -435,19 +454,7 @@ def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
     return np.array(told, dtype=np.int64)
 
 
-_FEEDBACK_DEPENDS_ON: Final = attrgetter("model", "action", "sampled", "inclusion_probability")
-
-
-def _capable(events: Sequence[CountedDecision], settings: SummariseSettings) -> list[int]:
-    """Indices of the decisions that can get feedback. The question has few different forms: each is asked once."""
-    asked = list(map(_FEEDBACK_DEPENDS_ON, events))
-    examples = dict(zip(asked, events, strict=True))
-    capable = {
-        form
-        for form, event in examples.items()
-        if can_get_feedback(event, settings.layout(event.model).positive_actions)
-    }
-    return [index for index, form in enumerate(asked) if form in capable] if capable else []
+_SAMPLING: Final = attrgetter("sampled", "inclusion_probability")
 
 
 def _whole(event: CountedDecision, value: bytes) -> Decision:

@@ -138,13 +138,17 @@ def join_partition(key: bytes, count: int) -> int:
     return int.from_bytes(key[8:], "big") % count
 
 
-def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Action]) -> bool:
-    """Whether feedback may come that has to find this decision: it was acted on, or sampled for review.
+def is_sampled(sampled: bool | None, inclusion_probability: float | None) -> bool:
+    """Whether a decision was sampled for review.
 
-    A probability alone says that it was sampled only where `sampled` is not told: many producers log it for all.
+    A probability alone says so only where `sampled` is not told: many producers log it for all.
     """
-    sampled = decision.inclusion_probability is not None if decision.sampled is None else decision.sampled
-    return decision.action in positive_actions or sampled
+    return inclusion_probability is not None if sampled is None else sampled
+
+
+def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Action]) -> bool:
+    """Whether feedback may come that has to find this decision: it was acted on, or sampled for review."""
+    return decision.action in positive_actions or is_sampled(decision.sampled, decision.inclusion_probability)
 
 
 def forward_decision(decision: Decision, *, offset: int, timestamp_ms: int) -> ForwardedDecision:
