@@ -1,6 +1,7 @@
 """Statistics for monitoring decision models from partial, late and biased labels. Arrays in, results out.
 
-No I/O, no clock, no random numbers. Undefined is NaN, not yet known is None, never 0 for either.
+No I/O, no clock, no random numbers. Undefined is NaN, not yet known is None, never 0 for either. SciPy's special
+functions are loaded when the first one is used: whoever only reads settings need not wait for them.
 """
 
 from detectors.adwin import Adwin

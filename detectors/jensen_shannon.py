@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from detectors.distance import Distance, Floats, Histograms, histograms, require_alpha
 
@@ -49,8 +49,8 @@ def jensen_shannon(
     scale = pair.sampling_scale / 8.0
     return Distance(
         statistic=np.sqrt(nats / unit),
-        p_value=special.chdtrc(freedom, nats / scale),
-        threshold=np.sqrt(scale * special.chdtri(freedom, alpha) / unit),
+        p_value=scipy.special.chdtrc(freedom, nats / scale),
+        threshold=np.sqrt(scale * scipy.special.chdtri(freedom, alpha) / unit),
     )
 
 
@@ -58,7 +58,7 @@ def _divergence(pair: Histograms) -> Floats:
     p, q = pair.proportions()
     middle = 0.5 * (p + q)
     with np.errstate(invalid="ignore"):
-        nats = 0.5 * (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum(axis=-1)
+        nats = 0.5 * (scipy.special.rel_entr(p, middle) + scipy.special.rel_entr(q, middle)).sum(axis=-1)
     # Rounding can leave a sum of -1e-17 for equal histograms, whose square root would be NaN.
     return np.where(pair.comparable, np.maximum(nats, 0.0), np.nan)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from detectors.distance import Distance, histograms, require_alpha
 
@@ -38,6 +38,6 @@ def ks(reference: npt.ArrayLike, current: npt.ArrayLike, *, alpha: float = 0.05)
     root_scale = np.sqrt(pair.sampling_scale)
     return Distance(
         statistic=statistic,
-        p_value=special.kolmogorov(statistic / root_scale),
-        threshold=root_scale * special.kolmogi(alpha),
+        p_value=scipy.special.kolmogorov(statistic / root_scale),
+        threshold=root_scale * scipy.special.kolmogi(alpha),
     )

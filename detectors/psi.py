@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from detectors.distance import Distance, histograms, require_alpha
 
@@ -50,6 +50,6 @@ def psi(
     freedom = np.where(bins > 1, bins - 1.0, np.nan)
     return Distance(
         statistic=statistic,
-        p_value=special.chdtrc(freedom, statistic / scale),
-        threshold=scale * special.chdtri(freedom, alpha),
+        p_value=scipy.special.chdtrc(freedom, statistic / scale),
+        threshold=scale * scipy.special.chdtri(freedom, alpha),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def wilson(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidence:
         raise ValueError("observations: found a negative or infinite number, allowed are finite numbers >= 0")
     if np.any((k < -_ROUNDING) | (k > n * (1.0 + _ROUNDING) + _ROUNDING)):
         raise ValueError("successes: found a number outside [0, observations]")
-    z = special.ndtri(0.5 + 0.5 * confidence)
+    z = scipy.special.ndtri(0.5 + 0.5 * confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.clip(k / n, 0.0, 1.0)
         shrink = 1.0 + z * z / n

@@ -18,18 +18,20 @@ KEPT_BYTES = 5 * 1024 * 1024
 """What is kept of a partition at most; the oldest records go first."""
 
 _PRODUCER = 0  # enum rd_kafka_type_t
-_NODE = 1  # the only broker's id
+_NODE = 1  # the first broker's id
 
 
 class EmbeddedBroker:
-    """Context manager around one broker on a free port of the loopback; `bootstrap` is its `host:port`.
+    """Context manager around a broker on a free port of the loopback; `bootstrap` is its `host:port`.
 
     `topics` maps topics to numbers of partitions. `join_delay` is how long a new consumer group waits for more members
-    (seconds). Raises `RuntimeError` when confluent-kafka was not installed from a wheel that brings librdkafka.
+    (seconds). With several `nodes`, numbered from 1, `bootstrap` names them all, joined by commas. Raises
+    `RuntimeError` when confluent-kafka was not installed from a wheel that brings librdkafka.
     """
 
-    def __init__(self, topics: Mapping[str, int] | None = None, *, join_delay: float = 0.1) -> None:
+    def __init__(self, topics: Mapping[str, int] | None = None, *, join_delay: float = 0.1, nodes: int = 1) -> None:
         self._topics = dict(topics or {})
+        self._nodes = nodes
         self._join_delay = join_delay
         self._library: Any = None
         self._client: int | None = None
@@ -50,7 +52,7 @@ class EmbeddedBroker:
         self._client = self._library.rd_kafka_new(_PRODUCER, settings, reason, len(reason))
         if not self._client:
             raise RuntimeError(f"embedded broker: librdkafka gave no client: {reason.value.decode()}")
-        self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
+        self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, self._nodes)
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, int(1000 * self._join_delay))
         for topic, partitions in self._topics.items():
             self.create_topic(topic, partitions)
@@ -75,15 +77,15 @@ class EmbeddedBroker:
         if self._library.rd_kafka_mock_partition_delete_records(cluster, topic.encode(), partition, before):
             raise ValueError(f"embedded broker: cannot truncate {topic!r}[{partition}] before offset {before}")
 
-    def go_down(self) -> None:
-        """Close all connections and accept none, until `come_up`; records and groups are kept."""
+    def go_down(self, node: int = _NODE) -> None:
+        """Close all connections to a node and accept none, until `come_up`; records and groups are kept."""
         cluster = self._running()
-        self._library.rd_kafka_mock_broker_set_down(cluster, _NODE)
+        self._library.rd_kafka_mock_broker_set_down(cluster, node)
 
-    def come_up(self) -> None:
+    def come_up(self, node: int = _NODE) -> None:
         """Accept connections again, on the same port."""
         cluster = self._running()
-        self._library.rd_kafka_mock_broker_set_up(cluster, _NODE)
+        self._library.rd_kafka_mock_broker_set_up(cluster, node)
 
     def _running(self) -> int:
         if self._cluster is None:

@@ -20,14 +20,15 @@ from monitor.state import (
     ModelCheckpoints,
     Position,
     UnreadableState,
-    model_key,
+    keys_by_subject,
     model_names,
+    model_subject,
     position_record,
     restore_model,
-    restore_position,
+    restore_positions,
     restore_sources,
-    source_key,
     source_record,
+    source_subject,
 )
 from monitor.summarise import MINUTE_MS
 
@@ -45,11 +46,22 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """What to write so that a new owner can go on: models, then sources, then the position."""
+    """What to write so that a new owner can go on."""
 
     models: tuple[Checkpoint, ...]
     sources: tuple[tuple[bytes, bytes], ...]
     position: tuple[bytes, bytes]
+    obsolete: tuple[bytes, ...]
+    """keys of former owners' records"""
+
+    def steps(self) -> tuple[list[tuple[bytes, bytes | None]], ...]:
+        """Keys with their values, None for a tombstone, in steps that each wait for the one before."""
+        return (
+            [record for model in self.models for record in model.parts],
+            [*(model.head for model in self.models), *self.sources],
+            [self.position],
+            [(key, None) for key in (*(key for model in self.models for key in model.obsolete), *self.obsolete)],
+        )
 
 
 class PartitionEvaluator:
@@ -64,6 +76,8 @@ class PartitionEvaluator:
         self._heads: dict[str, int] = {}
         self._models: dict[str, Model] = {}
         self._checkpoints: dict[str, ModelCheckpoints] = {}
+        self._inherited: tuple[bytes, ...] = ()
+        """keys of former owners' records, until a checkpoint replaces them"""
         self._sources: dict[tuple[str, int], SourceLedger] = {}
         self._clocks: dict[tuple[str, int], int] = {}
         self._changed_models: set[str] = set()
@@ -106,37 +120,45 @@ class PartitionEvaluator:
         models, sources = [], []
         for name in sorted(self._changed_models):
             writer = self._checkpoints.setdefault(name, ModelCheckpoints(name, owner=self._owner))
-            models.append(writer.take(self._models[name], position=position))
-            self._heads[model_key(name).decode()] = position
+            models.append(writer.take(self._models[name], position=self._reached(model_subject(name), position)))
         for source in sorted(self._changed_sources):
-            sources.append(source_record(self._sources[source], position=position))
-            self._heads[source_key(*source).decode()] = position
+            reached = self._reached(source_subject(*source), position)
+            sources.append(source_record(self._sources[source], position=reached, owner=self._owner))
+        obsolete, self._inherited = self._inherited, ()
         self._changed_models.clear()
         self._changed_sources.clear()
-        return Checkpoints(tuple(models), tuple(sources), position_record(Position(position, dict(self._heads))))
+        told = position_record(Position(position, dict(self._heads)), owner=self._owner)
+        return Checkpoints(tuple(models), tuple(sources), told, obsolete)
 
     def restore(self, records: Mapping[bytes, bytes]) -> Restored:
-        """Go on from checkpoint records. A damaged piece is set aside, named in the result, and starts anew."""
-        unreadable: list[str] = []
-        try:
-            told = restore_position(records)
-        except UnreadableState as error:
-            unreadable.append(str(error))
-            told = Position(0, {})
+        """Go on from checkpoint records. A damaged piece is set aside, named in the result, and starts anew.
+
+        The next checkpoint holds everything, and removes these records.
+        """
+        self._inherited = tuple(records)
+        keys = keys_by_subject(records)
         sources, damaged = restore_sources(records)
-        unreadable += map(str, damaged)
         for source, (ledger, position) in sources.items():
             self._sources[source] = ledger
-            self._heads[source_key(*source).decode()] = position
+            self._heads[source_subject(*source)] = position
             self._see(source, ledger.clock_ms)
         for name in model_names(records):
+            about = model_subject(name)
+            own = {key: records[key] for key in keys[about]}
             try:
-                found = restore_model(name, records, self.settings, owner=self._owner)
-                self._models[name], self._checkpoints[name], self._heads[model_key(name).decode()] = found
+                self._models[name], self._heads[about] = restore_model(name, own, self.settings)
             except UnreadableState as error:
-                unreadable.append(str(error))
+                damaged[about] = error
+        self._changed_models.update(self._models)
+        self._changed_sources.update(self._sources)
+        positions, damaged_position = restore_positions(records)
+        # Each owner's position is true of whatever states were found: the best one spares the most reading. What it
+        # does not name it does not need: a former owner's head may come late, its parts removed.
+        reread_from, told = max(((one.reread_from(self._heads), one) for one in positions), key=lambda best: best[0])
+        unreadable = [str(error) for about, error in damaged.items() if about in told.heads]
+        unreadable += [str(error) for error in damaged_position]
         self._discarded["unreadable"] = len(unreadable)
-        return Restored(0 if unreadable else told.reread_from(self._heads), tuple(unreadable))
+        return Restored(reread_from, tuple(unreadable))
 
     def set_aside(self, reason: str) -> None:
         """Count a piece of state or a message that cannot be read."""
@@ -154,6 +176,11 @@ class PartitionEvaluator:
         """Pieces of state that could not be used, by reason."""
         detectors = sum(model.streams.discarded for model in self._models.values())
         return {**self._discarded, "detector": detectors} if detectors else self._discarded
+
+    def _reached(self, about: str, position: int) -> int:
+        """How far a model or source is: it may have been restored from further ahead than reading has come since."""
+        self._heads[about] = reached = max(position, self._heads.get(about, 0))
+        return reached
 
     def _see(self, source: tuple[str, int], clock_ms: int) -> None:
         if clock_ms >= 0:

@@ -1,8 +1,14 @@
 """Checkpoints: the state of a model as records of a compacted topic, written so that a crash never tears it.
 
 A model is a head and parts (cohorts, groups of detectors). A changed part goes to a slot that the last head does not
-name; then the head names it. Slots bear the token of their owner, so that a former owner that has not noticed yet never
-writes into them. Whatever of this reached Kafka, the last head and the parts it names fit together.
+name; then the head names it. Whatever of this reached Kafka, the last head and the parts it names fit together.
+
+All keys bear the token of the owner that writes them, and a head names no part of another owner: a former owner that
+writes once more, however late, overwrites nothing. The first checkpoint of an owner is therefore whole, of all models
+and sources; once it is acknowledged, the owner removes what it found when it restored, and nothing else. So of any
+owners that write at the same time nobody removes what the one that restored last has written. Who restores takes, of
+each model and source, the complete state that has come furthest: every complete one is true of the blocks below its
+position.
 """
 
 from __future__ import annotations
@@ -28,14 +34,19 @@ from monitor.tally import Tally
 
 Ints = npt.NDArray[np.int64]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 DETECTOR_ROWS: Final = 64
 """Detectors of so many series are one part."""
 SEPARATOR: Final = "\x1f"
 """Not allowed in names, so that keys cannot collide."""
+SLOTS: Final = ("a", "b")
+"""Of each part: the last head names one, the next version goes to the other."""
 
 PartId = tuple[str, int, int]
 """("cohort", level, start) or ("detectors", group, 0)"""
+
+
+POSITION: Final = "position"
 
 
 class UnreadableState(ValueError):  # noqa: N818 - names the situation; the owner sets it aside and rebuilds
@@ -97,133 +108,195 @@ class Checkpoint:
 
 
 class ModelCheckpoints:
-    """Writes one model's checkpoints; remembers which slot holds which part. `owner` is a token no other owner has."""
+    """Writes one model's checkpoints, the first one whole; remembers which slot holds which part.
 
-    def __init__(self, model: str, *, owner: str, slots: Mapping[PartId, str] | None = None) -> None:
+    `owner` is a token no other owner has.
+    """
+
+    def __init__(self, model: str, *, owner: str) -> None:
         self._model = model
-        self._own = (f"{owner}a", f"{owner}b")
-        self._slots: dict[PartId, str] = dict(slots or {})
+        self._owner = owner
+        self._whole = True
+        """whether the next checkpoint has to hold all parts"""
+        self._slots: dict[PartId, str] = {}
         self._detectors: dict[PartId, bytes] = {}
 
     def take(self, model: Model, *, position: int) -> Checkpoint:
         """The records that bring the last checkpoint up to the model's present state."""
-        ledger = model.ledger
+        cohorts = model.ledger.cohorts
         parts: list[tuple[bytes, bytes]] = []
         obsolete: list[bytes] = []
-        for level, start in sorted(ledger.cohorts.touched):
+        changed = cohorts.touched.union(cohorts.cohorts() if self._whole else ())
+        for level, start in sorted(changed):
             part: PartId = ("cohort", int(level), start)
-            sums = ledger.cohorts.cohort(level, start)
-            if sums is None:
-                slot = self._slots.pop(part, None)
-                used = {*self._own, slot} if slot is not None else set()
-                obsolete += [_part_key(self._model, part, name) for name in sorted(used)]
-            else:
-                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums)), obsolete))
-        ledger.cohorts.touched.clear()
+            sums = cohorts.cohort(level, start)
+            if sums is not None:
+                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums))))
+            elif self._slots.pop(part, None) is not None:
+                obsolete += [self._key(part, slot) for slot in SLOTS]
+        cohorts.touched.clear()
         pool, detectors = model.streams.snapshot()
         for part, group in _grouped(detectors).items():
             data = _ENCODER.encode(group)
             if self._detectors.get(part) != data:
                 self._detectors[part] = data
-                parts.append(self._write(part, data, obsolete))
-        head = _head(ledger, pool, tuple(sorted(self._slots.items())), position)
-        return Checkpoint(tuple(parts), (model_key(self._model), _ENCODER.encode(head)), tuple(obsolete))
+                parts.append(self._write(part, data))
+        self._whole = False
+        head = _head(model.ledger, pool, tuple(sorted(self._slots.items())), position)
+        return Checkpoint(tuple(parts), (model_key(self._model, self._owner), _ENCODER.encode(head)), tuple(obsolete))
 
-    def _write(self, part: PartId, data: bytes, obsolete: list[bytes]) -> tuple[bytes, bytes]:
-        before = self._slots.get(part)
-        slot = self._own[1] if before == self._own[0] else self._own[0]
-        if before is not None and before not in self._own:
-            obsolete.append(_part_key(self._model, part, before))
+    def _write(self, part: PartId, data: bytes) -> tuple[bytes, bytes]:
+        slot = SLOTS[self._slots.get(part) == SLOTS[0]]
         self._slots[part] = slot
-        return _part_key(self._model, part, slot), data
+        return self._key(part, slot), data
+
+    def _key(self, part: PartId, slot: str) -> bytes:
+        return _part_key(self._model, part, self._owner, slot)
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """How far the partition of the blocks topic is in the state, and how far each model and source was by its key.
+    """How far the partition of the blocks topic is in the state, and how far each model and source was.
 
-    One that is further back than told here was written by a former owner: blocks are read again from there.
+    Blocks between what is told of a model or source here and `offset` do not change it. A state of it that is further
+    back was written by a former owner: blocks are read again from there.
     """
 
     offset: int
     heads: dict[str, int]
+    """position by `subject`"""
 
     def reread_from(self, heads: Mapping[str, int]) -> int:
-        """Where reading of blocks has to start, given the positions of the heads that were found, by key."""
+        """Where reading of blocks has to start, given the positions of the states that were found, by `subject`."""
         behind = [heads.get(key, 0) for key, told in self.heads.items() if heads.get(key, 0) < told]
         return min([self.offset, *behind])
 
 
-POSITION_KEY: Final = b"position"
+def position_key(owner: str) -> bytes:
+    """Key of an owner's position."""
+    return SEPARATOR.join((POSITION, owner)).encode()
 
 
-def position_record(position: Position) -> tuple[bytes, bytes]:
-    """The record that is written after all others of a checkpoint."""
-    return POSITION_KEY, _ENCODER.encode(position)
+def position_record(position: Position, *, owner: str) -> tuple[bytes, bytes]:
+    """The record that is written after all others of a checkpoint but tombstones."""
+    return position_key(owner), _ENCODER.encode(position)
 
 
-def restore_position(records: Mapping[bytes, bytes]) -> Position:
-    """The position among the records; zero when there is none. UnreadableState when it is damaged."""
-    data = records.get(POSITION_KEY)
-    return Position(0, {}) if data is None else _decode(POSITION_KEY, data, Position)
+def restore_positions(records: Mapping[bytes, bytes]) -> tuple[list[Position], list[UnreadableState]]:
+    """The positions of all owners, zero when there is none; and what is wrong with them when none can be read."""
+    found: list[Position] = []
+    damaged: list[UnreadableState] = []
+    for key, data in records.items():
+        if subject(key) == POSITION:
+            try:
+                found.append(_decode(key, data, Position))
+            except UnreadableState as error:
+                damaged.append(error)
+    return (found, []) if found else ([Position(0, {})], damaged)
 
 
-def model_key(model: str) -> bytes:
-    """Key of a model's head."""
-    return SEPARATOR.join(("model", model)).encode()
+def subject(key: bytes) -> str:
+    """What a record with this key is about: a model, a source partition, or the position. The same for all owners."""
+    kind, *names = key.decode(errors="replace").split(SEPARATOR)
+    if kind in ("model", "part"):
+        return model_subject(*names[:1])
+    return source_subject(*names[:2]) if kind == "source" else kind
 
 
-def source_key(topic: str, partition: int) -> bytes:
-    """Key of the one record that holds a source partition."""
-    return SEPARATOR.join(("source", topic, str(partition))).encode()
+def model_subject(*model: str) -> str:
+    """What the head and the parts of a model are about."""
+    return SEPARATOR.join(("model", *model))
 
 
-def source_record(ledger: SourceLedger, *, position: int) -> tuple[bytes, bytes]:
+def source_subject(*source: object) -> str:
+    """What the record of a source partition, given as topic and number, is about."""
+    return SEPARATOR.join(("source", *map(str, source)))
+
+
+def keys_by_subject(records: Mapping[bytes, bytes]) -> dict[str, list[bytes]]:
+    """The keys of the records about each model, each source partition and the position."""
+    keys: dict[str, list[bytes]] = {}
+    for key in records:
+        keys.setdefault(subject(key), []).append(key)
+    return keys
+
+
+def model_key(model: str, owner: str) -> bytes:
+    """Key of an owner's head of a model."""
+    return SEPARATOR.join((model_subject(model), owner)).encode()
+
+
+def source_key(topic: str, partition: int, owner: str) -> bytes:
+    """Key of the one record in which an owner holds a source partition."""
+    return SEPARATOR.join((source_subject(topic, partition), owner)).encode()
+
+
+def source_record(ledger: SourceLedger, *, position: int, owner: str) -> tuple[bytes, bytes]:
     """The record that holds the state of a source partition."""
-    return source_key(ledger.topic, ledger.partition), _ENCODER.encode(ledger.snapshot(position))
+    return source_key(ledger.topic, ledger.partition, owner), _ENCODER.encode(ledger.snapshot(position))
 
 
 def restore_sources(
     records: Mapping[bytes, bytes],
-) -> tuple[dict[tuple[str, int], tuple[SourceLedger, int]], list[UnreadableState]]:
-    """The source ledgers among the records, each with its position, and what is wrong with the damaged ones."""
-    ledgers: dict[tuple[str, int], tuple[SourceLedger, int]] = {}
-    damaged: list[UnreadableState] = []
+) -> tuple[dict[tuple[str, int], tuple[SourceLedger, int]], dict[str, UnreadableState]]:
+    """The source ledgers among the records, each with its position; and by `subject` what is wrong with the others."""
+    furthest: dict[str, SavedSource] = {}
+    damaged: dict[str, UnreadableState] = {}
     for key, data in records.items():
-        if key.split(SEPARATOR.encode())[0] == b"source":
+        about = subject(key)
+        if about.split(SEPARATOR)[0] == "source":
             try:
                 saved = _decode(key, data, SavedSource)
             except UnreadableState as error:
-                damaged.append(error)
+                damaged[about] = error
             else:
-                ledgers[saved.topic, saved.partition] = SourceLedger.restore(saved), saved.position
-    return ledgers, damaged
+                if about not in furthest or saved.position > furthest[about].position:
+                    furthest[about] = saved
+    ledgers = {
+        (saved.topic, saved.partition): (SourceLedger.restore(saved), saved.position) for saved in furthest.values()
+    }
+    return ledgers, {about: error for about, error in damaged.items() if about not in furthest}
 
 
 def model_names(records: Mapping[bytes, bytes]) -> list[str]:
     """Models that have a head among the records."""
     split = [key.decode(errors="replace").split(SEPARATOR) for key in records]
-    return sorted(parts[1] for parts in split if parts[0] == "model" and len(parts) == 2)
+    return sorted({parts[1] for parts in split if parts[0] == "model" and len(parts) > 1})
 
 
-def restore_model(
-    name: str, records: Mapping[bytes, bytes], settings: ModelSettings, *, owner: str
-) -> tuple[Model, ModelCheckpoints, int]:
-    """The model as its last complete checkpoint left it, and the position of its head; or UnreadableState."""
-    key = model_key(name)
-    head = _decode(key, records[key], Head)
+def restore_model(name: str, records: Mapping[bytes, bytes], settings: ModelSettings) -> tuple[Model, int]:
+    """The model as the checkpoint that has come furthest left it, and its position; UnreadableState if none is whole.
+
+    `records` need to hold only those about the model. A former owner's head that comes late may name parts that have
+    been removed since: another owner's state is then whole.
+    """
+    heads: list[tuple[Head, str]] = []
+    damaged: list[UnreadableState] = []
+    for key, data in records.items():
+        kind, *names = key.decode(errors="replace").split(SEPARATOR)
+        if kind == "model" and names[:1] == [name]:
+            try:
+                heads.append((_head_of(name, key, data), names[-1]))
+            except UnreadableState as error:
+                damaged.append(error)
+    for head, owner in sorted(heads, key=lambda found: found[0].position, reverse=True):
+        try:
+            return _restore_model(name, head, owner, records, settings), head.position
+        except UnreadableState as error:
+            damaged.append(error)
+        except (ValueError, IndexError) as error:
+            # Bytes that decode, but whose numbers do not fit together.
+            damaged.append(UnreadableState(f"state of model {name}: {error}"))
+    raise damaged[0]
+
+
+def _head_of(name: str, key: bytes, data: bytes) -> Head:
+    head = _decode(key, data, Head)
     if head.format != FORMAT:
         raise UnreadableState(f"state of model {name}: expected format {FORMAT}, got {head.format}")
-    try:
-        model = _restore_model(name, head, records, settings)
-    except UnreadableState:
-        raise
-    except (ValueError, IndexError) as error:
-        # Bytes that decode, but whose numbers do not fit together.
-        raise UnreadableState(f"state of model {name}: {error}") from error
-    return model, ModelCheckpoints(name, owner=owner, slots=dict(head.slots)), head.position
+    return head
 
 
-def _restore_model(name: str, head: Head, records: Mapping[bytes, bytes], settings: ModelSettings) -> Model:
+def _restore_model(name: str, head: Head, owner: str, records: Mapping[bytes, bytes], settings: ModelSettings) -> Model:
     model = Model(name, settings)
     ledger = model.ledger
     widths = sum(width for *_, width in head.signature)
@@ -233,7 +306,7 @@ def _restore_model(name: str, head: Head, records: Mapping[bytes, bytes], settin
     cohorts: dict[tuple[Level, int], tuple[Ints, Ints]] = {}
     detectors: list[SavedDetector] = []
     for part, slot in head.slots:
-        part_key = _part_key(name, part, slot)
+        part_key = _part_key(name, part, owner, slot)
         data = records.get(part_key)
         if data is None:
             raise UnreadableState(f"state of model {name}: part {part} is missing")
@@ -333,8 +406,8 @@ def _grouped(detectors: Sequence[SavedDetector]) -> dict[PartId, tuple[SavedDete
     return {part: tuple(group) for part, group in groups.items()}
 
 
-def _part_key(model: str, part: PartId, slot: str) -> bytes:
-    return SEPARATOR.join(("part", model, *map(str, part), slot)).encode()
+def _part_key(model: str, part: PartId, owner: str, slot: str) -> bytes:
+    return SEPARATOR.join(("part", model, *map(str, part), owner, slot)).encode()
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+import scipy.special  # noqa: F401 - would load at its first use, in the event loop
 import structlog
 
 from monitor.assembly import Pipeline, assemble

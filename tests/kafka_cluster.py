@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
-from tests.kafka_server import KafkaServer, free_port
+from tests.kafka_server import KafkaServer, create_topic, free_port
 
 NODES: Final = 3
 POLL_SECONDS: Final = 0.2
@@ -75,11 +75,7 @@ class KafkaCluster:
 
     def create_topic(self, name: str, *, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Create a topic on all nodes and return its name; raises `KafkaException` when it is refused."""
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=NODES, config=dict(config or {}))
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for created in admin.create_topics([topic]).values():
-            created.result(30)
-        return name
+        return create_topic(self.bootstrap, name, partitions=partitions, replicas=NODES, config=config)
 
     def coordinator(self, group: str) -> int:
         """Number of the node that coordinates a consumer group."""

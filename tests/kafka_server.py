@@ -117,11 +117,7 @@ class KafkaServer:
 
     def create_topic(self, name: str, *, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Create a topic and return its name; raises `KafkaException` when it is refused."""
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for created in admin.create_topics([topic]).values():
-            created.result(30)
-        return name
+        return create_topic(self.bootstrap, name, partitions=partitions, replicas=1, config=config)
 
     @property
     def _settings_file(self) -> Path:
@@ -166,6 +162,17 @@ class KafkaServer:
         done = subprocess.run(self._command(jars, *arguments), capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"kafka: format ended with {done.returncode}: {done.stderr}{done.stdout}")
+
+
+def create_topic(
+    bootstrap: str, name: str, *, partitions: int, replicas: int, config: Mapping[str, str] | None = None
+) -> str:
+    """Create a topic and return its name; raises `KafkaException` when it is refused."""
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for created in admin.create_topics([topic]).values():
+        created.result(30)
+    return name
 
 
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has

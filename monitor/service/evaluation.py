@@ -163,15 +163,9 @@ class Evaluation:
     async def _checkpoint(self, owned: _Owned) -> None:
         position = owned.position
         taken = owned.evaluator.checkpoints(position=position)
-        steps: list[list[tuple[bytes, bytes | None]]] = [
-            [record for model in taken.models for record in model.parts],
-            [*(model.head for model in taken.models), *taken.sources],
-            [taken.position],
-            [(key, None) for model in taken.models for key in model.obsolete],
-        ]
-        for step in steps:
-            # A head of ours that comes late would name slots that the next owner has cleared. What is begun is finished
-            # or the partition is gone: a later checkpoint takes it for written.
+        for step in taken.steps():
+            # Who has lost the partition writes what the next owner does not need. What is begun is finished or the
+            # partition is gone: a later checkpoint takes it for written.
             while not self._may_write():
                 await asyncio.sleep(HOLD_SECONDS)
             if self._owned.get(owned.number) is not owned:

@@ -210,7 +210,8 @@ class Ingest:
 
     async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
         async with partition.lock:
-            if partition.summariser is None or not self._mend(partition):
+            # While this waited for the lock the partition may have gone, and its index with it.
+            if not self._ours(partition) or partition.summariser is None or not self._mend(partition):
                 return
             messages, partition.closed = partition.closed, []
             if with_open:

@@ -159,13 +159,7 @@ def fold(ledger: ModelLedger, messages: Iterable[BlockMessage]) -> None:
 
 def writes(taken: Checkpoints) -> list[tuple[bytes, bytes | None]]:
     """A checkpoint's records in the order in which they reach the state topic; None removes."""
-    return [
-        *(record for model in taken.models for record in model.parts),
-        *(model.head for model in taken.models),
-        *taken.sources,
-        taken.position,
-        *((key, None) for model in taken.models for key in model.obsolete),
-    ]
+    return [record for step in taken.steps() for record in step]
 
 
 def write(state: dict[bytes, bytes], records: Iterable[tuple[bytes, bytes | None]]) -> None:

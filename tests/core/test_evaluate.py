@@ -129,7 +129,7 @@ def test_other_takes_no_place_of_a_model_not_even_when_a_crash_left_it_without_o
         first.fold(message)
     assert ["a", OTHER, "x"] == [model.name for model in first.models()]
     records = writes(first.checkpoints(position=len(topic)))
-    reached = next(n for n, (key, _) in enumerate(records) if key == model_key(OTHER)) + 1
+    reached = next(n for n, (key, _) in enumerate(records) if key == model_key(OTHER, "1")) + 1
     state: dict[bytes, bytes] = {}
     write(state, records[:reached])
     second = PartitionEvaluator(settings, owner="2")

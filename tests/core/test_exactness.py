@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given
 
-from monitor.blocks import encode_block
-from monitor.evaluate import PartitionEvaluator
+from monitor.blocks import BlockMessage, encode_block
+from monitor.evaluate import PartitionEvaluator, Restored
 from tests.core.runs import (
     BLOCK,
     EVALUATE,
@@ -127,7 +128,7 @@ def test_every_prefix_of_a_checkpoints_writes_is_a_state_to_go_on_from(seed: int
 
 @examples(12)
 @given(seed=seeds)
-def test_a_former_owner_that_writes_once_more_costs_reading_again_but_no_number(seed: int) -> None:
+def test_a_former_owner_that_writes_once_more_changes_nothing(seed: int) -> None:
     logs = traffic(seed, decisions=40)
     rng = random.Random(seed)
     topic = interleaved(logs, rng)
@@ -146,10 +147,71 @@ def test_a_former_owner_that_writes_once_more_costs_reading_again_but_no_number(
     records = writes(zombie.checkpoints(position=cuts[1]))
     write(state, records[: rng.randrange(len(records) + 1)])
     heir = PartitionEvaluator(EVALUATE, owner="heir")
-    for message in topic[heir.restore(state).reread_from :]:
+    assert Restored(cuts[2], ()) == heir.restore(state)
+    for message in topic[cuts[2] :]:
         heir.fold(message)
     heir.advance(end_of(logs))
     assert undisturbed(logs) == facts(heir)
+
+
+class Owner:
+    """One that believes that a partition is its own, for ever; what it writes arrives when it likes, but in order."""
+
+    def __init__(self, number: int, topic: Sequence[BlockMessage], state: dict[bytes, bytes]) -> None:
+        self._topic = topic
+        self._state = state
+        self._evaluator = PartitionEvaluator(EVALUATE, owner=f"owner{number}")
+        self.restored = self._evaluator.restore(state)
+        self._at = self.restored.reread_from
+        self._coming: list[tuple[bytes, bytes | None]] = []
+        self._position = -1
+        self.written = -1
+        """position of its last checkpoint that has arrived, but for tombstones"""
+
+    def fold(self, count: int) -> None:
+        for message in self._topic[self._at : self._at + count]:
+            self._evaluator.fold(message)
+        self._at = min(len(self._topic), self._at + count)
+
+    def write(self, count: int) -> None:
+        """So many records arrive; there is another checkpoint when the last one has."""
+        if not self._coming:
+            self._evaluator.advance()
+            self._position = self._at
+            self._coming = writes(self._evaluator.checkpoints(position=self._at))
+        write(self._state, self._coming[:count])
+        del self._coming[:count]
+        if all(value is None for _, value in self._coming):
+            self.written = self._position
+
+    def facts(self, clock_ms: int) -> dict[str, Any]:
+        self._evaluator.advance(clock_ms)
+        return facts(self._evaluator)
+
+
+@examples(20)
+@given(seed=seeds)
+def test_of_owners_that_all_go_on_writing_the_one_that_restored_last_loses_nothing(seed: int) -> None:
+    logs = traffic(seed, decisions=40)
+    rng = random.Random(seed)
+    topic = interleaved(logs, rng)
+    state: dict[bytes, bytes] = {}
+    owners = [Owner(0, topic, state)]
+    for _ in range(150):
+        one = rng.choice(owners[-4:])
+        what = rng.random()
+        if what < 0.08:
+            reached = next((owner.written for owner in reversed(owners) if owner.written >= 0), 0)
+            owners.append(Owner(len(owners), topic, state))
+            assert () == owners[-1].restored.unreadable
+            assert owners[-1].restored.reread_from >= reached
+        elif what < 0.4:
+            one.fold(rng.randint(1, 8))
+        else:
+            one.write(rng.choice((1, 3, 10, 1000)))
+    last = Owner(len(owners), topic, state)
+    last.fold(len(topic))
+    assert undisturbed(logs) == last.facts(end_of(logs))
 
 
 def test_the_logs_hold_what_the_properties_speak_of() -> None:

@@ -16,7 +16,16 @@ from monitor.events import Action
 from monitor.layout import Layout
 from monitor.model import ModelSettings
 from monitor.sources import merge_totals
-from monitor.state import FORMAT, POSITION_KEY, SEPARATOR, Head, Position, SavedSums, model_key, model_names
+from monitor.state import (
+    FORMAT,
+    SEPARATOR,
+    Head,
+    Position,
+    SavedSums,
+    model_key,
+    model_names,
+    position_key,
+)
 from tests.core.runs import (
     EVALUATE,
     FEATURES,
@@ -66,10 +75,11 @@ EXPECTED = facts(evaluated(TOPIC, clock_ms=END))
 HEADS = [key for key in STATE if key.startswith(b"model")]
 PARTS = [key for key in STATE if key.startswith(b"part")]
 SOURCES = [key for key in STATE if key.startswith(b"source")]
+PLACE = position_key("first")
 
 
 def test_a_state_has_heads_parts_sources_and_a_position_and_goes_on_exactly() -> None:
-    assert {b"model", b"part", b"source", POSITION_KEY} == {key.split(SEPARATOR.encode())[0] for key in STATE}
+    assert {b"model", b"part", b"source", b"position"} == {key.split(SEPARATOR.encode())[0] for key in STATE}
     evaluator, found = restored(STATE)
     assert Restored(MIDDLE, ()) == found
     assert EXPECTED == facts(finished(evaluator, MIDDLE))
@@ -100,14 +110,14 @@ DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
 
 
 @pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
-@pytest.mark.parametrize("key", [HEADS[0], PARTS[0], SOURCES[0], POSITION_KEY], ids=["head", "part", "source", "place"])
+@pytest.mark.parametrize("key", [HEADS[0], PARTS[0], SOURCES[0], PLACE], ids=["head", "part", "source", "place"])
 def test_a_damaged_record_is_set_aside_named_and_rebuilt_from_the_blocks(
     key: bytes, change: Callable[[bytes], bytes | None]
 ) -> None:
     evaluator, found = restored(damaged(key, change))
     assert 0 == found.reread_from
     (reason,) = found.unreadable
-    assert key.split(SEPARATOR.encode())[-1 if key in SOURCES else 0 if key is POSITION_KEY else 1].decode() in reason
+    assert key.split(SEPARATOR.encode())[2 if key in SOURCES else 0 if key is PLACE else 1].decode() in reason
     assert 1 == evaluator.discarded()["unreadable"]
     assert EXPECTED == facts(finished(evaluator, 0))
 
@@ -240,7 +250,7 @@ def test_only_what_has_changed_is_written() -> None:
 
 def test_what_is_no_longer_named_is_removed_and_the_topic_does_not_grow() -> None:
     state: State = {}
-    evaluator = PartitionEvaluator(EVALUATE, owner="o")
+    evaluator = PartitionEvaluator(EVALUATE, owner="first")
     sizes = []
     for number, message in enumerate(TOPIC):
         evaluator.fold(message)
@@ -251,9 +261,62 @@ def test_what_is_no_longer_named_is_removed_and_the_topic_does_not_grow() -> Non
     assert all(named <= parts <= 2 * named for parts, named in sizes)
 
 
+def folded(evaluator: PartitionEvaluator, begin: int, end: int) -> State:
+    """The records of a checkpoint after more messages; those to be removed have no value."""
+    for message in TOPIC[begin:end]:
+        evaluator.fold(message)
+    evaluator.advance()
+    return {key: value or b"" for key, value in writes(evaluator.checkpoints(position=end))}
+
+
+@pytest.mark.parametrize("kinds", [(b"model",), (b"source",), (b"position",), (b"model", b"source", b"position")])
+def test_a_former_owners_records_that_come_late_count_for_nothing_once_there_is_a_newer_state(
+    kinds: tuple[bytes, ...],
+) -> None:
+    """Its head names parts that the next owner has removed; blocks of that time may be gone from their topic."""
+    state, quarter = dict(STATE), len(TOPIC) // 8
+    former, _ = restored(state)
+    owner = PartitionEvaluator(EVALUATE, owner="third")
+    assert MIDDLE == owner.restore(state).reread_from
+    late = folded(former, MIDDLE, MIDDLE + quarter)
+    write(state, ((key, value or None) for key, value in folded(owner, MIDDLE, MIDDLE + 2 * quarter).items()))
+
+    write(state, ((key, value) for key, value in late.items() if value and key.split(SEPARATOR.encode())[0] in kinds))
+
+    evaluator, found = restored(state)
+    assert Restored(MIDDLE + 2 * quarter, ()) == found
+    assert EXPECTED == facts(finished(evaluator, found.reread_from))
+
+
+def test_of_former_owners_nothing_is_left_after_the_first_checkpoint_of_the_next() -> None:
+    state: State = {}
+    for number in range(5):
+        evaluator = PartitionEvaluator(EVALUATE, owner=f"owner{number}")
+        begin = evaluator.restore(state).reread_from
+        end = len(TOPIC) * (number + 1) // 5
+        write(state, ((key, value or None) for key, value in folded(evaluator, begin, end).items()))
+        assert [] == [key for key in state if f"owner{number}" not in key.decode().split(SEPARATOR)]
+    evaluator, _ = restored(state)
+    assert EXPECTED == facts(finished(evaluator, len(TOPIC)))
+
+
+def test_an_owner_writes_everything_once_also_if_nothing_has_changed() -> None:
+    evaluator, found = restored(STATE)
+    state: State = {}
+    write(state, writes(evaluator.checkpoints(position=found.reread_from)))
+    assert len(STATE) == len(state)
+    assert ((), (), ()) == (
+        (again := evaluator.checkpoints(position=found.reread_from)).models,
+        again.sources,
+        again.obsolete,
+    )
+
+
 def test_names_of_models_are_read_from_their_heads() -> None:
     assert ["m0", "m1", "m2"] == model_names(STATE)
-    assert ["a/b:c"] == model_names({model_key("a/b:c"): b"", b"model": b"", b"\xff\x1fx": b""})
+    assert ["a/b:c"] == model_names(
+        {model_key("a/b:c", owner): b"" for owner in "xy"} | {b"model": b"", b"\xff\x1fx": b""}
+    )
 
 
 def test_a_head_that_is_behind_the_position_is_read_again_from_where_it_was() -> None:

@@ -1,6 +1,7 @@
-"""The workers of a fault test and who looks after them: starts again what ended by itself, and watches progress.
+"""The workers of a fault test, and who looks after them.
 
-As an orchestrator does: a worker that exits is started again, with the same disk.
+A crew is looked at only. A fleet is looked after as an orchestrator does: a worker that exits is started again, with
+the same disk.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from monitor import catalogue
 from monitor.topics import BLOCKS
 from tests.e2e.scrape import Scrape
 from tests.e2e.worker_process import READY_SECONDS, WorkerProcess
-from tests.faults.traffic import TOPICS
+from tests.faults.traffic import TOPICS, Publisher
 
 LOOK_SECONDS: Final = 1.0
 JOIN_SECONDS: Final = 30.0
@@ -30,8 +31,65 @@ EXIT_SECONDS: Final = 10.0
 """A worker that gets SIGTERM ends within this."""
 
 
-class Fleet:
-    """Workers by name; a context manager that kills them all.
+class Crew:
+    """Workers by name, whose numbers count together. One that ends by itself is an error."""
+
+    def __init__(self, workers: Mapping[str, WorkerProcess]) -> None:
+        self.workers = dict(workers)
+
+    def scrapes(self) -> list[Scrape]:
+        """What all of them say now."""
+        return [worker.scrape() for worker in self.workers.values()]
+
+    def records(self) -> float:
+        """Records of the source topics that those that can be asked say they have counted."""
+        return sum(_records(worker) for worker in list(self.workers.values()) if worker.serves)
+
+    def until(self, look: Callable[[], Any], *, what: str, within: float) -> Any:
+        """The first truthy result; AssertionError with the ends of all logs when there is none in time."""
+        deadline = time.monotonic() + within
+        while not (found := self._look(look)):
+            self.look_after()
+            assert time.monotonic() < deadline, f"not within {within:g} s: {what}\n{self.logs()}"
+            time.sleep(LOOK_SECONDS)
+        return found
+
+    def until_counted(self, goal: float, publisher: Publisher, *, within: float = 90.0) -> float:
+        """Wait until they together have counted more records than that, while they are being published; how many."""
+
+        def reached() -> float:
+            publisher.check()
+            found = self.records()
+            return found if found > goal else 0.0
+
+        return float(self.until(reached, what=f"more than {goal:g} records are counted", within=within))
+
+    def look_after(self) -> None:
+        """AssertionError when one has ended."""
+        assert all(worker.running for worker in self.workers.values()), self.logs()
+
+    def logs(self) -> str:
+        """The ends of the logs of all workers."""
+        return "\n".join(f"--- {name}\n{worker.log()[-3000:]}" for name, worker in self.workers.items())
+
+    @staticmethod
+    def _look(look: Callable[[], Any]) -> Any:
+        try:
+            return look()
+        except httpx.HTTPError:
+            return None
+
+
+def _records(worker: WorkerProcess) -> float:
+    try:
+        scrape = worker.scrape().only(catalogue.RECORDS)
+    except (httpx.HTTPError, AssertionError):
+        return 0.0  # it has just ended
+    return sum(scrape.total(catalogue.RECORDS, topic=topic) for topic in TOPICS)
+
+
+class Fleet(Crew):
+    """A crew that is looked after; a context manager that kills them all.
 
     `acknowledged` says how many records Kafka has taken from the publisher: while the workers together have counted
     fewer, the time without progress is a stall. `patience` stretches the deadlines of the operations checklist where
@@ -47,7 +105,7 @@ class Fleet:
         acknowledged: Callable[[], int] = lambda: 0,
         patience: float = 1.0,
     ) -> None:
-        self.workers: dict[str, WorkerProcess] = {}
+        super().__init__({})
         self.exits: list[tuple[str, int]] = []
         """workers that ended by themselves, with their exit codes"""
         self.stall_seconds = 0.0
@@ -110,9 +168,8 @@ class Fleet:
 
     # What they say.
 
-    def scrapes(self) -> list[Scrape]:
-        """What all of them say now."""
-        return [worker.scrape() for worker in self.workers.values()]
+    def look_after(self) -> None:
+        """The watcher does."""
 
     def until_ready(self, *, within: float = READY_SECONDS) -> None:
         """Wait until every worker says that it is ready."""
@@ -145,25 +202,6 @@ class Fleet:
         worker.until(committed, what=f"the first commit of {name}", within=within)
         return time.monotonic() - begin
 
-    def until(self, look: Callable[[], Any], *, what: str, within: float) -> Any:
-        """The first truthy result; AssertionError with the ends of all logs when there is none in time."""
-        deadline = time.monotonic() + within
-        while not (found := self._look(look)):
-            assert time.monotonic() < deadline, f"not within {within:g} s: {what}\n{self.logs()}"
-            time.sleep(LOOK_SECONDS)
-        return found
-
-    def logs(self) -> str:
-        """The ends of the logs of all workers."""
-        return "\n".join(f"--- {name}\n{worker.log()[-3000:]}" for name, worker in self.workers.items())
-
-    @staticmethod
-    def _look(look: Callable[[], Any]) -> Any:
-        try:
-            return look()
-        except httpx.HTTPError:
-            return None
-
     def _watch(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             with self._lock:
@@ -171,8 +209,7 @@ class Fleet:
                     if not worker.running:
                         self.exits.append((name, worker.wait(within=1)))
                         worker.start()
-                workers = [worker for worker in self.workers.values() if worker.serves]
-            self._note(sum(self._counted_by(worker) for worker in workers))
+            self._note(self.records())
 
     def _note(self, total: float) -> None:
         now = time.monotonic()
@@ -181,11 +218,3 @@ class Fleet:
             self.counted, self._moved = total, now
         elif self.acknowledged() <= self.counted:
             self._moved = now
-
-    @staticmethod
-    def _counted_by(worker: WorkerProcess) -> float:
-        try:
-            scrape = worker.scrape().only(catalogue.RECORDS)
-        except (httpx.HTTPError, AssertionError):
-            return 0.0  # just killed
-        return sum(scrape.total(catalogue.RECORDS, topic=topic) for topic in TOPICS)

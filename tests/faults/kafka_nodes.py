@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import LARGE
 from tests.kafka_cluster import KafkaCluster
 from tests.kafka_fixtures import require_java
@@ -23,6 +25,13 @@ def one_node(directory: Path) -> Iterator[KafkaServer]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def fault_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """A node for one test, which may kill it."""
+    with one_node(tmp_path / "kafka") as server:
+        yield server
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import pytest
 from tests.e2e import topics
 from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.faults.conftest import Size
-from tests.faults.recount import counted, lost, traffic, until_counted
-from tests.faults.stream import Stream
+from tests.faults.fleet import Crew
+from tests.faults.traffic import Publisher, publishing, simulated_minutes
+from tests.faults.verdict import settle
 from tests.kafka_server import KafkaServer, free_port
 
 pytestmark = pytest.mark.kafka
@@ -33,31 +34,32 @@ def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
 ) -> None:
     kills, apart = (5, 60.0) if size == "full" else (1, 0.0)
     topics.create(fault_kafka)
-    records = traffic(minutes=20 * kills)
+    batches = list(simulated_minutes(decisions=12_000 * kills, minutes=20 * kills, seed=11))
+    records = sum(map(len, batches))
     stalls: list[float] = []
     lines: list[float] = []
     with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
-        worker.until_ready()
-        with Stream(fault_kafka.bootstrap, records, per_second=1000 if size == "small" else 300) as stream:
+        crew = Crew({"only": worker.until_ready()})
+        with publishing(fault_kafka.bootstrap, batches, per_second=1000 if size == "small" else 300) as publisher:
             for number in range(kills):
-                until_counted([worker], stream, len(records) * number // (kills + 1))
+                crew.until_counted(records * number // (kills + 1), publisher)
                 said, begin = log_lines(worker), time.monotonic()
                 fault_kafka.kill()
                 pass_seconds(3.0)  # so that clients notice before it is back
                 fault_kafka.start()
-                stalls.append(until_resumed(worker, stream, len(records)))
+                stalls.append(until_resumed(crew, publisher, records))
                 lines.append((log_lines(worker) - said) / (time.monotonic() - begin))
                 pass_seconds(apart)
-        wrong = lost(records, [worker])
+        verdict = settle(crew, fault_kafka.bootstrap, publisher)
         restarts = len(list(worker.directory.glob("worker-*.log"))) - 1
     assert max(stalls) < RESUMES_SECONDS
     assert max(lines) < LINES_PER_SECOND
     outcome(
         number="5",
         name="broker kill -9 and restart",
-        events=len(records),
+        events=verdict.events,
         faults=kills,
-        lost=wrong,
+        lost=verdict.lost,
         stall_seconds=max(stalls),
         told=f"{restarts} restarts, {max(lines):.1f} log lines a second at most",
     )
@@ -94,26 +96,26 @@ def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_noth
     fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
     topics.create(fault_kafka)
-    records = traffic(minutes=20)
+    batches = list(simulated_minutes(decisions=10_000, minutes=20, seed=11))
     with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
-        worker.until_ready()
-        with Stream(fault_kafka.bootstrap, records, per_second=10_000) as stream:
-            until_counted([worker], stream, len(records) // 4)
+        crew = Crew({"only": worker.until_ready()})
+        with publishing(fault_kafka.bootstrap, batches, per_second=10_000) as publisher:
+            crew.until_counted(sum(map(len, batches)) // 4, publisher)
             fault_kafka.kill()
             pass_seconds(30.0 if size == "full" else 1.0)
             code, seconds = terminated(worker)
             fault_kafka.start()
             worker.start()
         worker.until_ready()
-        wrong = lost(records, [worker])
+        verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert 0 == code
     assert seconds < STOPS_SECONDS
     outcome(
         number="7",
         name="SIGTERM while the broker is down",
-        events=len(records),
+        events=verdict.events,
         faults=1,
-        lost=wrong,
+        lost=verdict.lost,
         told=f"exit {code} in {seconds:.1f} s",
     )
 
@@ -128,26 +130,20 @@ def terminated(worker: WorkerProcess) -> tuple[int, float]:
     return code, time.monotonic() - begin
 
 
-def until_resumed(worker: WorkerProcess, stream: Stream, end: int) -> float:
+def until_resumed(crew: Crew, publisher: Publisher, end: int) -> float:
     """Seconds until the worker counts what is published after the fault; it is started again when it has ended.
 
     `end`: so many records there will be.
     """
-    begin, wanted = time.monotonic(), min(stream.acknowledged + 1, end)
-    while not resumed(worker, wanted):
-        stream.check()
-        if not worker.running:
-            worker.start()
-        assert time.monotonic() - begin < 2 * RESUMES_SECONDS, worker.log()[-4000:]
+    begin, wanted = time.monotonic(), min(publisher.acknowledged + 1, end)
+    while crew.records() < wanted:
+        publisher.check()
+        for worker in crew.workers.values():
+            if not worker.running:
+                worker.start()
+        assert time.monotonic() - begin < 2 * RESUMES_SECONDS, crew.logs()
         time.sleep(POLL_SECONDS)
     return time.monotonic() - begin
-
-
-def resumed(worker: WorkerProcess, wanted: int) -> bool:
-    try:
-        return counted([worker]) >= wanted
-    except (httpx.HTTPError, AssertionError):
-        return False  # it has just ended
 
 
 def answered(port: int) -> int:

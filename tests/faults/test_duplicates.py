@@ -39,7 +39,7 @@ class Plan:
     decisions: int
 
 
-PLANS = {"small": Plan(block=256, decisions=6_000), "full": Plan(block=4096, decisions=400_000)}
+PLANS = {"small": Plan(block=256, decisions=3_000), "full": Plan(block=4096, decisions=400_000)}
 MOST_GROWTH_MB = 64.0
 """of the process between the first block and the last: ids of the horizon, and nothing that grows with the log"""
 

@@ -41,7 +41,7 @@ class Plan:
 
 
 PLANS = {
-    "small": Plan(decisions=100_000, minutes=40, seconds_per_minute=0.5, kills=3),
+    "small": Plan(decisions=30_000, minutes=24, seconds_per_minute=0.5, kills=2),
     "full": Plan(decisions=2_050_000, minutes=240, seconds_per_minute=1.6, kills=20),
 }
 

@@ -12,8 +12,9 @@ from tests.e2e import topics
 from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.faults.conftest import Size
 from tests.faults.faulty import FaultyWorker
-from tests.faults.recount import lost, traffic
-from tests.faults.stream import Stream
+from tests.faults.fleet import Crew
+from tests.faults.traffic import publishing, simulated_minutes
+from tests.faults.verdict import settle
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
@@ -32,10 +33,11 @@ def test_an_exception_in_a_batch_ends_the_worker_and_a_restart_loses_nothing(
     every, wanted = (100_000, 5) if size == "full" else (8_000, 2)
     monkeypatch.setenv("FAIL_EVERY", str(every))
     topics.create(fault_kafka)
-    records = traffic(minutes=(wanted + 1) * every // 1200)
+    minutes = (wanted + 1) * every // 1200
+    batches = list(simulated_minutes(decisions=1000 * minutes, minutes=minutes, seed=11))
     codes: list[int] = []
     with FaultyWorker("raise", fault_kafka.bootstrap, tmp_path / "worker") as worker:
-        with Stream(fault_kafka.bootstrap, records, per_second=20_000):
+        with publishing(fault_kafka.bootstrap, batches, per_second=20_000) as publisher:
             deadline = time.monotonic() + SETTLE_SECONDS
             while len(codes) < wanted:
                 assert time.monotonic() < deadline, worker.log()[-3000:]
@@ -46,14 +48,14 @@ def test_an_exception_in_a_batch_ends_the_worker_and_a_restart_loses_nothing(
                 time.sleep(POLL_SECONDS)
         worker.kill()
     with WorkerProcess(fault_kafka.bootstrap, tmp_path / "mended") as mended:
-        wrong = lost(records, [mended.until_ready()])
+        verdict = settle(Crew({"mended": mended.until_ready()}), fault_kafka.bootstrap, publisher)
     assert [FAILED] * wanted == codes
     outcome(
         number="8",
         name=f"exception in a batch, 1 in {every:,} records",
-        events=len(records),
+        events=verdict.events,
         faults=wanted,
-        lost=wrong,
+        lost=verdict.lost,
         told=f"exit {FAILED} each time, then restarted",
     )
 

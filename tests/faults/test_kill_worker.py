@@ -33,11 +33,11 @@ class Plan:
 
 
 ONE = {
-    "small": Plan(decisions=40_000, minutes=40, seconds_per_minute=0.5, kills=3),
+    "small": Plan(decisions=16_000, minutes=20, seconds_per_minute=0.5, kills=2),
     "full": Plan(decisions=420_000, minutes=200, seconds_per_minute=1.5, kills=20),
 }
 TWO = {
-    "small": Plan(decisions=40_000, minutes=40, seconds_per_minute=0.6, kills=3),
+    "small": Plan(decisions=16_000, minutes=20, seconds_per_minute=0.5, kills=2),
     "full": Plan(decisions=600_000, minutes=200, seconds_per_minute=3.0, kills=40),
 }
 

@@ -44,7 +44,7 @@ class Plan:
 
 
 PLANS: Final = {
-    "small": Plan(decisions=30_000, minutes=40, seconds_per_minute=0.5, bad=10),
+    "small": Plan(decisions=12_000, minutes=20, seconds_per_minute=0.5, bad=8),
     "full": Plan(decisions=400_000, minutes=240, seconds_per_minute=1.0, bad=60),
 }
 WEATHERS: Final = {

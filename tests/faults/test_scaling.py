@@ -34,7 +34,7 @@ class Plan:
 
 
 PLANS = {
-    "small": Plan(decisions=50_000, minutes=40, seconds_per_minute=0.6, steps=3, every=10),
+    "small": Plan(decisions=16_000, minutes=20, seconds_per_minute=0.5, steps=3, every=5),
     "full": Plan(decisions=600_000, minutes=210, seconds_per_minute=3.0, steps=20, every=10),
 }
 

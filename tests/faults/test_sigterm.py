@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from tests.e2e import topics
 from tests.e2e.worker_process import WorkerProcess
 from tests.faults.conftest import Size
-from tests.faults.recount import lost, read_again, traffic, until_counted
-from tests.faults.stream import Stream
+from tests.faults.fleet import Crew
+from tests.faults.traffic import publishing, simulated_minutes
+from tests.faults.verdict import settle
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
@@ -27,33 +29,42 @@ def test_sigterm_in_mid_stream_loses_nothing_and_counts_nothing_twice(
 ) -> None:
     faults = 20 if size == "full" else 2
     topics.create(fault_kafka)
-    records = traffic(minutes=8 * faults)
+    minutes = 8 * faults
+    batches = list(simulated_minutes(decisions=1000 * minutes, minutes=minutes, seed=11))
+    records = sum(map(len, batches))
     exits: list[float] = []
     with (
-        Stream(fault_kafka.bootstrap, records, per_second=2000) as stream,
         WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker,
+        publishing(fault_kafka.bootstrap, batches, per_second=2000) as publisher,
     ):
+        crew = Crew({"only": worker})
         for number in range(faults):
             worker.until_ready()
-            reached = until_counted([worker], stream, len(records) * (number + 1) // (faults + 2))
-            assert reached < len(records), "the stream was over before the fault"
+            reached = crew.until_counted(records * (number + 1) // (faults + 2), publisher)
+            assert reached < records, "all was counted before the fault"
             begin = time.monotonic()
             assert 0 == worker.terminate(within=FORCED_SECONDS), worker.log()[-3000:]
             exits.append(time.monotonic() - begin)
             assert "Traceback" not in worker.log()
             worker.start()
-        stream.finish()
+        publisher.finish(at_once=True)
         worker.until_ready()
-        wrong = lost(records, [worker])
+        verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert max(exits) < (EXIT_SECONDS if size == "full" else FORCED_SECONDS)
-    share = read_again(tmp_path / "worker") / len(records)
+    share = read_again(tmp_path / "worker") / records
     assert share < 0.1
     outcome(
         number="3",
         name="SIGTERM in mid stream",
-        events=len(records),
+        events=verdict.events,
         faults=faults,
-        lost=wrong,
+        lost=verdict.lost,
         redelivered=share,
         told=f"exit 0 in {max(exits):.1f} s at most",
     )
+
+
+def read_again(directory: Path) -> int:
+    """Records that the runs of a worker had processed and left uncommitted when they stopped, by their logs."""
+    logs = sorted(directory.glob("worker-*.log"))
+    return sum(int(found) for log in logs for found in re.findall(r'"read_again": (\d+)', log.read_text()))

@@ -100,8 +100,8 @@ def test_a_state_directory_that_fails_in_every_way_loses_nothing(
     own_kafka: KafkaServer, disk: SmallDisk, tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
     topics.create(own_kafka, source=2, internal=INTERNAL)
-    minutes = 200 if size == "full" else 40
-    scenario = msgspec.structs.replace(demo(decisions_per_minute=2000, incident_minute=20), context_share=0.5)
+    minutes, per_minute = (200, 2000) if size == "full" else (40, 600)
+    scenario = msgspec.structs.replace(demo(decisions_per_minute=per_minute, incident_minute=20), context_share=0.5)
     records = simulated(scenario, seed=21, start_ms=START_MS, minutes=minutes)
     quarters = [records[number * len(records) // 4 : (number + 1) * len(records) // 4] for number in range(4)]
     settings = {**SETTINGS, "state.directory": disk.folder / "state"}
@@ -170,9 +170,9 @@ def damage(index: Path) -> None:
 
 def write_unknown_state(kafka: KafkaServer) -> None:
     """A newer version's checkpoint of something that this one has a checkpoint of."""
-    keys = {read.key for read in read_topic(kafka.bootstrap, STATE, partitions=INTERNAL, expect=1)}
+    last = {read.key: read.value for read in read_topic(kafka.bootstrap, STATE, partitions=INTERNAL, expect=1)}
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
-    key = max(key for key in keys if key)
+    key = max(key for key, value in last.items() if key and value is not None)
     for partition in range(INTERNAL):
         producer.produce(STATE, key=key, value=b"\x93\xcd\xff\xff of a format yet to come", partition=partition)
     assert 0 == producer.flush(30)

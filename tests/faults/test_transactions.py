@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kafka
 PARTITIONS: Final = 4
 INTERVALS: Final = 2
 """Commits reach the log's end within so many commit intervals after everything is counted."""
-TRANSACTIONS: Final = {"small": 30, "full": 600}
+TRANSACTIONS: Final = {"small": 12, "full": 600}
 EACH: Final = 200
 """Records of a transaction."""
 GROUP: Final = "moderation-monitor"

@@ -17,8 +17,9 @@ from tests.e2e import topics
 from tests.e2e.test_ownership import models, until_shared
 from tests.e2e.worker_process import QUICK, WorkerProcess
 from tests.faults.conftest import Size
-from tests.faults.recount import counted, lost, traffic
-from tests.faults.stream import Stream
+from tests.faults.fleet import Crew
+from tests.faults.traffic import publishing, simulated_minutes
+from tests.faults.verdict import settle
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
@@ -32,32 +33,36 @@ def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lo
 ) -> None:
     seconds = 90.0 if size == "full" else SESSION_SECONDS + 2.0
     topics.create(fault_kafka, source=PARTITIONS, internal=PARTITIONS)
-    records = traffic(minutes=150 if size == "full" else 30)
+    minutes = 150 if size == "full" else 30
+    batches = list(simulated_minutes(decisions=1000 * minutes, minutes=minutes, seed=11))
+    per_second = sum(map(len, batches)) / (seconds + 20)
     first = WorkerProcess(fault_kafka.bootstrap, tmp_path / "first")
     second = WorkerProcess(fault_kafka.bootstrap, tmp_path / "second")
     with first, second:
         until_shared(first, second)
-        with Stream(fault_kafka.bootstrap, records, per_second=len(records) / (seconds + 20)) as stream:
+        crew = Crew({"first": first, "second": second})
+        left = Crew({"second": second})
+        with publishing(fault_kafka.bootstrap, batches, per_second=per_second) as publisher:
             first.until(lambda: models(first) and models(second), what="both export models")
             with stopped(first):
                 pass_seconds(seconds)
                 second.until(lambda: owned(second) == PARTITIONS, what="the second has taken over", within=60)
-                published = stream.acknowledged
-                second.until(lambda: counted([second]) >= published, what="the second has caught up", within=60)
+                published = publisher.acknowledged
+                left.until(lambda: left.records() >= published, what="the second has caught up", within=60)
                 before = committed(fault_kafka.bootstrap)
             answer = first.get("/readyz")
             both = models(first) & models(second)
             assert (503, set()) == (answer.status_code, both), answer.text
             until_shared(first, second)
             after = committed(fault_kafka.bootstrap)
-        wrong = lost(records, [first, second])
+        verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert [] == [place for place, offset in before.items() if after[place] < offset]
     outcome(
         number="24",
         name=f"SIGSTOP for {seconds:.0f} s, then SIGCONT",
-        events=len(records),
+        events=verdict.events,
         faults=1,
-        lost=wrong,
+        lost=verdict.lost,
         told="exported nothing when it went on, no offset went back, then shared the work again",
     )
 

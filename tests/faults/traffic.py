@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -97,6 +98,17 @@ def fingerprint(topic: str, value: bytes | None, timestamp_ms: int) -> int:
     return hash((topic, value, timestamp_ms))
 
 
+@contextmanager
+def publishing(bootstrap: str, batches: Sequence[Sequence[Published]], *, per_second: float) -> Iterator[Publisher]:
+    """A publisher at work at about this pace; at the end it publishes what is left at once."""
+    records = sum(map(len, batches))
+    with Publisher(bootstrap, batches, seconds_per_batch=records / per_second / len(batches)) as publisher:
+        publisher.limit = float("inf")
+        publisher.start()
+        yield publisher
+        publisher.finish(at_once=True)
+
+
 class Publisher(threading.Thread):
     """Publishes batches in the background at an even pace, and stops before batch `limit` until that is raised.
 
@@ -156,7 +168,7 @@ class Publisher(threading.Thread):
         """Wait for a condition while publishing goes on; AssertionError when it does not come."""
         deadline = time.monotonic() + within
         while not reached():
-            self._check()
+            self.check()
             assert time.monotonic() < deadline, f"not within {within:g} s: {what}; published {self.position} batches"
             time.sleep(SLICE_SECONDS)
 
@@ -164,11 +176,12 @@ class Publisher(threading.Thread):
         """Wait until so many batches were handed to Kafka."""
         self.until(lambda: self.position >= batches, what=f"{batches} batches")
 
-    def finish(self, *, within: float = 600.0) -> None:
-        """Publish what is left and wait until all of it is acknowledged."""
+    def finish(self, *, within: float = 600.0, at_once: bool = False) -> None:
+        """Publish what is left, the batches that have not begun `at_once`, and wait until all is acknowledged."""
+        self._pace = 0.0 if at_once else self._pace
         self.limit = float("inf")
         self.until(lambda: self.done, what="all is published", within=within)
-        self._check()
+        self.check()
 
     def __enter__(self) -> Self:
         return self
@@ -181,7 +194,8 @@ class Publisher(threading.Thread):
             self.join()
         self._producer.purge()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises what publishing failed with."""
         if self._failure is not None:
             raise self._failure
         assert [] == self._refused[:5]

@@ -11,7 +11,7 @@ from tests.e2e.accounts import COUNTERS, apart, summed
 from tests.e2e.independent_count import APPEALS, DECISIONS, REPORTS, REVIEWS, Count
 from tests.e2e.junk import refused
 from tests.e2e.scrape import Scrape
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Crew
 from tests.faults.read_back import DeadLetters, ReadBack, dead_letters, read_back
 from tests.faults.traffic import TOPICS, Publisher
 
@@ -31,7 +31,7 @@ class Verdict:
 
 
 def settle(
-    fleet: Fleet, bootstrap: str, publisher: Publisher | None = None, *, within: float = SETTLE_SECONDS
+    crew: Crew, bootstrap: str, publisher: Publisher | None = None, *, within: float = SETTLE_SECONDS
 ) -> Verdict:
     """Wait until the workers have counted what Kafka holds; AssertionError unless they say what a recount says.
 
@@ -43,21 +43,21 @@ def settle(
         assert publisher.fingerprint == back.fingerprint
 
     def counted() -> bool:
-        scrapes = [scrape.only(catalogue.RECORDS) for scrape in fleet.scrapes()]
+        scrapes = [scrape.only(catalogue.RECORDS) for scrape in crew.scrapes()]
         return all(
             sum(scrape.total(catalogue.RECORDS, topic=topic) for scrape in scrapes) >= back.records[topic]
             for topic in TOPICS
         )
 
     def agreed() -> list[Scrape] | None:
-        found = [scrape.only(*COUNTERS, catalogue.ORPHANS) for scrape in fleet.scrapes()]
+        found = [scrape.only(*COUNTERS, catalogue.ORPHANS) for scrape in crew.scrapes()]
         seen[:] = apart(back.count, found)
         return None if seen else found
 
     seen: list[str] = []
-    fleet.until(counted, what=f"the workers have counted {dict(back.records)}", within=within)
+    crew.until(counted, what=f"the workers have counted {dict(back.records)}", within=within)
     try:
-        scrapes: list[Scrape] = fleet.until(agreed, what="the workers say what the recount says", within=60)
+        scrapes: list[Scrape] = crew.until(agreed, what="the workers say what the recount says", within=60)
     except AssertionError as error:
         raise AssertionError("\n".join(seen[:40])) from error
     assert_each_record_is_in_one_account(back, scrapes)

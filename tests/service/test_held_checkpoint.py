@@ -1,4 +1,4 @@
-"""A worker that may have lost its partitions writes no checkpoint over that of the next owner."""
+"""A worker that may have lost its partitions writes no checkpoint: nobody would need it."""
 
 from __future__ import annotations
 
