@@ -106,7 +106,7 @@ def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_noth
             code, seconds = terminated(worker)
             fault_kafka.start()
             worker.start()
-        worker.until_ready()
+        worker.until_ready(within=BUSY_SECONDS)
         verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert 0 == code
     assert seconds < STOPS_SECONDS
