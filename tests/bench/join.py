@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import sys
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -35,6 +34,7 @@ from monitor.service.outlet import KafkaOutlet, Record
 from monitor.settings import KafkaSettings
 from monitor.streaming.security import security_of
 from monitor.topics import DECISIONS, JOIN, REVIEWS
+from tests.bench.tables import Table, begin, show
 from tests.core.strategies import T0, decision, encoded, review
 
 PARTITIONS = 4
@@ -250,38 +250,42 @@ def one_by_one(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
     return [record for one in forwards for record in chunks([one], partitions=PARTITIONS)]
 
 
-def report(name: str, spent: Spent) -> list[str]:
-    """Lines of the report."""
-    decisions = max(1, spent.decisions)
-    lines = [
-        f"{name}: {spent.decisions:,} decisions, {spent.feedback:,} reviews, {spent.records:,} records of the topic"
+def table(spent: dict[str, Spent]) -> Table:
+    """CPU by stage, beside the peer where it was measured."""
+    one = next(iter(spent.values()))
+    rows = [
+        (stage, *(f"{1e6 * each.seconds[stage] / max(1, each.decisions):.2f} µs" for each in spent.values()))
+        for stage in one.seconds
     ]
-    lines += [f"  {stage:<28}{1e6 * seconds / decisions:>8.2f} µs" for stage, seconds in spent.seconds.items()]
-    lines += [
-        f"  {'together':<28}{1e6 * sum(spent.seconds.values()) / decisions:>8.2f} µs of CPU a forwarded decision",
-        f"  {'on disk':<28}{spent.disk_bytes / max(1, spent.entries):>8.1f} bytes an entry",
-        f"  {'on disk, compacted':<28}{spent.settled_bytes / max(1, spent.entries):>8.1f} bytes an entry",
-        f"  {'in Kafka, uncompressed':<28}{spent.kafka_bytes / decisions:>8.1f} bytes a decision",
-    ]
-    return lines
+    rows.append(
+        ("together", *(f"{1e6 * sum(e.seconds.values()) / max(1, e.decisions):.2f} µs" for e in spent.values()))
+    )
+    rows.append(("on disk an entry", *(f"{e.disk_bytes / max(1, e.entries):.1f} B" for e in spent.values())))
+    rows.append(("on disk, compacted", *(f"{e.settled_bytes / max(1, e.entries):.1f} B" for e in spent.values())))
+    rows.append(("in Kafka a decision", *(f"{e.kafka_bytes / max(1, e.decisions):.1f} B" for e in spent.values())))
+    note = (
+        f"{one.decisions:,} decisions, {one.feedback:,} reviews without context, {one.records:,} records of the topic."
+    )
+    return Table("Feedback join: CPU a forwarded decision", ("stage", *spent), rows, (note,))
 
 
-def main() -> None:
-    """Print the report."""
+def run(arguments: Sequence[str]) -> list[Table]:
+    """Measure and print; the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decisions", type=int, default=400_000)
     parser.add_argument("--feedback", type=float, default=0.1, help="reviews a decision, about any decision before")
     parser.add_argument("--fetch", type=int, default=400, help="forwarded decisions a fetch: 5 %% of 8000")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peer", action="store_true", help="measure one record a decision as well")
-    told = parser.parse_args()
+    told = parser.parse_args(arguments)
     cuts = {"chunks": together, **({"one record a decision": one_by_one} if told.peer else {})}
+    spent: dict[str, Spent] = {}
     for name, cut in cuts.items():
         with TemporaryDirectory() as folder, EmbeddedBroker({JOIN: PARTITIONS}) as broker:
             traffic = fetches(told.decisions, fetch=told.fetch, feedback=told.feedback, seed=told.seed)
-            spent = asyncio.run(measure(broker.bootstrap, Path(folder), traffic, cut=cut))
-        sys.stdout.write("\n".join(report(name, spent)) + "\n")
+            spent[name] = asyncio.run(measure(broker.bootstrap, Path(folder), traffic, cut=cut))
+    return show([table(spent)])
 
 
 if __name__ == "__main__":
-    main()
+    begin(run)

@@ -33,11 +33,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     found = session.config.stash[OUTCOMES]
     if report and found:
         when = datetime.now(UTC).date().isoformat()
-        write_report(found, Path(report), versions="Apache Kafka 4.1.2", when=when)
+        write_report(found, Path(report), size=_size(), versions="Apache Kafka 4.1.2", when=when)
 
 
 @pytest.fixture(scope="session")
 def size() -> Size:
+    return _size()
+
+
+def _size() -> Size:
     told = os.environ.get("FAULTS", "small")
     if told not in {"small", "full"}:
         pytest.fail(f"environment FAULTS: expected small or full, got {told!r}")

@@ -13,11 +13,11 @@ from typing import Final
 
 HEAD: Final = """# Faults
 
-Written by `make faults`; do not edit. Numbers are those of the operations checklist; each row is one test in this
-folder. *Lost* counts events that a recount of the topics has and the metrics have not, or the other way round.
-*Redelivered* is what workers processed again after a fault, as a share, measured on the junk among the records, which
-is in the dead-letter topics as often as it was processed; none of it counts twice. A stall ends when the workers
-together have counted one record more.
+Written by `make faults` (size full), or by any run of these tests with `FAULTS_REPORT=path` (size small); do not edit.
+Numbers are those of the operations checklist; each row is one test in this folder. *Lost* counts events that a recount
+of the topics has and the metrics have not, or the other way round. *Redelivered* is what workers processed again after
+a fault, as a share, measured on the junk among the records, which is in the dead-letter topics as often as it was
+processed; none of it counts twice. A stall ends when the workers together have counted one record more.
 
 """
 
@@ -58,10 +58,10 @@ class Outcome:
         return f"| {' | '.join(cells)} |"
 
 
-def write_report(outcomes: Iterable[Outcome], path: Path, *, versions: str, when: str) -> None:
+def write_report(outcomes: Iterable[Outcome], path: Path, *, size: str, versions: str, when: str) -> None:
     """Write all outcomes, ordered by number, as a Markdown table."""
     rows = sorted(outcomes, key=lambda one: (not one.number.isdigit(), one.number.zfill(3), one.name))
     head = "| # | fault | events | faults | lost | redelivered | longest stall, s | test, s | seen |\n"
     line = "|---|---|--:|--:|--:|--:|--:|--:|---|\n"
-    place = f"{when}, {versions}, Python {platform.python_version()}, {platform.machine()}.\n\n"
+    place = f"Size: {size}. {when}, {versions}, Python {platform.python_version()}, {platform.machine()}.\n\n"
     path.write_text(HEAD + place + head + line + "".join(f"{one.row()}\n" for one in rows), encoding="utf-8")

@@ -66,6 +66,7 @@ GAUGES: Final[Mapping[str, tuple[float, float]]] = {
     "monitor_join_entries": (812_345.0, 812_345.0),
     "monitor_join_waiting": (42.0, 42.0),
     "monitor_join_bytes": (57e6, 57e6),
+    "monitor_join_held_partitions": (0.0, 1.0),
     "monitor_assigned_partitions": (2.0, 2.0),
     "monitor_build_info": (1.0, 1.0),
 }
