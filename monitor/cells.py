@@ -8,6 +8,7 @@ turn into `other` depends on that block's records only.
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -91,7 +92,7 @@ class _Codes(dict[RawKey, int]):
 class KeyTable:
     """Numbers keys and the series that each counts in: `all`, and one for each of `kinds` (dimensions of segments).
 
-    `codes[raw]` is the number of a key, or REFUSED; `refusals` then says why.
+    `codes[raw]` is the number of a key, or REFUSED; `refusals` then says why. `keys` and `model_of` are by that number.
     """
 
     def __init__(self, limits: Limits, kinds: Sequence[tuple[str, ...]] = ()) -> None:
@@ -102,18 +103,17 @@ class KeyTable:
         self.keys: list[CellKey] = []
         self.unknown: dict[str, list[int]] = {"variant": [], "modality": []}
         """Codes of the keys whose variant or modality is none that is known here."""
-        self.series: list[tuple[str, SeriesName]] = []
-        """(model, name) of each series"""
+        self.models: list[str] = []
+        self.series: list[SeriesName] = []
+        """names of the series that keys counted in"""
         self.crowded = False
         """whether more values of some label have been met than the caps of a block allow"""
         self._cells: dict[CellKey, int] = {}
-        self._numbers: dict[tuple[str, SeriesName], int] = {}
+        self._model_numbers: dict[str, int] = {}
+        self._series_numbers: dict[tuple[str, SeriesName], int] = {}
         self._met: dict[Hashable, set[str]] = {}
-        self.models: list[str] = []
-        self._rows: list[list[int]] = []
-        self._numbered: Ints = np.empty((0, 2 + len(kinds)), dtype=np.int64)
-        """model and series of each key, as far as they have been asked for"""
-        self._rank: Ints = np.empty(0, dtype=np.int64)
+        self._models_of = array("q")
+        self._series_of: Ints = np.empty((0, 1 + len(kinds)), dtype=np.int64)
 
     def cell(self, key: CellKey) -> int:
         """The number of a key as it counts."""
@@ -121,42 +121,35 @@ class KeyTable:
         if code is None:
             code = self._cells[key] = len(self.keys)
             self.keys.append(key)
-            self._rows.append([self._model(key.model), *self._series(key)])
+            model = self._model_numbers.setdefault(key.model, len(self.models))
+            if model == len(self.models):
+                self.models.append(key.model)
+            self._models_of.append(model)
             for field, codes in self.unknown.items():
                 if getattr(key, field) == OTHER:
                     codes.append(code)
         return code
 
-    @property
-    def model_of(self) -> Ints:
-        """Number of the model (in `models`) of each key; shape (keys,)."""
-        return self._grown()[:, 0]
+    def model_of(self, codes: Ints) -> Ints:
+        """Number (in `models`) of the model of each key."""
+        return np.array(self._models_of, dtype=np.int64)[codes]
 
-    @property
-    def series_of(self) -> Ints:
-        """Numbers of the series that each key counts in; shape (keys, 1 + kinds)."""
-        return self._grown()[:, 1:]
+    def series_of(self, codes: Ints) -> Ints:
+        """Numbers (in `series`) of the series that each key counts in; shape (codes, 1 + kinds).
 
-    @property
-    def rank(self) -> Ints:
-        """Place of each series in order of model and name; shape (series,)."""
-        if len(self._rank) < len(self.series):
-            order = sorted(range(len(self.series)), key=self.series.__getitem__)
-            self._rank = np.empty(len(order), dtype=np.int64)
-            self._rank[order] = np.arange(len(order))
-        return self._rank
-
-    def _grown(self) -> Ints:
-        known = len(self._numbered)
-        if known < len(self._rows):
-            more = np.array(self._rows[known:], dtype=np.int64)
-            self._numbered = np.concatenate([self._numbered, more])
-        return self._numbered
-
-    def _model(self, name: str) -> int:
-        if name not in self.models:
-            self.models.append(name)
-        return self.models.index(name)
+        Series are named when they are first asked for: a key that counts under `other` never is.
+        """
+        missing = len(self.keys) - len(self._series_of)
+        if missing > 0:
+            room = np.full((max(missing, len(self._series_of)), self._series_of.shape[1]), -1, dtype=np.int64)
+            self._series_of = np.concatenate([self._series_of, room])
+        found = self._series_of[codes]
+        unnamed = found[:, 0] < 0
+        if unnamed.any():
+            for code in np.unique(codes[unnamed]).tolist():
+                self._series_of[code] = self._name_series(self.keys[code])
+            found = self._series_of[codes]
+        return found
 
     def _admit(self, raw: RawKey) -> int:
         model, version, variant, policy, language, region, surface, modality = map(_plain, raw)
@@ -184,19 +177,16 @@ class KeyTable:
                 met.add(name)
                 self.crowded |= len(met) > limit
 
-    def _series(self, key: CellKey) -> list[int]:
-        return [
-            self._number(key, ALL),
-            *(self._number(key, ",".join(f"{name}={key[place]}" for name, place in kind)) for kind in self._kinds),
-        ]
-
-    def _number(self, key: CellKey, segment: str) -> int:
-        name = (key.model, (key.model_version, key.variant, key.policy, segment))
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self.series)
-            self.series.append(name)
-        return number
+    def _name_series(self, key: CellKey) -> list[int]:
+        segments = (ALL, *(",".join(f"{name}={key[place]}" for name, place in kind) for kind in self._kinds))
+        numbers = []
+        for segment in segments:
+            name = (key.model_version, key.variant, key.policy, segment)
+            number = self._series_numbers.setdefault((key.model, name), len(self.series))
+            if number == len(self.series):
+                self.series.append(name)
+            numbers.append(number)
+        return numbers
 
 
 class BlockKeys:

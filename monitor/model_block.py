@@ -28,9 +28,8 @@ def model_block(
     launches: tuple[Launch, ...] = (),
 ) -> ModelBlock:
     """What a block says of one model. `rows.key` are codes of `table`; `group` is None for decisions."""
-    series = table.series_of[rows.key].T  # one line for each kind of segment
-    used = np.flatnonzero(np.bincount(series.ravel(), minlength=1))
-    used = used[np.argsort(table.rank[used])]
+    series = table.series_of(rows.key).T  # one line for each kind of segment
+    used = sorted(np.flatnonzero(np.bincount(series.ravel(), minlength=1)).tolist(), key=table.series.__getitem__)
     place = np.empty(len(table.series), dtype=np.int64)
     place[used] = np.arange(len(used))
     cells = summarise(rows, place[series], group, layout)
@@ -39,7 +38,7 @@ def model_block(
         span=span,
         model=model,
         signature=layout.signature,
-        series=tuple(table.series[number][1] for number in used.tolist()),
+        series=tuple(table.series[number] for number in used),
         cell_series=pack(cells.series),
         cell_minute=pack(cells.minute),
         cohort=cells.cohort,

@@ -57,8 +57,10 @@ The records may lie in the blocks before, as far as the horizon reaches: a block
 
 DECODED_AT_ONCE: Final = 1024
 """Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
-KEYS_KEPT: Final = 100_000
-"""A key table with more keys, some 100 MB, is begun anew with the next block."""
+KEYS_KEPT: Final = 50_000
+"""A key table with more keys, some 30 MB, is begun anew with the next block."""
+CROWDED_BLOCKS: Final = 64
+"""So many blocks after it was begun, so is one that has met more names than the caps allow: they may have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class PartitionSummariser:
         self._from = summarise_from
         self._log_start = log_start
         self._table = KeyTable(settings.limits, settings.kinds)
+        self._table_blocks = 0
         self._names = KnownNames(features=settings.features)
         self._ids = SeenIds(horizon=settings.horizon, block_size=settings.block_size)
         self._clocks: dict[int, list[int]] = {}
@@ -167,8 +170,10 @@ class PartitionSummariser:
         return block.messages(closed=False)
 
     def _open(self, first: int) -> _OpenBlock:
-        if len(self._table.keys) + len(self._table.refusals) > KEYS_KEPT:
-            self._table = KeyTable(self._settings.limits, self._settings.kinds)
+        self._table_blocks += 1
+        tired = self._table.crowded and self._table_blocks > CROWDED_BLOCKS
+        if tired or len(self._table.keys) + len(self._table.refusals) > KEYS_KEPT:
+            self._table, self._table_blocks = KeyTable(self._settings.limits, self._settings.kinds), 0
             self._names = KnownNames(features=self._settings.features)
         self._ids.begin(first // self._settings.block_size)
         return _OpenBlock(
@@ -315,7 +320,7 @@ class _OpenBlock:
         for name in self._keys.table.models[len(self._positive) :]:
             positive = self._settings.layout(name).positive_actions
             self._positive.append([action in positive for action in ACTIONS])
-        capable = np.array(self._positive)[self._keys.table.model_of[rows.key], rows.column]
+        capable = np.array(self._positive)[self._keys.table.model_of(rows.key), rows.column]
         sampling = list(map(_SAMPLING, events))
         told = {form for form in set(sampling) if is_sampled(*form)}
         if told:
@@ -402,7 +407,7 @@ class _OpenBlock:
         """One summary a model; the rows of each lie together once they are ordered by model."""
         table = self._keys.table
         codes = self._keys.counted(rows.key)
-        number = table.model_of[codes]
+        number = table.model_of(codes)
         order = np.argsort(number.astype(np.min_scalar_type(len(table.models))), kind="stable")
         rows = take(rows, order, key=codes)
         found = np.unique(number[order], return_index=True, return_counts=True)

@@ -3,7 +3,7 @@
 Ids are 64-bit hashes, kept by block in sorted arrays. Looking each of them up in each block would cost far more than
 all the rest, so a table of slots says which ids *may* have been seen: an id's high bits choose its slot, which holds 16
 of its low bits and the number of the block that wrote it last. A slot that stood for two ids at a time stands for any.
-Only ids that may have been seen, one in a hundred in ordinary traffic, are looked up.
+Only ids that may have been seen, some in a hundred in ordinary traffic, are looked up.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
-SLOTS_PER_ID: Final = 8
-"""Slots of 4 bytes for each id that fits into the horizon."""
+SLOTS_PER_ID: Final = 2
+"""Slots of 4 bytes for each id that fits into the horizon, at least: 4 MB with the default horizon."""
 TAGS: Final = 65_535
 """Block numbers are told apart modulo this; an older block that looks like one of the horizon costs a look, no more."""
 ANY: Final = 0

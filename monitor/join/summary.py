@@ -88,11 +88,11 @@ class JoinSummary:
             if (rows := self._taken(kind)) is not None
         ]
         table = self._table
-        models = {int(number) for rows, _ in parts for number in np.unique(table.model_of[rows.key])}
+        models = {int(number) for rows, _ in parts for number in np.unique(table.model_of(rows.key))}
         messages: list[BlockMessage] = []
         for name, number in sorted((table.models[number], number) for number in models):
             layout = self._settings.layout(name)
-            own = [(take(rows, table.model_of[rows.key] == number), group) for rows, group in parts]
+            own = [(take(rows, table.model_of(rows.key) == number), group) for rows, group in parts]
             mixed, whole = mixed_feedback(own, layout)
             messages.append(model_block(span, name, mixed, table, whole, layout))
         counts = dict(self._counts)

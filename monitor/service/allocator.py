@@ -10,7 +10,7 @@ from typing import Final
 
 _MMAP_THRESHOLD: Final = (-3, 64 * 1024 * 1024)
 """Buffers up to this size, which a fetch of Kafka does not reach, come from memory that is kept."""
-_TRIM_THRESHOLD: Final = (-1, 128 * 1024 * 1024)
+_TRIM_THRESHOLD: Final = (-1, 32 * 1024 * 1024)
 """So much unused memory is kept at the most."""
 _ARENA_MAX: Final = (-8, 1)
 """One pool for all threads: what the thread that fetches drops serves the one that counts."""

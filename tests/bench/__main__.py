@@ -49,10 +49,8 @@ class Step:
 
 SUITE: Final = {
     "throughput": (
-        Step("throughput", "--partitions 1 --compression none --only bare,ours,join,stock --rounds 3"),
-        Step("throughput", "--partitions 1 --compression lz4 --only bare,ours --rounds 3"),
-        Step("throughput", "--partitions 4 --compression none --only bare,ours --rounds 3"),
-        Step("throughput", "--partitions 4 --compression lz4 --only bare,ours,join,two --rounds 3"),
+        Step("throughput", "--decisions 600000 --partitions 1 --compression none --only bare,ours,join,stock"),
+        Step("throughput", "--decisions 600000 --partitions 4 --compression lz4 --only bare,ours,join,two"),
     ),
     "hotpath": (Step("hotpath", "--rate 100000"),),
     "freshness": (Step("freshness"),),

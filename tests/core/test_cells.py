@@ -38,19 +38,26 @@ def test_equal_keys_have_one_number_in_order_of_first_appearance() -> None:
 def test_a_key_counts_in_the_whole_and_once_in_each_kind_of_segment() -> None:
     table = KeyTable(Limits(), (("language",), ("language", "region")))
     code = table.codes[raw(language="es", region="us")]
-    names = [table.series[number] for number in table.series_of[code].tolist()]
+    names = [table.series[number] for number in table.series_of(np.array([code]))[0].tolist()]
     expected = [ALL, "language=es", "language=es,region=us"]
-    assert [("m", ("1", "champion", "p", segment)) for segment in expected] == names
+    assert [("1", "champion", "p", segment) for segment in expected] == names
 
 
-def test_series_are_ranked_by_model_and_name_whenever_they_are_met() -> None:
+def test_series_of_two_models_are_two_though_their_names_are_one() -> None:
     table = KeyTable(Limits(), (("language",),))
-    for fields in ({"model": "z"}, {"model": "a", "language": "es"}, {"model": "a", "language": "en"}):
-        _ = table.codes[raw(**fields)]
-        by_rank = [table.series[number] for number in np.argsort(table.rank).tolist()]
-        assert sorted(table.series) == by_rank
+    codes = np.array([table.codes[raw(model=model, language=name)] for model in "za" for name in ("es", "en")])
+    assert [[0, 1], [0, 2], [3, 4], [3, 5]] == table.series_of(codes).tolist()
     assert ["z", "a"] == table.models
-    assert [0, 1, 1] == table.model_of.tolist()
+    assert [0, 0, 1, 1] == table.model_of(codes).tolist()
+
+
+def test_only_keys_that_count_have_series() -> None:
+    table = KeyTable(Limits(policies=1))
+    block = BlockKeys(table)
+    codes = np.array([table.codes[raw(policy=f"p{number}")] for number in range(100)])
+    block.note(codes)
+    table.series_of(block.counted(codes))
+    assert [("1", "champion", policy, ALL) for policy in ("p0", OTHER)] == table.series
 
 
 @pytest.mark.parametrize("seed", range(5))
