@@ -57,10 +57,12 @@ The records may lie in the blocks before, as far as the horizon reaches: a block
 
 DECODED_AT_ONCE: Final = 1024
 """Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
-KEYS_KEPT: Final = 50_000
-"""A key table with more keys, some 30 MB, is begun anew with the next block."""
+KEYS_KEPT: Final = 20_000
+"""A key table with more keys, some 20 MB, is begun anew with the next block."""
+CROWDED_KEYS: Final = 8_000
 CROWDED_BLOCKS: Final = 64
-"""So many blocks after it was begun, so is one that has met more names than the caps allow: they may have gone."""
+"""One that has met more names than the caps allow is begun anew with so many keys, or after so many blocks: the names
+may have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,9 @@ class PartitionSummariser:
 
     def _open(self, first: int) -> _OpenBlock:
         self._table_blocks += 1
-        tired = self._table.crowded and self._table_blocks > CROWDED_BLOCKS
-        if tired or len(self._table.keys) + len(self._table.refusals) > KEYS_KEPT:
+        keys = len(self._table.keys) + len(self._table.refusals)
+        tired = self._table.crowded and (keys > CROWDED_KEYS or self._table_blocks > CROWDED_BLOCKS)
+        if tired or keys > KEYS_KEPT:
             self._table, self._table_blocks = KeyTable(self._settings.limits, self._settings.kinds), 0
             self._names = KnownNames(features=self._settings.features)
         self._ids.begin(first // self._settings.block_size)

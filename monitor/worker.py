@@ -51,7 +51,7 @@ FORCED_AFTER_SECONDS: Final = 25.0
 """The process ends at once when it is still there so long after it was told to stop."""
 LAST_WRITES_SECONDS: Final = 5.0
 """For what makes the successor read less again: the open blocks and a checkpoint."""
-GC_ALLOCATIONS: Final = 50_000
+GC_ALLOCATIONS: Final = 5_000
 """Containers that are made, and not dropped, between two looks of the collector at the youngest."""
 MAXIMUM_SHARE: Final = 0.2
 """Of the loop's computing time that one repeated step (publishing open blocks, taking a snapshot) may take."""

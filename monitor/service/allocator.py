@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
-_MMAP_THRESHOLD: Final = (-3, 64 * 1024 * 1024)
-"""Buffers up to this size, which a fetch of Kafka does not reach, come from memory that is kept."""
+_MMAP_THRESHOLD: Final = (-3, 8 * 1024 * 1024)
+"""Buffers up to this size, more than one fetch of Kafka, come from memory that is kept."""
 _TRIM_THRESHOLD: Final = (-1, 32 * 1024 * 1024)
 """So much unused memory is kept at the most."""
 _ARENA_MAX: Final = (-8, 1)
