@@ -51,8 +51,6 @@ FORCED_AFTER_SECONDS: Final = 25.0
 """The process ends at once when it is still there so long after it was told to stop."""
 LAST_WRITES_SECONDS: Final = 5.0
 """For what makes the successor read less again: the open blocks and a checkpoint."""
-GC_ALLOCATIONS: Final = 5_000
-"""Containers that are made, and not dropped, between two looks of the collector at the youngest."""
 MAXIMUM_SHARE: Final = 0.2
 """Of the loop's computing time that one repeated step (publishing open blocks, taking a snapshot) may take."""
 EX_FAILED: Final = 1
@@ -71,12 +69,10 @@ def run(settings: Settings) -> int:
     except (InvalidReference, ValueError) as error:
         log.error("settings cannot be used", error=str(error))
         return EX_CONFIG
-    # The hot path makes and drops thousands of tuples a batch: at the default threshold each batch is looked through
-    # several times, and what was imported again and again.
     keep_buffers()
+    # What was imported stays: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 10, 10)
     try:
         return asyncio.run(_run(settings, pipeline, security, counts))
     except NotReady as error:
