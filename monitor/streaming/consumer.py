@@ -256,6 +256,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return offset
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        if self._thread.thread_loop.is_closed():  # a crash has ended it; what was not committed is read again
+            return False
         done = bool(await super()._commit(offsets))
         if done:
             now = self.batching.clock()
