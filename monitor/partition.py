@@ -29,6 +29,7 @@ from monitor.events import (
     Variant,
     Verdict,
 )
+from monitor.join.clock import low_median
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback, is_sampled
 from monitor.known_names import KnownNames
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES, Group, Layout
@@ -282,7 +283,7 @@ class _OpenBlock:
             through=self.end if closed else self.through,
             closed=closed,
             begin=self._begin,
-            clock_ms=_lower_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
+            clock_ms=low_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
         )
         if len(self._accepted) > 1:
             self._accepted = [concatenate(self._accepted)]
@@ -307,8 +308,11 @@ class _OpenBlock:
         found, unnamed = decision_rows(events, _at(timestamps, places), table, features=features)
         rows.append(found)
         if self._settings.join:
-            kept = [index for index in range(len(events)) if index not in unnamed]
-            for row in self._capable(found, [events[index] for index in kept]):
+            kept: Sequence[int] = range(len(events))
+            if unnamed:
+                kept = [index for index in kept if index not in unnamed]
+            named = [events[index] for index in kept] if unnamed else events
+            for row in self._capable(found, named):
                 index = kept[row]
                 value = values[places[index]]
                 if value is not None:
@@ -446,11 +450,6 @@ class _OpenBlock:
 
     def _count(self, metric: Metric, labels: tuple[str, ...], by: int) -> None:
         _increase(self._counts, metric, labels, by)
-
-
-def _lower_median(values: Sequence[int]) -> int:
-    """The middle value, of two the earlier: never a value between two that nobody told."""
-    return sorted(values)[(len(values) - 1) // 2]
 
 
 def _increase(counts: Counts, metric: Metric, labels: tuple[str, ...], by: int) -> None:
