@@ -3,6 +3,7 @@
 PYTHON ?=
 DURATION ?=
 BENCH ?=
+STUDY ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
@@ -12,7 +13,7 @@ GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format build-generated check-generated bench faults lock image clean test-programs
+.PHONY: help setup demo test test-fast lint format build-generated check-generated bench studies faults lock image clean test-programs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ check-generated: build-generated ## Fail when a generated file differs from the 
 
 bench: .venv/.development test-programs ## Run all benchmarks and write tests/bench/REPORT.md (BENCH=throughput runs one)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+studies: .venv/.development ## Run all simulations and write tests/studies/REPORT.md (STUDY=coverage runs one)
+	$(BIN)/python -m tests.studies $(STUDY)
 
 faults: .venv/.development test-programs ## Run the fault tests at full size on real Kafka and write tests/faults/REPORT.md
 	FAULTS=full FAULTS_REPORT=tests/faults/REPORT.md $(BIN)/python -m pytest tests/faults -o faulthandler_timeout=3600 $(PYTEST_ARGS)

@@ -1,19 +1,14 @@
 """Statistics for monitoring decision models from partial, late and biased labels. Arrays in, results out.
 
-No I/O, no clock, no random numbers. Undefined is NaN, not yet known is None, never 0 for either. SciPy's special
-functions are loaded when the first one is used: whoever only reads settings need not wait for them.
+No I/O, no clock, no random numbers. Undefined is NaN, not yet known is None, never 0 for either. This package itself
+holds the streaming detectors and their contract, which is what a configuration needs; the families of functions are
+packages of it and are imported from there: `from detectors.estimation import hajek`. SciPy's special functions are
+loaded when the first one is used: whoever only reads settings need not wait for them.
 """
 
-from detectors.adwin import Adwin
-from detectors.contract import Logic, Reading, Spec, StateMismatch, resume, save
-from detectors.distance import Distance
-from detectors.hajek import HajekEstimate, hajek, hajek_from_labels
-from detectors.jensen_shannon import jensen_shannon, jensen_shannon_divergence
-from detectors.ks import ks
-from detectors.page_hinkley import PageHinkley
-from detectors.psi import psi
-from detectors.wasserstein import wasserstein, wasserstein_on_points
-from detectors.wilson import Interval, wilson
+from detectors.charts import PageHinkley
+from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
+from detectors.river import Adwin
 
 AnyDetector = Adwin | PageHinkley
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
@@ -21,23 +16,14 @@ AnyDetector = Adwin | PageHinkley
 __all__ = [
     "Adwin",
     "AnyDetector",
-    "Distance",
-    "HajekEstimate",
-    "Interval",
+    "Direction",
+    "Domain",
     "Logic",
     "PageHinkley",
     "Reading",
+    "Readings",
     "Spec",
     "StateMismatch",
-    "hajek",
-    "hajek_from_labels",
-    "jensen_shannon",
-    "jensen_shannon_divergence",
-    "ks",
-    "psi",
     "resume",
     "save",
-    "wasserstein",
-    "wasserstein_on_points",
-    "wilson",
 ]

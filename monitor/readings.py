@@ -12,7 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors import Distance, hajek, jensen_shannon, ks, psi, wasserstein_on_points, wilson
+from detectors.comparison import Distance, jensen_shannon, ks, psi, wasserstein_on_points
+from detectors.estimation import hajek
+from detectors.intervals import wilson
 from monitor.cohorts import WINDOWS
 from monitor.events import AppealStage
 from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide

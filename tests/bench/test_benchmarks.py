@@ -19,11 +19,12 @@ from monitor.events import Decision, Review
 from monitor.settings import Settings
 from monitor.topics import DECISIONS, REVIEWS
 from tests.bench import watch
-from tests.bench.__main__ import SUITE, Step, write_report
+from tests.bench.__main__ import SUITE, write_report
 from tests.bench.decisions import Decisions
 from tests.bench.load import audit, stream
 from tests.bench.memory import steps
 from tests.bench.peers import PeerDecision
+from tests.bench.suite import Step
 from tests.bench.tables import Table, cpu_seconds, resident_mb
 from tests.kafka_fixtures import require_java
 

@@ -1,16 +1,22 @@
-"""The examples in the docstrings run, and every public function has one."""
+"""The examples in the docstrings run, and every public function and every detector has one."""
 
 import doctest
 import importlib
 import inspect
 import pkgutil
-from typing import Any
+import typing
+from types import ModuleType
 
 import pytest
 
 import detectors
 
-MODULES = sorted(module.name for module in pkgutil.iter_modules(detectors.__path__, prefix="detectors."))
+MODULES = sorted(module.name for module in pkgutil.walk_packages(detectors.__path__, prefix="detectors."))
+FAMILIES = [name for name in MODULES if hasattr(importlib.import_module(name), "__path__")]
+
+
+def public(module: ModuleType) -> list[object]:
+    return [getattr(module, name) for name in module.__all__]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -18,9 +24,15 @@ def test_the_examples_of_a_module_give_what_they_print(name: str) -> None:
     assert 0 == doctest.testmod(importlib.import_module(name)).failed
 
 
-def test_every_public_function_and_every_detector_shows_an_example() -> None:
-    public = [getattr(detectors, name) for name in detectors.__all__]
-    functions = [value for value in public if inspect.isfunction(value) and value is not detectors.save]
-    shown: list[Any] = [*functions, detectors.Adwin, detectors.PageHinkley]
+@pytest.mark.parametrize("name", ["detectors", *FAMILIES])
+def test_every_public_function_and_every_detector_shows_an_example(name: str) -> None:
+    functions = [value for value in public(importlib.import_module(name)) if inspect.isfunction(value)]
+    shown = [value for value in functions if value is not detectors.save]  # shown together with `resume`
 
     assert [] == [value.__name__ for value in shown if ">>>" not in (value.__doc__ or "")]
+
+
+def test_every_detector_shows_an_example() -> None:
+    kinds = typing.get_args(detectors.AnyDetector)
+
+    assert [] == [kind.__name__ for kind in kinds if ">>>" not in (kind.__doc__ or "")]

@@ -6,24 +6,12 @@ with it, do not raise alarms from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-Floats = npt.NDArray[np.float64]
-
-# Rounding of k = n * estimate may leave k outside [0, n] by a few units in the last place; more is a caller's error.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Interval:
-    """Lower and upper confidence limits, arrays of one shape; NaN where there are no observations."""
-
-    lower: Floats
-    upper: Floats
+from detectors.arrays import require_fraction
+from detectors.intervals.interval import Interval, counts
 
 
 def wilson(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
@@ -39,13 +27,8 @@ def wilson(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidence:
     >>> interval.lower.round(4).tolist(), interval.upper.round(4).tolist()
     ([0.2553, 0.0, nan], [0.3662, 0.1611, nan])
     """
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence: got {confidence!r}, allowed is 0 < confidence < 1")
-    k, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(observations, dtype=np.float64))
-    if np.any((n < 0) | np.isinf(n)):
-        raise ValueError("observations: found a negative or infinite number, allowed are finite numbers >= 0")
-    if np.any((k < -_ROUNDING) | (k > n * (1.0 + _ROUNDING) + _ROUNDING)):
-        raise ValueError("successes: found a number outside [0, observations]")
+    require_fraction("confidence", confidence)
+    k, n = counts(successes, observations)
     z = scipy.special.ndtri(0.5 + 0.5 * confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.clip(k / n, 0.0, 1.0)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.distance import Distance, histograms, require_alpha
+from detectors.arrays import require_fraction
+from detectors.comparison.distance import Distance, histograms
 
 
 def psi(
@@ -35,7 +36,7 @@ def psi(
     >>> drift.threshold.round(4).tolist()
     [0.0474, nan]
     """
-    require_alpha(alpha)
+    require_fraction("alpha", alpha)
     if not 0.0 <= pseudo_count < np.inf:
         raise ValueError(f"pseudo_count: got {pseudo_count!r}, allowed is a finite number >= 0")
     pair = histograms(reference, current)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors import psi
+from detectors.comparison import psi
 
 COUNTS = st.lists(st.integers(1, 5000), min_size=2, max_size=30)
 

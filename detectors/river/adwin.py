@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
+import numpy.typing as npt
 from msgspec import Meta
 from river._river_rust.drift import AdaptiveWindowing
 
-from detectors.contract import Reading, Spec, StateMismatch, require_observation
-from detectors.river_state import RiverState, freeze, thaw
+from detectors.contract import (
+    Reading,
+    Readings,
+    Spec,
+    StateMismatch,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
+from detectors.river.river_state import RiverState, freeze, thaw
 
 
 class Adwin(Spec, frozen=True, tag="adwin"):
@@ -76,12 +85,16 @@ class AdwinLogic:
         (River does not tell the difference in means that made it cut.) None until the window holds more than `warm_up`
         values, also after a cut. Raises ValueError for NaN and infinity.
         """
-        require_observation(x, detector="adwin")
+        require_observation(x, Adwin)
         longest = self.width + 1
         alarm = self._window.update(x)
         if not alarm and longest <= self._warm_up:
             return None
         return Reading(statistic=(longest - self.width) / longest, threshold=0.0, alarm=alarm)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take values of shape (n,), one after the other."""
+        return one_by_one(self, require_observations(x, Adwin).tolist())
 
     @property
     def width(self) -> int:

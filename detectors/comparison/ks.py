@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.distance import Distance, histograms, require_alpha
+from detectors.arrays import require_fraction
+from detectors.comparison.distance import Distance, histograms
 
 
 def ks(reference: npt.ArrayLike, current: npt.ArrayLike, *, alpha: float = 0.05) -> Distance:
@@ -28,7 +29,7 @@ def ks(reference: npt.ArrayLike, current: npt.ArrayLike, *, alpha: float = 0.05)
     >>> drift.p_value.round(5).tolist()
     [1.0, 0.00025, nan]
     """
-    require_alpha(alpha)
+    require_fraction("alpha", alpha)
     pair = histograms(reference, current)
     with np.errstate(invalid="ignore"):
         below_reference = np.cumsum(pair.reference, axis=-1) / pair.reference_total[..., None]

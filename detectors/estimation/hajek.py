@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from detectors.arrays import Floats, binary, nonnegative, probabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,16 +58,13 @@ def hajek(
     >>> both.estimate.tolist(), both.effective_n.round(3).tolist(), both.variance.round(5).tolist()
     ([0.8, nan], [6.098, 0.0], [0.00576, nan])
     """
-    sums = {
-        "weight_violating": np.asarray(weight_violating, dtype=np.float64),
-        "weight_benign": np.asarray(weight_benign, dtype=np.float64),
-        "square_violating": np.asarray(square_violating, dtype=np.float64),
-        "square_benign": np.asarray(square_benign, dtype=np.float64),
-    }
-    for name, values in sums.items():
-        if not np.all((values >= 0) & (values < np.inf)):
-            raise ValueError(f"{name}: found a negative, NaN or infinite sum, allowed are finite sums >= 0")
-    violating, benign, violating2, benign2 = np.broadcast_arrays(*sums.values())
+    sums = (
+        nonnegative("weight_violating", weight_violating),
+        nonnegative("weight_benign", weight_benign),
+        nonnegative("square_violating", square_violating),
+        nonnegative("square_benign", square_benign),
+    )
+    violating, benign, violating2, benign2 = np.broadcast_arrays(*sums)
     total = violating + benign
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = violating / total
@@ -96,12 +93,8 @@ def hajek_from_labels(violating: npt.ArrayLike, inclusion_probability: npt.Array
     >>> round(float(found.estimate), 4), round(float(found.effective_n), 4)
     (0.8571, 1.8148)
     """
-    y = np.asarray(violating, dtype=np.float64)
-    pi = np.asarray(inclusion_probability, dtype=np.float64)
-    if not np.all((y == 0) | (y == 1)):
-        raise ValueError("violating: found a label other than 0 and 1")
-    if not np.all((pi > 0) & (pi <= 1)):
-        raise ValueError("inclusion_probability: found a value outside (0, 1]")
+    y = binary("violating", violating)
+    pi = probabilities("inclusion_probability", inclusion_probability)
     y, pi = np.broadcast_arrays(y, pi)
     w = 1.0 / pi
     return hajek(

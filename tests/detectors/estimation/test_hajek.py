@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from detectors import hajek, hajek_from_labels, wilson
+from detectors.estimation import hajek, hajek_from_labels
+from detectors.intervals import wilson
 
 PROBABILITIES = st.floats(0.01, 1.0)
 
@@ -63,7 +64,7 @@ def test_series_without_labels_are_undefined_and_leave_their_neighbours_alone() 
 
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_an_impossible_sum_is_refused_by_name(bad: float) -> None:
-    with pytest.raises(ValueError, match="square_benign: found a negative, NaN or infinite sum"):
+    with pytest.raises(ValueError, match=f"square_benign: found {bad} at position 0, allowed are finite numbers >= 0"):
         hajek([1.0], [1.0], square_violating=[1.0], square_benign=[bad])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from detectors import Distance, jensen_shannon, ks, psi, wasserstein
+from detectors.comparison import Distance, jensen_shannon, ks, psi, wasserstein
 
 Method = Callable[..., Distance]
 METHODS = [psi, ks, jensen_shannon, partial(wasserstein, edges=np.linspace(0, 1, 6))]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import Adwin, StateMismatch
-from detectors.river_state import RiverState, thaw
+from detectors.river.river_state import RiverState, thaw
 
 
 def state_of(value: object) -> RiverState:

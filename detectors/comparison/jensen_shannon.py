@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.distance import Distance, Floats, Histograms, histograms, require_alpha
+from detectors.arrays import Floats, require_fraction
+from detectors.comparison.distance import Distance, Histograms, histograms
 
 
 def jensen_shannon_divergence(reference: npt.ArrayLike, current: npt.ArrayLike, *, base: float = 2.0) -> Floats:
@@ -40,7 +41,7 @@ def jensen_shannon(
     >>> float(drift.statistic.round(7)), float(drift.threshold.round(4)), bool(drift.p_value < 1e-6)
     (0.2208958, 0.0372, True)
     """
-    require_alpha(alpha)
+    require_fraction("alpha", alpha)
     pair = histograms(reference, current)
     unit = _log(base)
     nats = _divergence(pair)

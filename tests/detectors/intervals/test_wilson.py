@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors import wilson
+from detectors.intervals import wilson
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from detectors.arrays import Bools, Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Histograms:
     current_total: Floats
 
     @property
-    def comparable(self) -> npt.NDArray[np.bool_]:
+    def comparable(self) -> Bools:
         """Where both sides hold at least one observation."""
         return (self.reference_total > 0) & (self.current_total > 0)
 
@@ -73,9 +73,3 @@ def histograms(reference: npt.ArrayLike, current: npt.ArrayLike) -> Histograms:
         raise ValueError(f"reference has {left.shape[-1]} bins and current {right.shape[-1]}, allowed are equal bins")
     left, right = np.broadcast_arrays(left, right)
     return Histograms(left, right, left.sum(axis=-1), right.sum(axis=-1))
-
-
-def require_alpha(alpha: float) -> None:
-    """Raise ValueError unless `alpha` is a probability strictly between 0 and 1."""
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha: got {alpha!r}, allowed is 0 < alpha < 1")

@@ -9,9 +9,19 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
+import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.contract import Reading, Spec, require_observation
+from detectors.contract import (
+    BOTH,
+    Direction,
+    Reading,
+    Readings,
+    Spec,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
 
 
 class PageHinkleyState(msgspec.Struct, frozen=True):
@@ -61,7 +71,12 @@ class PageHinkley(Spec, frozen=True, tag="page_hinkley"):
     @classmethod
     def example(cls) -> PageHinkley:
         """A short warm-up and a low threshold."""
-        return cls(slack=0.005, threshold=0.5, warm_up=10)
+        return cls(threshold=1.0, warm_up=10)
+
+    @property
+    def directions(self) -> frozenset[Direction]:
+        """What `direction` says."""
+        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
 
     def build(self, state: PageHinkleyState | None = None) -> PageHinkleyLogic:
         """A test that starts afresh, or goes on from `state`."""
@@ -77,7 +92,7 @@ class PageHinkleyLogic:
 
     def update(self, x: float) -> Reading | None:
         """Take one value; None before the `warm_up`-th. Raises ValueError for NaN and infinity."""
-        require_observation(x, detector="page_hinkley")
+        require_observation(x, PageHinkley)
         spec, old = self._spec, self._state
         n = old.n + 1
         # The order of these operations is River's, so that results are equal to the last bit.
@@ -95,6 +110,10 @@ class PageHinkleyLogic:
         if spec.direction != "rise":
             statistic = max(statistic, highest_fall - fall)
         return Reading(statistic=statistic, threshold=spec.threshold, alarm=statistic > spec.threshold)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take values of shape (n,), one after the other: the running mean is a recursion."""
+        return one_by_one(self, require_observations(x, PageHinkley).tolist())
 
     def snapshot(self) -> PageHinkleyState:
         """The six numbers."""

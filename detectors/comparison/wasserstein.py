@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.distance import Distance, Floats, histograms
+from detectors.arrays import Floats
+from detectors.comparison.distance import Distance, histograms
 
 
 def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, *, edges: npt.ArrayLike) -> Distance:

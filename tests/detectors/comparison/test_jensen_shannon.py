@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance
 
-from detectors import jensen_shannon, jensen_shannon_divergence
+from detectors.comparison import jensen_shannon, jensen_shannon_divergence
 
 
 @pytest.mark.parametrize(

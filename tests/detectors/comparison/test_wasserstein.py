@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors import wasserstein, wasserstein_on_points
+from detectors.comparison import wasserstein, wasserstein_on_points
 
 
 @pytest.mark.parametrize(

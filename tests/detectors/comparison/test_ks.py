@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors import ks
+from detectors.comparison import ks
 
 VALUES = st.lists(st.floats(0, 1), min_size=2, max_size=80)
 

@@ -1,0 +1,77 @@
+"""Array types, and the checks of arguments that the functions of all families share.
+
+Each check returns the argument as a float array or raises ValueError with its name, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+LARGEST: Final = 1e100
+"""Squares and sums of values up to this size stay finite for any stream; one of 1e300 would silently blind a chart."""
+
+
+def require_fraction(name: str, value: float) -> float:
+    """`value` if it is strictly between 0 and 1: a level, a confidence.
+
+    >>> require_fraction("alpha", 0.05)
+    0.05
+    """
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name}: got {value!r}, allowed is 0 < {name} < 1")
+    return float(value)
+
+
+def finite(name: str, values: npt.ArrayLike) -> Floats:
+    """Finite numbers of any shape.
+
+    >>> finite("score", [0.5, float("nan")])
+    Traceback (most recent call last):
+    ValueError: score: found nan at position 1, allowed are finite numbers of at most 1e+100 in size
+    """
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, np.abs(array) <= LARGEST, f"finite numbers of at most {LARGEST:g} in size")
+
+
+def nonnegative(name: str, values: npt.ArrayLike) -> Floats:
+    """Finite numbers of at least 0: counts, weights, sums of squares."""
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, (array >= 0) & (array < np.inf), "finite numbers >= 0")
+
+
+def fractions(name: str, values: npt.ArrayLike) -> Floats:
+    """Numbers within [0, 1]: scores, shares, verdicts that are no more than likely."""
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, (array >= 0) & (array <= 1), "numbers within [0, 1]")
+
+
+def binary(name: str, values: npt.ArrayLike) -> Floats:
+    """Zeros and ones, or booleans."""
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, (array == 0) | (array == 1), "0 and 1")
+
+
+def probabilities(name: str, values: npt.ArrayLike) -> Floats:
+    """Numbers within (0, 1]: inclusion probabilities.
+
+    >>> probabilities("inclusion_probability", [0.5, 0.0])
+    Traceback (most recent call last):
+    ValueError: inclusion_probability: found 0.0 at position 1, allowed are numbers within (0, 1]
+    """
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, (array > 0) & (array <= 1), "numbers within (0, 1]")
+
+
+def _all(name: str, array: Floats, usable: Bools, allowed: str) -> Floats:
+    if not usable.all():
+        place = tuple(int(index) for index in np.argwhere(~usable)[0])
+        where = f" at position {', '.join(map(str, place))}" if place else ""
+        raise ValueError(f"{name}: found {float(array[place])!r}{where}, allowed are {allowed}")
+    return array

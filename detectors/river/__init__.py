@@ -1,0 +1,7 @@
+"""River's detectors under the contract of this library, as they were measured."""
+
+from detectors.river.adwin import Adwin
+
+__all__ = [
+    "Adwin",
+]

@@ -1,0 +1,32 @@
+"""The studies: `python -m tests.studies` runs every simulation at the size of the report and writes it.
+
+`python -m tests.studies coverage` runs some of them and writes nothing. A study is a module beside this one with
+`run(arguments) -> list[Table]`, a simulation with known truth and seeds, so that it gives the same tables each time, and
+`SMALL`, arguments for a run of a second or two, by which the tests see that it has not rotted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from tests.bench.suite import Found, Step, run_suite, sections
+
+REPORT: Final = Path(__file__).parent / "REPORT.md"
+
+SUITE: Final[dict[str, tuple[Step, ...]]] = {}
+
+HEAD: Final = """# Studies of the statistics library
+
+Written by `make studies`; do not edit. Every table comes from a simulation with known truth and fixed seeds: the same
+command gives the same numbers. `make studies STUDY=coverage` runs one of them and prints it.
+"""
+
+
+def write_report(found: Found, path: Path) -> None:
+    """Write all tables, each under its command."""
+    path.write_text(HEAD + sections(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_suite(SUITE, report=REPORT, about=__doc__, write=write_report)
