@@ -1,7 +1,7 @@
 """The studies: `python -m tests.studies` runs every simulation at the size of the report and writes it.
 
 `python -m tests.studies coverage` runs some of them and writes nothing. A study is a module beside this one with
-`run(arguments) -> list[Table]`, a simulation with known truth and seeds, so that it gives the same tables each time, and
+`run(arguments) -> list[Table]`, a simulation with known truth and seeds that gives the same tables each time, and
 `SMALL`, arguments for a run of a second or two, by which the tests see that it has not rotted.
 """
 
