@@ -1,6 +1,7 @@
 """How long it takes until a decision is in the metrics, while the worker reads at half of its maximum rate.
 
-Run: `python -m tests.bench.freshness`; with `--rate` the maximum is not measured first.
+Run: `python -m tests.bench.freshness`; with `--rate` the maximum is not looked for first. The maximum is the greatest
+rate that the worker keeps up with while the stream's source and the broker share the machine with it.
 
 Among a steady stream, single decisions of models of their own are published, one model a partition; a reader asks the
 API every 50 ms how many of each the snapshot holds. The API and `/metrics` show the same snapshot, so what a scrape of
@@ -23,7 +24,6 @@ from tests.bench.broker import Broker, running_broker
 from tests.bench.decisions import Decisions, Publisher
 from tests.bench.load import Load
 from tests.bench.tables import Table, begin, show
-from tests.bench.throughput import ours
 from tests.bench.watch import PRODUCTION, Progress
 from tests.e2e.worker_process import WorkerProcess
 
@@ -68,12 +68,31 @@ class Probes:
             self._seen[partition] = max(self._seen[partition], seen)
 
 
-def maximum(decisions: int, *, partitions: int) -> float:
-    """Decisions a second of one worker that always has something to read."""
-    with running_broker() as broker:
-        broker.create_topics(partitions=partitions, internal=4)
-        broker.fill(Decisions(), total=decisions, partitions=partitions, compression="lz4")
-        return ours(broker, join=True).second
+def maximum(broker: Broker, *, partitions: int, step: float, seconds: float) -> float:
+    """Decisions a second that one worker with the join keeps up with; the rate grows by `step` until it does not.
+
+    It keeps up with a rate if, after some seconds of it, less waits than arrives in one second.
+    """
+    broker.create_topics(partitions=partitions, internal=4)
+    name, folder = broker.run()
+    kept = 0.0
+    with WorkerProcess(broker.bootstrap, folder, settings={**PRODUCTION, "kafka.group_id": name}) as worker:
+        worker.until_ready()
+        while True:
+            rate = kept + step
+            before = _progress(worker)
+            counted = 0 if before is None else before.counted
+            with Load(broker.bootstrap, rate=rate, partitions=partitions) as load:
+                time.sleep(seconds)
+                last = _progress(worker)
+                done = load.stop()
+            behind = last is None or sum(last.lag.values()) > rate or last.counted == counted
+            if behind or done.rate < 0.95 * rate:
+                break
+            kept = rate
+    if not kept:
+        raise RuntimeError(f"the worker does not keep up with {step:,.0f} decisions a second")
+    return kept
 
 
 def measure(broker: Broker, *, rate: float, partitions: int, probes: int, every: float, warm: float) -> Table:
@@ -131,14 +150,18 @@ def _progress(worker: WorkerProcess) -> Progress | None:
 def run(arguments: Sequence[str]) -> list[Table]:
     """Measure and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rate", type=float, help="decisions a second; default: half of the maximum, measured first")
-    parser.add_argument("--maximum-decisions", type=int, default=500_000, help="decisions to measure the maximum with")
+    parser.add_argument("--rate", type=float, help="decisions a second; default: half of the maximum")
+    parser.add_argument("--step", type=float, default=10_000, help="decisions a second between rates that are tried")
+    parser.add_argument("--step-seconds", type=float, default=12.0, help="how long a rate is tried")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--probes", type=int, default=240)
     parser.add_argument("--warm", type=float, default=8.0, help="seconds of the stream before the first probe")
     parser.add_argument("--every", type=float, default=0.23, help="seconds between probes")
     told = parser.parse_args(arguments)
-    rate = told.rate or maximum(told.maximum_decisions, partitions=told.partitions) / 2
+    rate = told.rate
+    if rate is None:
+        with running_broker() as broker:
+            rate = maximum(broker, partitions=told.partitions, step=told.step, seconds=told.step_seconds) / 2
     with running_broker() as broker:
         table = measure(
             broker, rate=rate, partitions=told.partitions, probes=told.probes, every=told.every, warm=told.warm
