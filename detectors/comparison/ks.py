@@ -22,9 +22,9 @@ def ks(
     `reference` and `current` are counts of shape (..., bins) in the order of the bins; leading axes broadcast. Q is the
     survival function of Kolmogorov's distribution (Smirnov 1948). The binned D is at most the D of the raw values and
     falls short of it by at most the largest share that one bin holds on either side, so the test rejects too rarely,
-    not too often: measured at a nominal 5 % with 1000 a side, .6 % with 2 equal bins, 1.2 % with 5, 1.8 % with 10, 2.4 %
-    with 20, 3.4 % with 64, 3.9 % with 256, and never where one bin holds 90 %. `permutation_test` puts that right. The
-    law is asymptotic: use it from some 25 observations a side.
+    not too often: measured at a nominal 5 % with 1000 a side, .6 % with 2 equal bins, 1.2 % with 5, 1.8 % with 10,
+    2.4 % with 20, 3.4 % with 64, 3.9 % with 256, and never where one bin holds 90 %. `permutation_test` puts that
+    right. The law is asymptotic: use it from some 25 observations a side.
 
     Effect size: D itself. `minimum_sample` holds for every shape of shift: it asks that the difference at the point
     where it is largest, with a standard deviation of at most sqrt(1/n + 1/m) / 2, be significant. Errors as

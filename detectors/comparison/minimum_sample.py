@@ -20,7 +20,7 @@ POWER: Final = 0.8
 POWER_QUANTILE: Final = 0.8416212335729143
 """Standard normal quantile of POWER."""
 PER_BIN: Final = 5
-"""Observations a bin, on average, from which on a chi-square law may be taken for true (Cochran 1954, Biometrics 10)."""
+"""Observations a bin, on average, from which on a chi-square law holds well enough (Cochran 1954, Biometrics 10)."""
 
 
 def require_effect(value: float) -> float:
