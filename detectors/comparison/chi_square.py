@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import require_fraction
+from detectors.arrays import Floats, require_fraction
 from detectors.comparison.distance import Distance, histograms
 from detectors.comparison.minimum_sample import current_needed_chi_square, require_effect
 
@@ -50,10 +50,11 @@ def chi_square(
     squared_effect = np.where(pair.comparable, terms.sum(axis=-1), np.nan)
     statistic = squared_effect / pair.sampling_scale
     freedom = np.where(pair.comparable, pair.freedom, np.nan)
+    threshold: Floats = np.asarray(scipy.special.chdtri(freedom, alpha), dtype=np.float64)
     return Distance(
         statistic=statistic,
         p_value=scipy.special.chdtrc(freedom, statistic),
-        threshold=scipy.special.chdtri(freedom, alpha),
+        threshold=threshold,
         effect_size=np.sqrt(squared_effect),
         minimum_sample=current_needed_chi_square(pair, smallest_effect**2, alpha=alpha),
     )

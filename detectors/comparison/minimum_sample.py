@@ -36,11 +36,13 @@ def current_needed(pair: Histograms, scale: npt.ArrayLike, *, at_least: npt.Arra
     `scale` and `at_least` broadcast over the series. NaN where the reference is empty or `scale` is NaN.
     """
     n = pair.reference_total
+    floor = np.asarray(at_least, dtype=np.float64)
+    allowed = np.asarray(scale, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.asarray(scale, dtype=np.float64) - 1.0 / n
+        left = allowed - 1.0 / n
         needed = np.where(left > 0, np.ceil(1.0 / left), np.inf)
-    needed = np.where(n < at_least, np.inf, np.maximum(needed, at_least))
-    return np.where((n > 0) & ~np.isnan(scale), needed, np.nan)
+    needed = np.where(n < floor, np.inf, np.maximum(needed, floor))
+    return np.where((n > 0) & ~np.isnan(allowed), needed, np.nan)
 
 
 def current_needed_chi_square(

@@ -70,7 +70,7 @@ def _needed(n: int, d: int, *, alpha: float, effect: float) -> float:
 
     def power(m: float) -> float:
         spare = n + m - d - 1
-        critical = scipy.special.fdtri(d, spare, 1.0 - alpha)
+        critical = float(scipy.special.fdtri(d, spare, 1.0 - alpha))
         return float(1.0 - scipy.special.ncfdtr(d, spare, effect**2 * n * m / (n + m), critical))
 
     low, high = float(max(1, d + 1 - n)), 1e9

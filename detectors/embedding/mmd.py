@@ -30,7 +30,8 @@ class RandomFeatures:
         if values.ndim != 2 or values.shape[1] != dimension:
             raise ValueError(f"vectors: shape {values.shape}, allowed is (n, {dimension})")
         angles = values @ self.frequencies.T
-        return np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(pairs)
+        features: Floats = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(pairs)
+        return features
 
     def moments(self, vectors: npt.ArrayLike) -> Moments:
         """Moments of the features: what to merge, keep, and hand to `mmd`."""

@@ -1,6 +1,6 @@
 """HDDM-A: has the mean of all values moved away from the mean up to the best cut point, by Hoeffding's bound?
 
-The bound makes no use of the variance: for rates near 0 it is far too wide, so small errors rates change unseen.
+The bound makes no use of the variance: for rates near 0 it is far too wide, so small error rates change unseen.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class HddmA(Spec, frozen=True, tag="hddm_a"):
     after an alarm; this logic does not: for River's behaviour replace it by `spec.build()` after each alarm. It takes
     any values within [0, 1], not only verdicts.
 
-    @HDDMA@
+    Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): no
+    alarm in 500,000 at an error rate of .05 or .3, either direction. Mean delay after 1000 values, .1 to .2: 569; .1 to
+    .12: all missed within 5000. .3 to .1: never with "rise", 105 with "both". Three microseconds a value.
 
     >>> logic = HddmA().build()
     >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]

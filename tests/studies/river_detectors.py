@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Final
 
 import numpy as np
@@ -75,6 +75,24 @@ def run_lengths(*, length: int, slow: int, seed: int) -> Table:
     )
 
 
+def fresh_starts(*, runs: int, length: int, seed: int) -> Table:
+    """How many of the starts of EDDM alarm falsely: it has no run length, since a lucky start is quiet for ever."""
+    rows = []
+    for rate in (0.05, 0.30):
+        first = [
+            next(alarms(Eddm(), verdicts(np.random.default_rng([seed, number]), length, rate)), None)
+            for number in range(runs)
+        ]
+        found = [place for place in first if place is not None]
+        rows.append((f"Ber({rate:g})", f"{100 * len(found) / runs:.0f}", f"{median(found):,.0f}" if found else "none"))
+    return Table(
+        title=f"EDDM: starts that alarm within {length:,} values without a change",
+        columns=("verdicts", "starts, %", "median place"),
+        rows=rows,
+        notes=(f"{runs} starts.",),
+    )
+
+
 def delays(*, runs: int, seed: int) -> Table:
     """Delay after a change, counted from the detector that runs when the change comes."""
     rows = []
@@ -133,6 +151,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     return show(
         [
             run_lengths(length=told.length, slow=told.slow, seed=told.seed),
+            fresh_starts(runs=10 * told.runs, length=min(told.length, PATIENCE), seed=told.seed),
             delays(runs=told.runs, seed=told.seed),
             costs(length=told.length, slow=told.slow, seed=told.seed),
         ]
