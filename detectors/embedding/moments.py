@@ -1,8 +1,8 @@
 """Count, mean and scatter of vectors: all that the distances of embeddings need, and it merges.
 
 Sums are kept about the mean, so merging in another order gives the same up to rounding, and a large common offset costs
-no digits. The size is d^2 numbers: 8 MB for d = 1024, and 2 n d^2 operations to add n vectors (d = 1024: .4 s for 10,000
-on one core, measured). Reduce wide embeddings first (a fixed projection), or use `random_features`.
+no digits. The size is d^2 numbers: 8 MB for d = 1024, and 2 n d^2 operations to add n vectors (d = 1024: .4 s for
+10,000 on one core, measured). Reduce wide embeddings first (a fixed projection), or use `random_features`.
 """
 
 from __future__ import annotations
