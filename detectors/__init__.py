@@ -8,16 +8,22 @@ loaded when the first one is used: whoever only reads settings need not wait for
 
 from detectors.charts import PageHinkley
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
-from detectors.river import Adwin
+from detectors.river import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin
 
-AnyDetector = Adwin | PageHinkley
+AnyDetector = Adwin | Ddm | Eddm | Fhddm | HddmA | HddmW | Kswin | PageHinkley
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
     "Adwin",
     "AnyDetector",
+    "Ddm",
     "Direction",
     "Domain",
+    "Eddm",
+    "Fhddm",
+    "HddmA",
+    "HddmW",
+    "Kswin",
     "Logic",
     "PageHinkley",
     "Reading",

@@ -22,7 +22,7 @@ from monitor.cells import DIMENSIONS, Limits
 from monitor.decode import name_is_allowed
 from monitor.events import Action
 from monitor.layout import POSITIVE_ACTIONS
-from monitor.streams import require_distinct
+from monitor.streams import require_distinct, require_for_shares
 
 PREFIX: Final = "MONITOR_"
 COUNTED: Final = {"blocks", "segments", "limits", "time", "join", "precision", "models"}
@@ -223,6 +223,7 @@ class DriftSettings(Section):
         try:
             detectors = msgspec.convert(value, tuple[AnyDetector, ...]) if isinstance(value, list) else tuple(value)
             require_distinct(detectors)
+            require_for_shares(detectors)
         except (msgspec.ValidationError, TypeError) as error:
             raise ValueError(str(error)) from error
         return detectors

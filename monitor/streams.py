@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors import AnyDetector, Logic, StateMismatch, resume, save
+from detectors import AnyDetector, Domain, Logic, StateMismatch, resume, save
 from monitor.layout import ACTIONS, LIMB_BITS, SCORE_UNIT, Group, Layout
 from monitor.packing import Packed, pack, unpack
 from monitor.snapshot import Detection
@@ -184,3 +184,10 @@ def require_distinct(specs: Sequence[AnyDetector]) -> None:
     kinds = [kind_of(spec) for spec in specs]
     if len(set(kinds)) < len(kinds):
         raise ValueError(f"detectors: expected each kind once, got {', '.join(kinds)}")
+
+
+def require_for_shares(specs: Sequence[AnyDetector]) -> None:
+    """ValueError for a detector of single verdicts: a point of a stream is a share or a mean of many records."""
+    single = [kind_of(spec) for spec in specs if spec.domain is Domain.BINARY]
+    if single:
+        raise ValueError(f"detectors: expected detectors of shares, got {', '.join(single)} for single verdicts")

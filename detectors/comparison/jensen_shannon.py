@@ -11,6 +11,7 @@ import scipy
 
 from detectors.arrays import Floats, require_fraction
 from detectors.comparison.distance import Distance, Histograms, histograms
+from detectors.comparison.minimum_sample import current_needed_chi_square, require_effect
 
 
 def jensen_shannon_divergence(reference: npt.ArrayLike, current: npt.ArrayLike, *, base: float = 2.0) -> Floats:
@@ -28,30 +29,41 @@ def jensen_shannon_divergence(reference: npt.ArrayLike, current: npt.ArrayLike, 
 
 
 def jensen_shannon(
-    reference: npt.ArrayLike, current: npt.ArrayLike, *, base: float = 2.0, alpha: float = 0.05
+    reference: npt.ArrayLike,
+    current: npt.ArrayLike,
+    *,
+    base: float = 2.0,
+    alpha: float = 0.05,
+    smallest_effect: float = 0.1,
 ) -> Distance:
     """Jensen-Shannon distance, the square root of the divergence; in base 2 from 0 (equal) to 1 (disjoint).
 
     Shapes and errors as `jensen_shannon_divergence`. To second order the divergence in nats is 1/8 of the chi-square
     distance sum (q - p)^2 / p, so without a shift 8 JSD / (1/n + 1/m) is chi-square with B - 1 degrees of freedom; B
-    counts the bins that are not empty on both sides. p-value and threshold use this; like any chi-square test they
-    want five or more expected observations a bin. They are NaN with B = 1.
+    counts the bins that are not empty on both sides. p-value and threshold use this; they are NaN with B = 1.
+    Thin bins make the test reject too often: by simulation, with 10 equal bins, 7.9 % instead of 5 % at 5 observations
+    a bin, 5.7 % at 10, 5.1 % at 30; with 256 bins of 4 observations 32 %. `minimum_sample` asks for 10 in the thinnest.
+
+    Effect size: the distance itself, in the unit of `base`; in bits it is near w / 2.355 with Cohen's w.
 
     >>> drift = jensen_shannon([500, 500], [250, 750])
     >>> float(drift.statistic.round(7)), float(drift.threshold.round(4)), bool(drift.p_value < 1e-6)
     (0.2208958, 0.0372, True)
     """
     require_fraction("alpha", alpha)
+    require_effect(smallest_effect)
     pair = histograms(reference, current)
     unit = _log(base)
     nats = _divergence(pair)
-    bins = ((pair.reference + pair.current) > 0).sum(axis=-1).astype(np.float64)
-    freedom = np.where(bins > 1, bins - 1.0, np.nan)
+    freedom = pair.freedom
+    statistic = np.sqrt(nats / unit)
     scale = pair.sampling_scale / 8.0
     return Distance(
-        statistic=np.sqrt(nats / unit),
+        statistic=statistic,
         p_value=scipy.special.chdtrc(freedom, nats / scale),
         threshold=np.sqrt(scale * scipy.special.chdtri(freedom, alpha) / unit),
+        effect_size=statistic,
+        minimum_sample=current_needed_chi_square(pair, 8.0 * unit * smallest_effect**2, alpha=alpha, thinnest=10.0),
     )
 
 

@@ -1,0 +1,110 @@
+"""DDM: has the error rate since the start risen above the least that it ever was by three standard deviations?
+
+It sees rises only, and the longer the stream, the slower: it watches a mean over all verdicts since it was built.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar
+
+import msgspec
+import numpy.typing as npt
+from msgspec import Meta
+
+from detectors.contract import (
+    Direction,
+    Domain,
+    Reading,
+    Readings,
+    Spec,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
+
+
+class DdmState(msgspec.Struct, frozen=True):
+    """Verdicts so far, their error rate, and rate and standard deviation where their sum was least (None before)."""
+
+    n: int = 0
+    rate: float = 0.0
+    least_rate: float | None = None
+    least_deviation: float = 0.0
+
+
+class Ddm(Spec, frozen=True, tag="ddm"):
+    """Drift Detection Method (Gama et al. 2004, SBIA 286-295) with the arithmetic of River 0.26.1, number for number.
+
+    With p the share of ones among all n values and s = sqrt(p (1 - p) / n): the statistic is p + s, the threshold
+    p_min + `deviations` s_min, both taken where p + s was least. River's names: `warm_up` = `warm_start`, `deviations`
+    = `drift_threshold`. River starts afresh at the update after an alarm; this logic does not: for River's behaviour
+    replace it by `spec.build()` after each alarm. There is no warning level: it is a second, lower `deviations`.
+
+    Give it ones for errors. Blind to falls. A stream without an error in its warm-up has p_min = s_min = 0: the first
+    error is an alarm.
+
+    Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): 4
+    alarms in 500,000 at an error rate of .05, none at .3. Mean delay after 1000 values, .1 to .2: 412, 3 % missed
+    within 5000; .1 to .12: 57 % missed. .3 to .1: never. One microsecond a value.
+
+    >>> logic = Ddm().build()
+    >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]
+    >>> [i for i, x in enumerate(errors) if (r := logic.update(x)) and r.alarm][0]
+    534
+    """
+
+    state_type: ClassVar[type[DdmState]] = DdmState
+    domain: ClassVar[Domain] = Domain.BINARY
+
+    warm_up: Annotated[int, Meta(ge=1, le=1_000_000)] = 30
+    deviations: Annotated[float, Meta(gt=0, le=100)] = 3.0
+
+    @classmethod
+    def example(cls) -> Ddm:
+        """A low limit."""
+        return cls(deviations=2.2)
+
+    @property
+    def directions(self) -> frozenset[Direction]:
+        """Rises."""
+        return frozenset({Direction.RISE})
+
+    def build(self, state: DdmState | None = None) -> DdmLogic:
+        """A test that starts afresh, or goes on from `state`."""
+        return DdmLogic(self, state=DdmState() if state is None else state)
+
+
+class DdmLogic:
+    """The running test: four numbers."""
+
+    def __init__(self, spec: Ddm, *, state: DdmState) -> None:
+        self._spec = spec
+        self._state = state
+
+    def update(self, x: float) -> Reading | None:
+        """Take one verdict, 1 for an error; None up to the `warm_up`-th. Raises ValueError for all but 0 and 1."""
+        require_observation(x, Ddm)
+        old = self._state
+        n = old.n + 1
+        # The order of these operations is River's, so that results are equal to the last bit.
+        rate = old.rate + (1.0 / n) * (x - old.rate)
+        if n <= self._spec.warm_up:
+            self._state = DdmState(n, rate)
+            return None
+        deviation = math.sqrt(rate * (1 - rate) / n)
+        least_rate, least_deviation = old.least_rate, old.least_deviation
+        if least_rate is None or rate + deviation <= least_rate + least_deviation:
+            least_rate, least_deviation = rate, deviation
+        self._state = DdmState(n, rate, least_rate, least_deviation)
+        statistic = rate + deviation
+        threshold = least_rate + self._spec.deviations * least_deviation
+        return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take verdicts of shape (n,), one after the other."""
+        return one_by_one(self, require_observations(x, Ddm).tolist())
+
+    def snapshot(self) -> DdmState:
+        """The four numbers."""
+        return self._state

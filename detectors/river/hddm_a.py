@@ -1,0 +1,121 @@
+"""HDDM-A: has the mean of all values moved away from the mean up to the best cut point, by Hoeffding's bound?
+
+The bound makes no use of the variance: for rates near 0 it is far too wide, so small error rates change unseen.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+import numpy.typing as npt
+from msgspec import Meta
+
+from detectors.contract import (
+    BOTH,
+    Direction,
+    Domain,
+    Reading,
+    Readings,
+    Spec,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
+
+
+class HddmAState(msgspec.Struct, frozen=True):
+    """Number and mean of all values, of those up to the cut for a rise, and of those up to the cut for a fall."""
+
+    n: int = 0
+    mean: float = 0.0
+    rise_n: int = 0
+    rise_mean: float = 0.0
+    fall_n: int = 0
+    fall_mean: float = 0.0
+
+
+class HddmA(Spec, frozen=True, tag="hddm_a"):
+    """HDDM with the averages test (Frias-Blanco et al. 2015, IEEE TKDE 27(3)), the arithmetic of River 0.26.1.
+
+    The cut for a rise is where mean + sqrt(ln(1/d) / 2n) was least, d = `confidence`. The statistic is the mean of all
+    values less that of those before the cut, the threshold sqrt((n - c) / (c n) ln(2/d) / 2) with c values before the
+    cut; likewise for falls. With `direction` "both", the reading is of the side nearer to its alarm. River's names:
+    `confidence` = `drift_confidence`, "both" = `two_sided_test` (River's default sees rises only). River starts afresh
+    after an alarm; this logic does not: for River's behaviour replace it by `spec.build()` after each alarm. It takes
+    any values within [0, 1], not only verdicts.
+
+    Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): no
+    alarm in 500,000 at an error rate of .05 or .3, either direction. Mean delay after 1000 values, .1 to .2: 569; .1 to
+    .12: all missed within 5000. .3 to .1: never with "rise", 105 with "both". Three microseconds a value.
+
+    >>> logic = HddmA().build()
+    >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]
+    >>> [i for i, x in enumerate(errors) if (r := logic.update(x)) and r.alarm][0]
+    522
+    """
+
+    state_type: ClassVar[type[HddmAState]] = HddmAState
+    domain: ClassVar[Domain] = Domain.UNIT
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.001
+    direction: Literal["rise", "fall", "both"] = "rise"
+
+    @classmethod
+    def example(cls) -> HddmA:
+        """Both directions."""
+        return cls(direction="both")
+
+    @property
+    def directions(self) -> frozenset[Direction]:
+        """What `direction` says."""
+        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+
+    def build(self, state: HddmAState | None = None) -> HddmALogic:
+        """A test that starts afresh, or goes on from `state`."""
+        return HddmALogic(self, state=HddmAState() if state is None else state)
+
+
+class HddmALogic:
+    """The running test: six numbers."""
+
+    def __init__(self, spec: HddmA, *, state: HddmAState) -> None:
+        self._spec = spec
+        self._state = state
+        self._log_cut = math.log(1.0 / spec.confidence)
+        self._log_test = math.log(2.0 / spec.confidence)
+
+    def update(self, x: float) -> Reading | None:
+        """Take one value within [0, 1]; ValueError for others. It speaks from the first: 0 where the cut is now."""
+        require_observation(x, HddmA)
+        old = self._state
+        n = old.n + 1
+        # The order of these operations is River's, so that results are equal to the last bit.
+        mean = old.mean + (1.0 / n) * (x - old.mean)
+        rise_n, rise_mean, fall_n, fall_mean = old.rise_n, old.rise_mean, old.fall_n, old.fall_mean
+        bound = math.sqrt(1.0 / (2 * n) * self._log_cut)
+        if rise_n == 0 or rise_mean + math.sqrt(1.0 / (2 * rise_n) * self._log_cut) >= mean + bound:
+            rise_n, rise_mean = n, mean
+        if fall_n == 0 or fall_mean - math.sqrt(1.0 / (2 * fall_n) * self._log_cut) <= mean - bound:
+            fall_n, fall_mean = n, mean
+        self._state = HddmAState(n, mean, rise_n, rise_mean, fall_n, fall_mean)
+        sides = []
+        if self._spec.direction != "fall":
+            sides.append((mean - rise_mean, self._limit(n, rise_n)))
+        if self._spec.direction != "rise":
+            sides.append((fall_mean - mean, self._limit(n, fall_n)))
+        statistic, threshold = max(sides, key=lambda side: side[0] - side[1])
+        return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+
+    def _limit(self, n: int, before: int) -> float:
+        share = (n - before) / before * (1.0 / n)
+        return math.sqrt(share / 2 * self._log_test)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take values of shape (n,), one after the other."""
+        return one_by_one(self, require_observations(x, HddmA).tolist())
+
+    def snapshot(self) -> HddmAState:
+        """The six numbers."""
+        return self._state

@@ -1,0 +1,148 @@
+"""HDDM-W: does an exponentially weighted mean since the best cut point differ from the one before it?
+
+Weights make it quick to see a gradual change, and deaf where rates are low: McDiarmid's bound does not shrink with n.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+import numpy.typing as npt
+from msgspec import Meta
+
+from detectors.contract import (
+    BOTH,
+    Direction,
+    Domain,
+    Reading,
+    Readings,
+    Spec,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
+
+
+class Weighted(msgspec.Struct, frozen=True):
+    """An exponentially weighted mean, None before its first value, and the sum of its squared weights."""
+
+    mean: float | None = None
+    squares: float = 1.0
+
+
+_EMPTY = Weighted()
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One direction: means before and since the cut, and the bound that made the cut (None before the first value)."""
+
+    bound: float | None = None
+    before: Weighted = _EMPTY
+    since: Weighted = _EMPTY
+
+
+_FRESH = Side()
+
+
+class HddmWState(msgspec.Struct, frozen=True):
+    """The mean of all values, and both directions; falls are kept with their sign turned."""
+
+    all: Weighted = _EMPTY
+    rise: Side = _FRESH
+    fall: Side = _FRESH
+
+
+class HddmW(Spec, frozen=True, tag="hddm_w"):
+    """HDDM with the weighted-averages test (Frias-Blanco et al. 2015, IEEE TKDE 27(3)), arithmetic of River 0.26.1.
+
+    Means are exponentially weighted, `weight` for the newest value; with q their sum of squared weights and d =
+    `confidence`, the cut for a rise is where mean + sqrt(q ln(1/d) / 2) was least. The statistic is the mean since the
+    cut less that before it, the threshold sqrt((q_before + q_since) ln(1/d) / 2); likewise for falls. With `direction`
+    "both", the reading is of the side nearer to its alarm. River's names: `confidence` = `drift_confidence`, `weight` =
+    `lambda_val`, "both" = `two_sided_test` (River's default sees rises only). River starts afresh after an alarm; this
+    logic does not: for River's behaviour replace it by `spec.build()` after each alarm. It takes values within [0, 1].
+
+    Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): no
+    alarm in 500,000 at an error rate of .05; at .3 one in 2,300 with "rise", one in 1,850 with "both". Mean delay after
+    1000 values, .1 to .2: 2,075, 37 % missed within 5000; .1 to .12: all missed. .3 to .1: never with "rise", 84 with
+    "both". Once the weights have settled its threshold is sqrt(weight / (2 - weight) ln(1/d)): .42 by default, .6 at a
+    weight of .1; smaller changes are found by chance only. Five microseconds a value.
+
+    >>> logic = HddmW().build()
+    >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]
+    >>> [i for i, x in enumerate(errors) if (r := logic.update(x)) and r.alarm][0]
+    536
+    """
+
+    state_type: ClassVar[type[HddmWState]] = HddmWState
+    domain: ClassVar[Domain] = Domain.UNIT
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.001
+    weight: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    direction: Literal["rise", "fall", "both"] = "rise"
+
+    @classmethod
+    def example(cls) -> HddmW:
+        """Both directions, and a bound lax enough for a change of .4 to be seen within 50 values."""
+        return cls(direction="both", confidence=0.01)
+
+    @property
+    def directions(self) -> frozenset[Direction]:
+        """What `direction` says."""
+        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+
+    def build(self, state: HddmWState | None = None) -> HddmWLogic:
+        """A test that starts afresh, or goes on from `state`."""
+        return HddmWLogic(self, state=HddmWState() if state is None else state)
+
+
+class HddmWLogic:
+    """The running test: a mean for all, and two for each direction."""
+
+    def __init__(self, spec: HddmW, *, state: HddmWState) -> None:
+        self._spec = spec
+        self._state = state
+        self._log = math.log(1 / spec.confidence)
+
+    def update(self, x: float) -> Reading | None:
+        """Take one value within [0, 1]; ValueError for others. It speaks from the first: 0 where the cut is now."""
+        require_observation(x, HddmW)
+        old = self._state
+        everything = self._with(old.all, x)
+        rise = self._side(old.rise, everything, x, sign=1.0)
+        fall = self._side(old.fall, everything, x, sign=-1.0)
+        self._state = HddmWState(everything, rise, fall)
+        sides = []
+        if self._spec.direction != "fall":
+            sides.append(self._reading(rise))
+        if self._spec.direction != "rise":
+            sides.append(self._reading(fall))
+        return max(sides, key=lambda side: side.statistic - side.threshold)
+
+    def _with(self, old: Weighted, x: float) -> Weighted:
+        weight = self._spec.weight
+        mean = x if old.mean is None else weight * x + (1 - weight) * old.mean
+        return Weighted(mean, weight * weight + (1 - weight) ** 2 * old.squares)
+
+    def _side(self, old: Side, everything: Weighted, x: float, *, sign: float) -> Side:
+        mean = sign * (x if everything.mean is None else everything.mean)
+        bound = mean + math.sqrt(everything.squares * self._log / 2)
+        if old.bound is None or bound < old.bound:
+            return Side(bound, Weighted(mean, everything.squares))
+        return Side(old.bound, old.before, self._with(old.since, sign * x))
+
+    def _reading(self, side: Side) -> Reading:
+        before, since = side.before.mean, side.since.mean
+        statistic = 0.0 if before is None or since is None else since - before
+        threshold = math.sqrt((side.before.squares + side.since.squares) * self._log / 2)
+        return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take values of shape (n,), one after the other."""
+        return one_by_one(self, require_observations(x, HddmW).tolist())
+
+    def snapshot(self) -> HddmWState:
+        """The means, their weights and the cuts."""
+        return self._state
