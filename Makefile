@@ -5,10 +5,13 @@ DURATION ?=
 BENCH ?=
 STUDY ?=
 PYTEST_ARGS ?=
+JOBS ?= 3
 LOCK_ARGS ?=
 
 BIN := .venv/bin
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# A file stays in one process, so that its tests share what they start. Many of them wait: more processes than cores.
+PARALLEL = --numprocesses $(JOBS) --dist loadfile
 GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
@@ -23,11 +26,11 @@ setup: .venv/.development ## Create .venv with the locked development dependenci
 demo: .venv/.runtime ## Run the whole system against simulated traffic (DURATION=60 ends it after a minute)
 	@$(BIN)/moderation-monitor demo $(if $(DURATION),--duration $(DURATION))
 
-test: .venv/.development test-programs ## Run all tests with coverage (PYTEST_ARGS="-k ledger")
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+test: .venv/.development test-programs ## Run all tests with coverage (PYTEST_ARGS="-k ledger", JOBS=1 for one process)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
-	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not prometheus and not browser" $(PYTEST_ARGS)
 
 lint: .venv/.development ## Check style, formatting and types
 	$(BIN)/ruff check

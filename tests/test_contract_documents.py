@@ -27,7 +27,7 @@ VALID_DECISION = {
     "action": "allow",
     "score": 0.5,
 }
-REMOVED = object()
+REMOVED = Ellipsis
 
 
 def source_of(path: Path) -> SourceTopic:
