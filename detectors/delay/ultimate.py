@@ -1,0 +1,77 @@
+"""The labels of one verdict that a window of decisions will have in the end, from those that have come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.arrays import Bools, Floats, Ints
+from detectors.delay.arrival_curve import Triangle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ultimate:
+    """One value for each series.
+
+    `total` is the sum of u = w / G(age) over the window's labels and `square` that of u^2. `variance_of_curve` is what
+    not knowing G adds to the variance of log total. `usual_weight` is the u a label of this verdict has here, from
+    the w of all cohorts; `matured_n` the effective number of its labels in cohorts as old as the last bin.
+    """
+
+    total: Floats
+    square: Floats
+    variance_of_curve: Floats
+    usual_weight: Floats
+    matured_n: Floats
+    not_arriving: Bools
+
+    @property
+    def weight_of_a_label(self) -> Floats:
+        """sum u^2 / sum u, shrunk by one label of the usual weight: known where no label has come, too."""
+        return (self.square + self.usual_weight**2) / (self.total + self.usual_weight)
+
+
+def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected: Floats) -> Ultimate:
+    """Sums of w / G(age) over the cohorts `inside`; G is the arrival curve of `table`, which holds one verdict.
+
+    `ages`, `inside`, `mature` and `selected` are (..., cohorts). A cohort of age 0 has no label and is left out.
+    """
+    came, came2 = table.sums.sum(axis=-1), table.squares.sum(axis=-1)
+    began = inside & (ages > 0)
+    log_arrived = table.log_arrived()
+    shape = np.broadcast_shapes(came.shape, ages.shape)
+    by_age = np.broadcast_to(log_arrived, (*shape[:-1], log_arrived.shape[-1]))
+    arrived = np.exp(np.take_along_axis(by_age, np.broadcast_to(ages, shape), axis=-1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_label = np.where(began, 1.0 / arrived, 0.0)
+        total = np.sum(came * per_label, axis=-1)
+        square = np.sum(came2 * per_label**2, axis=-1)
+        share = np.where(total[..., None] > 0, came * per_label / total[..., None], 0.0)
+        usual = came2.sum(axis=-1) / came.sum(axis=-1)
+        usual_weight = usual * np.sum(selected * per_label, axis=-1) / total_of(selected, began)
+        matured = total_of(came, mature)
+        matured_n = np.where(matured > 0, matured**2 / total_of(came2, mature), 0.0)
+
+    # Bins that have not passed for the cohorts of the window, by the share of the total that each cohort holds.
+    ahead = np.arange(table.sums.shape[-1]) >= ages[..., None]
+    pending = np.sum(np.where(ahead, share[..., None], 0.0), axis=-2)
+    through_curve = -table.influence(pending)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        direct = np.where(total > 0, 1.0 / total, 0.0)[..., None] * per_label
+    direct = np.where(table.seen, direct[..., None], 0.0)
+    # The window's own labels are in both parts, so the cross term belongs to the curve's.
+    added = through_curve * (through_curve + 2.0 * direct)
+    return Ultimate(
+        total=total,
+        square=square,
+        variance_of_curve=np.sum(table.squares * added, axis=(-2, -1)),
+        usual_weight=usual_weight,
+        matured_n=matured_n,
+        not_arriving=np.any(began & (selected > 0) & ~(arrived > 0), axis=-1),
+    )
+
+
+def total_of(values: Floats, where: Bools) -> Floats:
+    """The sum over the cohorts that are marked."""
+    return np.sum(np.where(where, values, 0.0), axis=-1)
