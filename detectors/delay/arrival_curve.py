@@ -54,11 +54,10 @@ class Triangle:
         with np.errstate(divide="ignore", invalid="ignore"):
             before = np.where(pending > 0, pending / self.earlier, 0.0)
             within = np.where(pending > 0, pending / self.until, 0.0)
-        through = np.cumsum(before - within, axis=-1)[..., None, :]
-        at_age = np.max(np.where(self.seen, np.arange(self.seen.shape[-1]), 0), axis=-1)[..., None]
-        shape = self.sums.shape
-        final = np.take_along_axis(np.broadcast_to(through, shape), np.broadcast_to(at_age, (*shape[:-1], 1)), axis=-1)
-        return np.where(self.seen, final - through - within[..., None, :], 0.0)
+            through = np.broadcast_to(np.cumsum(before - within, axis=-1)[..., None, :], self.sums.shape)
+            last_seen = np.max(np.where(self.seen, np.arange(self.seen.shape[-1]), 0), axis=-1, keepdims=True)
+            final = np.take_along_axis(through, last_seen, axis=-1)
+            return np.where(self.seen, final - through - within[..., None, :], 0.0)
 
 
 def triangle(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None, age: npt.ArrayLike) -> Triangle:
@@ -87,7 +86,8 @@ def arrival_curve(labels: npt.ArrayLike, age: npt.ArrayLike, *, squares: npt.Arr
     `labels` (..., cohorts, bins): counts, or sums of w = 1 / pi with `squares`, the sums of w^2, of one verdict; `age`
     (..., cohorts): bins that have passed in full. Both n_j and R_j count the cohorts that have seen bin j. 1 / G is
     the chain ladder's factor to ultimate. The variance of log G is sum w^2 (d log G / dw)^2 over labels; for counts
-    it is sum n_j / (R_j (R_j - n_j)), Greenwood's sum in reverse time.
+    it is near sum n_j / (R_j (R_j - n_j)), Greenwood's sum in reverse time, and equal to it where all cohorts are as
+    old as the last bin.
 
     G is relative to labels that come within the last bin: choose bins so that hardly any comes later. Assumes that the
     delay of this verdict does not drift with decision time.
@@ -97,7 +97,7 @@ def arrival_curve(labels: npt.ArrayLike, age: npt.ArrayLike, *, squares: npt.Arr
 
     >>> found = arrival_curve([[60, 30, 10], [80, 44, 0], [50, 0, 0]], [3, 2, 1])
     >>> found.arrived.round(4).tolist(), found.variance.round(5).tolist()
-    ([0.5888, 0.9, 1.0], [0.00358, 0.00111, 0.0])
+    ([0.5888, 0.9, 1.0], [0.0036, 0.00111, 0.0])
     """
     table = triangle("labels", labels, squares, age)
     bins = table.sums.shape[-1]
@@ -107,7 +107,7 @@ def arrival_curve(labels: npt.ArrayLike, age: npt.ArrayLike, *, squares: npt.Arr
         axis=-1,
     )
     # Nothing says that the last bin was ever reached: not even where labels happen to fill it.
-    reached = np.where(table.seen.any(axis=-2)[..., -1:] & (table.until[..., -1:] > 0), log_arrived, np.nan)
+    reached = np.where(table.seen[..., -1:].any(axis=-2) & (table.until[..., -1:] > 0), log_arrived, np.nan)
     return ArrivalCurve(arrived=np.exp(reached), variance=np.where(np.isfinite(reached), variance, np.nan))
 
 

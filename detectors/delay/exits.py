@@ -49,8 +49,8 @@ def exits_from_observations(
     times, bins = np.unique(durations.ravel(), return_inverse=True)
     cells = kinds.ravel() * times.size + bins.ravel()
     first, second = (
-        np.bincount(cells, weights.ravel() ** power, (causes + 1) * times.size).reshape(causes + 1, times.size)
-        for power in (1, 2)
+        np.bincount(cells, squares, (causes + 1) * times.size).astype(np.float64).reshape(causes + 1, -1)
+        for squares in (weights.ravel(), weights.ravel() ** 2)
     )
     return Exits(times=times, events=first[1:], censored=first[0], square_events=second[1:], square_censored=second[0])
 

@@ -65,7 +65,7 @@ def kaplan_meier(
     >>> found.survival.round(3).tolist(), found.variance.round(4).tolist()
     ([0.625, 0.469, 0.469, 0.234], [0.0293, 0.0348, 0.0348, 0.0362])
     >>> found.lower.round(3).tolist()
-    [0.229, 0.12, 0.12, 0.012]
+    [0.229, 0.12, 0.12, 0.013]
     """
     require_fraction("confidence", confidence)
     d, d2 = squared("events", events, square_events)
@@ -74,7 +74,7 @@ def kaplan_meier(
         raise ValueError(f"events has bins {d.shape[-1:]} and censored {c.shape[-1:]}, allowed are equal bins")
     at_risk, at_risk2 = from_here_on(d + c), from_here_on(d2 + c2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        survival = np.cumprod(np.where(at_risk > 0, 1.0 - d / at_risk, 1.0), axis=-1)
+        survival: Floats = np.cumprod(np.where(at_risk > 0, 1.0 - d / at_risk, 1.0), axis=-1, dtype=np.float64)
         hazard, jump = influence_on_log_survival(d, at_risk)
         left = np.cumsum(d2 * (hazard - jump) ** 2 + c2 * hazard**2, axis=-1)
         # Zero times infinity where the last decisions at risk got their label: there the variance is undefined.
@@ -106,7 +106,7 @@ def from_here_on(values: Floats) -> Floats:
 def influence_on_log_survival(events: Floats, at_risk: Floats) -> tuple[Floats, Floats]:
     """How one decision's weight moves log S(t): by H(min(x, t)), less J(x) if it got its label in bin x <= t.
 
-    H = cumulative sum of d / (r (r - d)), Greenwood's sum, and J = 1 / (r - d). Infinite where r = d > 0, 0 where r = 0.
+    H = cumulative sum of d / (r (r - d)), Greenwood's sum, J = 1 / (r - d). Infinite where r = d > 0, 0 where r = 0.
 
     >>> influence_on_log_survival(np.array([1.0, 1.0]), np.array([4.0, 2.0]))[0].round(4).tolist()
     [0.0833, 0.5833]

@@ -11,11 +11,12 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from detectors.arrays import Bools, Floats, Ints, require_fraction
 from detectors.delay.arrival_curve import Triangle, triangle
 from detectors.delay.exits import observed, remainder, squared
-from detectors.delay.ultimate import total_of, ultimate
+from detectors.delay.ultimate import Ultimate, total_of, ultimate
 from detectors.estimation import hajek
 from detectors.intervals import wilson
 
@@ -44,6 +45,7 @@ class Nowcast:
     decisions without one. `lower_bound` and `upper_bound` hold whatever the missing labels say, with the sampling
     error of the interval's confidence. `completeness` is the labels that are to come in the end, by the estimate,
     over the decisions selected: 1 if delays are as before; below 1 in a backlog, which alone does not bias `estimate`.
+    A cohort of age 0 has no label yet: it counts in `matured` and in the bounds only.
     `weight_` and `square_` are sums over the window's labels of u = w / G and of u^2, to add up over strata; they
     leave out that G is estimated. `interval_n` does not: it is the effective sample size of the interval.
     """
@@ -114,11 +116,15 @@ def nowcast(
     ...     selected=[[100, 100, 80]], age=[2, 2, 1], window=[False, False, True],
     ... )
     >>> found.estimate.round(3).tolist(), found.lower.round(3).tolist(), found.upper.round(3).tolist()
-    ([0.772], [0.479], [0.925])
+    ([0.78], [0.543], [0.914])
     >>> found.matured.tolist(), found.lower_bound.round(3).tolist(), found.upper_bound.round(3).tolist()
     ([0.55], [0.393], [0.98])
     """
     require_fraction("confidence", confidence)
+    if not least_matured > 1.0:
+        raise ValueError(f"least_matured: got {least_matured!r}, allowed are numbers above 1")
+    if not 0.0 <= most_never_labelled <= 1.0:
+        raise ValueError(f"most_never_labelled: got {most_never_labelled!r}, allowed is 0 to 1")
     ages, _ = observed(age, np.shape(violating)[-1])
     inside = np.asarray(window, dtype=bool)
     verdicts = (
@@ -128,7 +134,8 @@ def nowcast(
     chosen, chosen2 = squared("selected", selected, square_selected)
     came = verdicts[0].sums.sum(axis=-1) + verdicts[1].sums.sum(axis=-1)
     waiting = remainder("selected", chosen, came)
-    chosen, chosen2, ages = (np.broadcast_to(part, waiting.shape) for part in (chosen, chosen2, ages))
+    chosen, chosen2 = (np.broadcast_to(part, waiting.shape) for part in (chosen, chosen2))
+    ages = np.broadcast_to(ages, waiting.shape)
 
     mature = ages == verdicts[0].sums.shape[-1]
     violating_end, benign_end = (ultimate(table, ages, inside, mature, chosen) for table in verdicts)
@@ -138,13 +145,14 @@ def nowcast(
         both = estimate * (1.0 - estimate)
         own = (1.0 - estimate) * violating_end.weight_of_a_label + estimate * benign_end.weight_of_a_label
         curves = np.where(both > 0, violating_end.variance_of_curve + benign_end.variance_of_curve, 0.0)
-        interval_n = 1.0 / (own / total + both * curves)
+        doubt = _student(own / (total * both), violating_end, benign_end, confidence)
+        interval_n = 1.0 / (own / total + both * curves) / np.where(both > 0, doubt, 1.0)
         spread = (1.0 - estimate) ** 2 * violating_end.square + estimate**2 * benign_end.square
         variance = spread / total**2 + both**2 * curves
         in_window = total_of(chosen, inside)
         never = total_of(waiting, mature) / total_of(chosen, mature)
         matured = total_of(came, inside) / in_window
-        completeness = total / in_window
+        completeness = total / total_of(chosen, inside & (ages > 0))
     matured_n = np.minimum(violating_end.matured_n, benign_end.matured_n)
     reason = np.select(
         [
@@ -185,6 +193,21 @@ def nowcast(
         square_violating=np.where(known, violating_end.square, np.nan),
         square_benign=np.where(known, benign_end.square, np.nan),
     )
+
+
+def _student(sampling: Floats, violating: Ultimate, benign: Ultimate, confidence: float) -> Floats:
+    """How much wider, as a factor on the variance, the limits are because the curves' variances are estimated too.
+
+    (t / z)^2 with Satterthwaite's degrees of freedom: each curve brings one less than its matured labels. All variances
+    are those of log odds.
+    """
+    parts = ((part.variance_of_curve, part.matured_n - 1.0) for part in (violating, benign))
+    total, rough = sampling, np.zeros_like(sampling)
+    for variance, freedom in parts:
+        total = total + variance
+        rough = rough + variance**2 / np.maximum(freedom, 1.0)
+    level = 0.5 + 0.5 * confidence
+    return np.where(rough > 0, scipy.special.stdtrit(total**2 / rough, level) / scipy.special.ndtri(level), 1.0) ** 2
 
 
 def _bounds(

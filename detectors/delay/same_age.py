@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Bools, Floats
+from detectors.arrays import Bools, Floats, Ints
 from detectors.delay.arrival_curve import Triangle, triangle
 from detectors.delay.exits import observed, remainder, squared
 from detectors.delay.ultimate import total_of
@@ -64,7 +64,7 @@ def same_age(
     ...     selected=[100, 100, 80], age=[2, 2, 1], window=[False, False, True], reference=[True, True, False],
     ... )
     >>> round(float(found.window), 3), round(float(found.reference), 3), round(float(found.p_value), 4)
-    (0.741, 0.919, 0.0008)
+    (0.741, 0.919, 0.0011)
     """
     ages, _ = observed(age, np.shape(violating)[-1])
     inside, outside = np.asarray(window, dtype=bool), np.asarray(reference, dtype=bool)
@@ -103,7 +103,7 @@ def same_age(
     )
 
 
-def _matching(chosen: Floats, ages: Floats, inside: Bools, outside: Bools, bins: int) -> tuple[Floats, Bools]:
+def _matching(chosen: Floats, ages: Ints, inside: Bools, outside: Bools, bins: int) -> tuple[Floats, Bools]:
     """What a label of a cohort and bin counts for in the reference, (..., cohorts, bins), and whether all matched."""
     possible = np.arange(1, bins + 1)
     of_age = (ages[..., None] == possible) & inside[..., None]

@@ -61,11 +61,12 @@ def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected
         direct = np.where(total > 0, 1.0 / total, 0.0)[..., None] * per_label
     direct = np.where(table.seen, direct[..., None], 0.0)
     # The window's own labels are in both parts, so the cross term belongs to the curve's.
-    added = through_curve * (through_curve + 2.0 * direct)
+    added = np.sum(table.squares * through_curve * (through_curve + 2.0 * direct), axis=(-2, -1))
+    arrived_share = np.where(total > 0, total_of(came, began) / np.where(total > 0, total, 1.0), 1.0)
     return Ultimate(
         total=total,
         square=square,
-        variance_of_curve=np.sum(table.squares * added, axis=(-2, -1)),
+        variance_of_curve=np.where(np.any(pending > 0, axis=-1), _cautious(added, arrived_share, matured_n), 0.0),
         usual_weight=usual_weight,
         matured_n=matured_n,
         not_arriving=np.any(began & (selected > 0) & ~(arrived > 0), axis=-1),
@@ -74,4 +75,16 @@ def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected
 
 def total_of(values: Floats, where: Bools) -> Floats:
     """The sum over the cohorts that are marked."""
-    return np.sum(np.where(where, values, 0.0), axis=-1)
+    total: Floats = np.sum(np.where(where, values, 0.0), axis=-1)
+    return total
+
+
+def _cautious(variance: Floats, arrived: Floats, matured_n: Floats) -> Floats:
+    """The variance of log G as it would be with two labels more on either side of the age (Agresti and Coull 1998).
+
+    A few matured labels may all be early by chance, and the plain variance is 0 just then.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where((variance > 0) & (arrived < 1), (1.0 - arrived) / (arrived * variance), matured_n)
+        share = (size * arrived + 2.0) / (size + 4.0)
+        return np.maximum(variance, (1.0 - share) / (share * (size + 4.0)))

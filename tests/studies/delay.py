@@ -4,8 +4,8 @@
 
 One window of n decisions selected for review with a probability that follows the score, seen at the age at which 30,
 60 and 90 % of its labels have come; benign labels take longer than violating ones, and low scores longer than high
-ones. Ten times as many older decisions are fully labelled, twice as many are half way. Precision of the old decisions
-is half as far from 1 as that of the window: something has got worse, which is when the number matters.
+ones. Ten times as many older decisions (2000 at least) are fully labelled, twice as many are half way. Precision of the
+old decisions is half as far from 1 as that of the window: something has got worse, which is when the number matters.
 
 Beside the nowcast: `naive` takes the labels that have come (weighted for sampling) for all; `pooled` is Aalen-Johansen
 on old and new decisions together, F_violating / (F_violating + F_benign); `wait` uses fully labelled decisions only.
@@ -32,6 +32,7 @@ BINS: Final = 40
 SIZES: Final = (50, 200, 1000, 5000)
 PRECISIONS: Final = (0.5, 0.8, 0.95, 0.99)
 MATURITIES: Final = (0.3, 0.6, 0.9)
+OLD: Final = 2000
 WINDOW: Final = np.array([False, False, True])
 
 PI: Final = np.array([0.1, 0.2, 0.4, 0.8])
@@ -78,19 +79,27 @@ def age_of(precision: float, maturity: float) -> int:
 
 
 def simulate(
-    n: int, precision: float, age: int, *, runs: int, rng: np.random.Generator, reference: float, backlog: float = 1.0
+    n: int,
+    precision: float,
+    age: int,
+    *,
+    runs: int,
+    rng: np.random.Generator,
+    reference: float,
+    backlog: tuple[float, float] = (1.0, 1.0),
 ) -> Windows:
-    """Runs of one setting. `backlog` is the share of the window's early labels that come in time all the same."""
+    """Runs of one setting. `backlog` is the share of the window's benign and violating labels that are not held up."""
     ages = np.array([BINS, (BINS + age) // 2, age])
     drawn = []
-    for size, share in ((10 * n, reference), (2 * n, reference), (n, precision)):
+    for size, share in ((max(10 * n, OLD), reference), (2 * n, reference), (n, precision)):
         found = rng.multinomial(size, cells(share).ravel(), runs).reshape(runs, 2, PI.size, BINS)
         drawn.append(found)
     counts = np.stack(drawn, axis=3).astype(np.float64)
     selected, square_selected = (np.einsum("rvscb,s->rc", counts, PI**-power) for power in (1.0, 2.0))
     seen = np.where(np.arange(BINS) < ages[:, None], counts, 0.0)
-    if backlog < 1.0:
-        seen[:, :, :, -1] = rng.binomial(seen[:, :, :, -1].astype(np.int64), backlog)
+    if min(backlog) < 1.0:
+        in_time = np.array(backlog)[:, None, None]
+        seen[:, :, :, -1] = rng.binomial(seen[:, :, :, -1].astype(np.int64), in_time)
     first, second = (np.einsum("rvscb,s->vrcb", seen, PI**-power) for power in (1.0, 2.0))
     return Windows(ages, first[1], first[0], second[1], second[0], selected, square_selected)
 
