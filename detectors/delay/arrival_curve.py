@@ -57,7 +57,9 @@ class Triangle:
             through = np.broadcast_to(np.cumsum(before - within, axis=-1)[..., None, :], self.sums.shape)
             last_seen = np.max(np.where(self.seen, np.arange(self.seen.shape[-1]), 0), axis=-1, keepdims=True)
             final = np.take_along_axis(through, last_seen, axis=-1)
-            return np.where(self.seen, final - through - within[..., None, :], 0.0)
+            influence: Floats = final - (through + within[..., None, :])
+        influence[~self.seen] = 0.0
+        return influence
 
 
 def triangle(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None, age: npt.ArrayLike) -> Triangle:
@@ -70,13 +72,13 @@ def triangle(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None, age:
     _, seen = observed(age, first.shape[-1])
     require_passed(name, first, seen)
     seen = np.broadcast_to(seen, first.shape)
-    cumulative = np.where(seen, np.cumsum(first, axis=-1), 0.0)
+    until = (np.cumsum(first, axis=-1) * seen).sum(axis=-2)
     return Triangle(
         sums=first,
         squares=second,
         seen=seen,
-        until=cumulative.sum(axis=-2),
-        earlier=np.where(seen, cumulative - first, 0.0).sum(axis=-2),
+        until=until,
+        earlier=until - first.sum(axis=-2),
     )
 
 

@@ -98,8 +98,14 @@ def nowcast(
     violating labels alone becoming slower: compare `completeness`, and `same_age`. With score-dependent review the
     weights correct for the sample; delays may depend on the score, if its distribution by verdict does not move.
 
-    Why not Aalen-Johansen on old and new decisions together: it takes the mix of labels as equal in all cohorts, and
-    so reports the reference's precision just when the new one differs. By simulation: tests/studies/REPORT.md.
+    By simulation (tests/studies/delay.py: delay by verdict and score, review by score; n from 50 to 5000, precision from
+    .5 to .99, a third to nine tenths of the labels there; precision has moved) 95 % intervals cover 93 to 97 % in all
+    cells; the plain weighted share of the labels that have come, down to 0 %. Aalen-Johansen on old and new decisions
+    together takes the mix of labels as equal in all cohorts and so reports the reference's precision just when the
+    new one differs. 10 % of the benign labels alone held up bias by +.017 at .8. With a matured reference that is small
+    beside a large window (5 to 15 labels of a verdict) intervals cover 89 to 95 %.
+
+    The youngest cohorts weigh most: leave those out of the window of whose labels hardly any have come.
 
     Where not identified (`Unidentified`) only the bounds are given: V_seen / N and (V_seen + not yet labelled) / N,
     N = selected. `least_matured`: effective number of labels of each verdict in cohorts as old as the last bin;

@@ -54,15 +54,16 @@ def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected
         matured_n = np.where(matured > 0, matured**2 / total_of(came2, mature), 0.0)
 
     # Bins that have not passed for the cohorts of the window, by the share of the total that each cohort holds.
-    ahead = np.arange(table.sums.shape[-1]) >= ages[..., None]
-    pending = np.sum(np.where(ahead, share[..., None], 0.0), axis=-2)
-    through_curve = -table.influence(pending)
+    ahead = (np.arange(table.sums.shape[-1]) >= ages[..., None]).astype(np.float64)
+    pending = np.einsum("...cb,...c->...b", ahead, share)
+    curve = table.influence(pending)
     with np.errstate(divide="ignore", invalid="ignore"):
         direct = np.where(total > 0, 1.0 / total, 0.0)[..., None] * per_label
-    direct = np.where(table.seen, direct[..., None], 0.0)
-    # The window's own labels are in both parts, so the cross term belongs to the curve's.
-    added = np.sum(table.squares * through_curve * (through_curve + 2.0 * direct), axis=(-2, -1))
-    arrived_share = np.where(total > 0, total_of(came, began) / np.where(total > 0, total, 1.0), 1.0)
+        # log total moves by direct - curve: the window's own labels are in both, and the cross term belongs here.
+        weighted = table.squares * curve
+        crossed = np.sum(weighted.sum(axis=-1) * direct, axis=-1)
+        added = np.einsum("...cb,...cb->...", weighted, curve) - 2.0 * crossed
+        arrived_share = np.where(total > 0, total_of(came, began) / total, 1.0)
     return Ultimate(
         total=total,
         square=square,

@@ -78,6 +78,36 @@ def test_the_weights_of_the_remissions_under_6mp_give_one_minus_the_published_su
     assert 1.0 == ipcw(exits.events[0], exits.censored)[0]
 
 
+def test_labels_weighted_by_sampling_and_by_arrival_in_their_stratum_give_the_share_of_all_decisions() -> None:
+    rng = np.random.default_rng(9)
+    runs, n, bins = 300, 4000, 8
+    stratum = rng.integers(0, 2, (runs, n))
+    violating = rng.random((runs, n)) < np.where(stratum == 1, 0.9, 0.5)
+    reviewed = rng.random((runs, n)) < np.where(stratum == 1, 0.5, 0.2)
+    # One queue answers soon and is watched for long, the other the opposite: the labels that came are mostly its.
+    delay = np.minimum(rng.geometric(np.where(stratum == 1, 0.6, 0.3)) - 1, bins - 1)
+    watched = rng.integers(np.where(stratum == 1, 4, 0), bins, (runs, n))
+    bin_, came = np.minimum(delay, watched), delay <= watched
+    weight = reviewed / np.where(stratum == 1, 0.5, 0.2)
+    events, censored, of_violating = (
+        np.stack(
+            [
+                np.stack([np.sum(weight * which * (bin_ == t) * (stratum == queue), 1) for t in range(bins)], -1)
+                for queue in (0, 1)
+            ],
+            axis=1,
+        )
+        for which in (came, ~came, came & violating)
+    )
+
+    weights = ipcw(events, censored)
+
+    shares = np.nansum(weights * of_violating, axis=(1, 2)) / np.nansum(weights * events, axis=(1, 2))
+    assert 0.7 == pytest.approx(shares.mean(), abs=0.005)
+    assert np.sum(of_violating) / np.sum(events) - 0.7 > 0.01
+    assert violating[came & reviewed].mean() - 0.7 > 0.1
+
+
 def test_variances_are_the_spread_of_the_estimates_under_censoring_and_with_weights() -> None:
     rng = np.random.default_rng(5)
     runs, n, bins = 3000, 200, 15

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.delay import KaplanMeier, exits_from_cohorts, exits_from_observations, kaplan_meier
+from detectors.delay import KaplanMeier, exits_from_cohorts, exits_from_observations, ipcw, kaplan_meier
 
 EVENTS = [6, 6, 6, 7, 10, 13, 16, 22, 23]
 CENSORED = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
@@ -137,19 +137,21 @@ def test_equal_weights_of_any_size_change_nothing(weight: float, observations: l
 
 def test_the_simulated_overturns_have_the_share_of_the_guide_and_the_naive_share_does_not() -> None:
     rng = np.random.default_rng(0)
-    n, runs = 5000, 40
+    n, runs = 5000, 100
     delay = np.where(rng.random((runs, n)) < 0.3, rng.exponential(10.0, (runs, n)), np.inf)
     age = rng.uniform(0, 30, (runs, n))
     arrived = delay <= age
-    found = []
+    found, weighted = [], []
     for run in range(runs):
         exits = exits_from_observations(np.minimum(delay, age)[run], arrived[run])
-        matured = kaplan_meier(exits.events[0], exits.censored).matured
-        found.append(matured[exits.times <= 29.5][-1])
+        found.append(np.nanmax(kaplan_meier(exits.events[0], exits.censored).matured))
+        weighted.append(np.nansum(exits.events[0] * ipcw(exits.events[0], exits.censored)) / n)
 
-    truth = 0.3 * (1 - np.exp(-2.95))
-    assert 0.2851 == round(0.3 * (1 - np.exp(-3.0)), 4)
+    truth = 0.3 * (1 - np.exp(-3.0))
+    assert 0.2851 == round(truth, 4)
     assert truth == pytest.approx(np.mean(found), abs=0.004)
+    assert 0.0108 == pytest.approx(np.std(found), rel=0.3)
+    np.testing.assert_allclose(found, weighted, atol=1e-12)
     assert 0.2047 == pytest.approx(arrived.mean(), abs=0.003)
 
 
