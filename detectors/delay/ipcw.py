@@ -19,7 +19,8 @@ def ipcw(events: npt.ArrayLike, censored: npt.ArrayLike) -> Floats:
     `events` and `censored` (..., bins) are counts, or sums of sampling weights, by delay bin; labels of all kinds count
     as events. G is the Kaplan-Meier estimate of the probability to be watched for longer than a delay. Within a bin
     labels come before decisions leave, hence G(T-): the label of bin j is weighted by the G of the bins before j, and
-    the censored of bin j leave from the r_j - d_j without a label. NaN where nobody is at risk and so no label is (sum with `nansum`).
+    the censored of bin j leave from the r_j - d_j without a label. NaN where nobody is at risk, and so no
+    label is: sum with `nansum`.
 
     With n = all decisions, F_k(t) = (1 / n) sum over bins up to t of d_k * weight is `aalen_johansen` (and 1 -
     `kaplan_meier` with one kind). For a label sampled with probability pi give sums of 1 / pi here and use the weight

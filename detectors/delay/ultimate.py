@@ -26,10 +26,14 @@ class Ultimate:
     matured_n: Floats
     not_arriving: Bools
 
-    @property
-    def weight_of_a_label(self) -> Floats:
-        """sum u^2 / sum u, shrunk by one label of the usual weight: known where no label has come, too."""
-        return (self.square + self.usual_weight**2) / (self.total + self.usual_weight)
+    def weight_of_a_label(self, otherwise: Floats) -> Floats:
+        """sum u^2 / sum u, shrunk by one label of the usual weight: known where the window has no such label, too.
+
+        `otherwise` is taken for the usual weight where no cohort has a label of the verdict.
+        """
+        usual: Floats = np.where(np.isnan(self.usual_weight), otherwise, self.usual_weight)
+        weight: Floats = (self.square + usual**2) / (self.total + usual)
+        return weight
 
 
 def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected: Floats) -> Ultimate:

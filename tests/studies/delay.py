@@ -89,12 +89,13 @@ def simulate(
     reference: float,
     backlog: tuple[float, float] = (1.0, 1.0),
     matured: int = 0,
+    half_way: bool = True,
 ) -> Windows:
     """Runs of one setting. `backlog` is the share of the window's benign and violating labels that are not held up,
-    `matured` the number of fully labelled decisions if it is not the usual one.
+    `matured` the number of fully labelled decisions if it is not the usual one, `half_way` whether there are others.
     """
     ages = np.array([BINS, (BINS + age) // 2, age])
-    groups = ((matured or max(10 * n, OLD), reference), (2 * n, reference), (n, precision))
+    groups = ((matured or max(10 * n, OLD), reference), (2 * n * half_way, reference), (n, precision))
     drawn = [
         rng.multinomial(size, cells(share).ravel(), runs).reshape(runs, 2, PI.size, BINS) for size, share in groups
     ]
@@ -181,7 +182,8 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "precision has not moved": {"reference": 0.8},
     "500 older decisions": {"matured": 500},
     "100 older decisions": {"matured": 100},
-    "500 older decisions, n = 5000, precision .95": {"matured": 500, "n": 5000, "precision": 0.95, "reference": 0.95},
+    "400 older decisions, none half way": {"matured": 400, "half_way": False},
+    "the same, precision .9": {"matured": 400, "half_way": False, "precision": 0.9, "reference": 0.9},
     "backlog: 40 % of all labels held up": {"backlog": (0.6, 0.6)},
     "10 % of benign labels held up": {"backlog": (0.9, 1.0)},
     "40 % of benign labels held up": {"backlog": (0.6, 1.0)},

@@ -91,6 +91,13 @@ def test_a_window_whose_labels_have_all_come_gets_the_plain_share_and_wilsons_in
     assert float(expected.upper) == pytest.approx(float(found.upper)) == pytest.approx(float(found.upper_bound))
 
 
+def test_a_window_that_waits_for_nothing_needs_no_labels_to_know_delays_from() -> None:
+    found = nowcast([[30, 10]], [[0, 0]], selected=[40], age=[2], window=[True])
+
+    assert Unidentified.IDENTIFIED == found.reason
+    assert float(wilson(40, 40).lower) == pytest.approx(float(found.lower))
+
+
 def test_labels_are_weighted_by_the_inverse_of_their_verdicts_arrival() -> None:
     found = nowcast(**small())  # type: ignore[arg-type]
 
