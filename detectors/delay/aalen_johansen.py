@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats
+from detectors.arrays import Floats
 from detectors.delay.exits import squared
 from detectors.delay.kaplan_meier import from_here_on, influence_on_log_survival
 
@@ -62,7 +62,8 @@ def aalen_johansen(
     some = at_risk > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         per_decision = np.where(some, 1.0 / at_risk, 0.0)
-    survival = np.cumprod(1.0 - any_cause * per_decision, axis=-1)
+        # Exactly 0 where all that are left get their label, which d * (1 / r) need not give.
+        survival: Floats = np.cumprod(np.where(some, 1.0 - any_cause / at_risk, 1.0), axis=-1, dtype=np.float64)
     before = np.concatenate([np.ones_like(survival[..., :1]), survival[..., :-1]], axis=-1)
     share = (before * per_decision)[..., None, :]
     incidence = np.cumsum(share * d, axis=-1)
@@ -89,14 +90,10 @@ def aalen_johansen(
             + 2.0 * incidence * np.cumsum(square * fixed * slope, axis=-1)
             + incidence**2 * np.cumsum(square * slope**2, axis=-1)
         )
-    known = some | (survival <= 1e-12)
+    known = some | (survival == 0.0)
     return AalenJohansen(
-        incidence=_where(known[..., None, :], incidence),
-        variance=_where(known[..., None, :], np.maximum(variance, 0.0)),
-        survival=_where(known, survival),
+        incidence=np.where(known[..., None, :], incidence, np.nan),
+        variance=np.where(known[..., None, :], np.maximum(variance, 0.0), np.nan),
+        survival=np.where(known, survival, np.nan),
         at_risk=at_risk,
     )
-
-
-def _where(known: Bools, values: Floats) -> Floats:
-    return np.where(known, values, np.nan)

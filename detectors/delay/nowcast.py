@@ -11,13 +11,12 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
-from detectors.arrays import Bools, Floats, Ints, require_fraction
-from detectors.delay.arrival_curve import Triangle, triangle
+from detectors.arrays import Floats, Ints, require_fraction
+from detectors.delay.arrival_curve import triangle
+from detectors.delay.bounds import bounds
 from detectors.delay.exits import observed, remainder, squared
-from detectors.delay.ultimate import Ultimate, total_of, ultimate
-from detectors.estimation import hajek
+from detectors.delay.ultimate import student_factor, total_of, ultimate
 from detectors.intervals import wilson
 
 
@@ -155,7 +154,7 @@ def nowcast(
         own = (1.0 - estimate) * violating_end.weight_of_a_label(mean_weight)
         own = own + estimate * benign_end.weight_of_a_label(mean_weight)
         curves = np.where(both > 0, violating_end.variance_of_curve + benign_end.variance_of_curve, 0.0)
-        doubt = _student(own / (total * both), violating_end, benign_end, confidence)
+        doubt = student_factor(own / (total * both), violating_end, benign_end, confidence)
         interval_n = 1.0 / (own / total + both * curves) / np.where(both > 0, doubt, 1.0)
         spread = (1.0 - estimate) ** 2 * violating_end.square + estimate**2 * benign_end.square
         variance = spread / total**2 + both**2 * curves
@@ -186,7 +185,7 @@ def nowcast(
     interval_n = np.where(known, interval_n, np.nan)
     estimate = np.where(known, estimate, np.nan)
     interval = wilson(estimate * interval_n, interval_n, confidence=confidence)
-    lower_bound, upper_bound = _bounds(verdicts, chosen, chosen2, inside, confidence)
+    lower_bound, upper_bound = bounds(verdicts, chosen, chosen2, inside, confidence)
     return Nowcast(
         estimate=estimate,
         variance=np.where(known, variance, np.nan),
@@ -204,32 +203,3 @@ def nowcast(
         square_violating=np.where(known, violating_end.square, np.nan),
         square_benign=np.where(known, benign_end.square, np.nan),
     )
-
-
-def _student(sampling: Floats, violating: Ultimate, benign: Ultimate, confidence: float) -> Floats:
-    """How much wider, as a factor on the variance, the limits are because the curves' variances are estimated too.
-
-    (t / z)^2 with Satterthwaite's degrees of freedom: each curve brings one less than its matured labels. All variances
-    are those of log odds.
-    """
-    parts = ((part.variance_of_curve, part.matured_n - 1.0) for part in (violating, benign))
-    total, rough = sampling, np.zeros_like(sampling)
-    for variance, freedom in parts:
-        total = total + variance
-        rough = rough + variance**2 / np.maximum(freedom, 1.0)
-    level = 0.5 + 0.5 * confidence
-    return np.where(rough > 0, scipy.special.stdtrit(total**2 / rough, level) / scipy.special.ndtri(level), 1.0) ** 2
-
-
-def _bounds(
-    verdicts: tuple[Triangle, Triangle], chosen: Floats, chosen2: Floats, inside: Bools, confidence: float
-) -> tuple[Floats, Floats]:
-    """All that is not labelled yet taken as benign, and as violating."""
-    every, every2 = total_of(chosen, inside), total_of(chosen2, inside)
-    limits = []
-    for table in verdicts:
-        one, one2 = (total_of(part.sum(axis=-1), inside) for part in (table.sums, table.squares))
-        rest, rest2 = np.maximum(every - one, 0.0), np.maximum(every2 - one2, 0.0)
-        share = hajek(one, rest, square_violating=one2, square_benign=rest2)
-        limits.append(wilson(share.estimate * share.interval_n, share.interval_n, confidence=confidence).lower)
-    return limits[0], 1.0 - limits[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from detectors.arrays import Bools, Floats, Ints
 from detectors.delay.arrival_curve import Triangle
@@ -93,3 +94,18 @@ def _cautious(variance: Floats, arrived: Floats, matured_n: Floats) -> Floats:
         size = np.where((variance > 0) & (arrived < 1), (1.0 - arrived) / (arrived * variance), matured_n)
         share = (size * arrived + 2.0) / (size + 4.0)
         return np.maximum(variance, (1.0 - share) / (share * (size + 4.0)))
+
+
+def student_factor(sampling: Floats, violating: Ultimate, benign: Ultimate, confidence: float) -> Floats:
+    """How much wider, as a factor on the variance, the limits are because the curves' variances are estimated too.
+
+    (t / z)^2 with Satterthwaite's degrees of freedom: each curve brings one less than its matured labels. All variances
+    are those of log odds.
+    """
+    parts = ((part.variance_of_curve, part.matured_n - 1.0) for part in (violating, benign))
+    total, rough = sampling, np.zeros_like(sampling)
+    for variance, freedom in parts:
+        total = total + variance
+        rough = rough + variance**2 / np.maximum(freedom, 1.0)
+    level = 0.5 + 0.5 * confidence
+    return np.where(rough > 0, scipy.special.stdtrit(total**2 / rough, level) / scipy.special.ndtri(level), 1.0) ** 2
