@@ -43,7 +43,7 @@ def saerens(
     share = prior
     for _ in range(steps):
         joint = odds * share
-        following = np.sum(weight[:, None] * joint / joint.sum(axis=1, keepdims=True), axis=0)
+        following: Floats = np.sum(weight[:, None] * joint / joint.sum(axis=1, keepdims=True), axis=0)
         if np.abs(following - share).max() < tolerance:
             return following
         share = following

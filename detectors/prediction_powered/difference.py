@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, finite, probabilities
-from detectors.prediction_powered.gate import Gate, PredictionPowered, proxy_helps
+from detectors.prediction_powered.gate import PredictionPowered, gated, require_proxy_weight, result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,6 @@ def difference(
     >>> round(float(difference(sums, proxy_weight=1.0).estimate), 4)
     0.6083
     """
-    if proxy_weight is not None and not 0.0 <= proxy_weight <= 1.0:
-        raise ValueError(f"proxy_weight: got {proxy_weight!r}, allowed is 0 <= proxy_weight <= 1, or None to tune it")
     known = (sums.labels >= 2) & (sums.decisions >= 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_y, mean_f = sums.wy / sums.w, sums.wf / sums.w
@@ -93,12 +91,10 @@ def difference(
         flat = spread_f <= 1e-12 * np.maximum(sums.w2ff, 1e-300)
         correlation = np.where(flat | (spread_y <= 1e-12 * sums.w2), np.nan, cross / np.sqrt(spread_f * spread_y))
         if proxy_weight is None:
-            weight = np.where(flat, 0.0, cross / spread_f)
-            weight = np.clip(weight, 0.0, 1.0) if clip else weight
-            if gate_confidence is not None:
-                weight = np.where(proxy_helps(correlation, kish, confidence=gate_confidence), weight, 0.0)
+            best = np.where(flat, 0.0, cross / spread_f)
+            weight = gated(best, correlation, kish, clip=clip, confidence=gate_confidence)
         else:
-            weight = np.full(np.shape(sums.w), proxy_weight)
+            weight = np.full(np.shape(sums.w), require_proxy_weight(proxy_weight))
         lost = np.where((weight != 0) & (proxy_weight is None) & (kish > 2), 2.0, 1.0)
         small = np.where(kish > lost, kish / (kish - lost), np.nan)
         residual = np.maximum(spread_y - 2.0 * weight * cross + weight**2 * spread_f, 0.0)
@@ -106,12 +102,4 @@ def difference(
         estimate = mean_y + weight * (sums.decisions_f / sums.decisions - mean_f)
         variance_y = np.maximum(sums.wyy / sums.w - mean_y**2, 0.0)
         effective = np.where(variance > 0, variance_y / variance, np.nan)
-    gate = np.where(weight != 0, Gate.PREDICTION_POWERED, Gate.LABELS_ALONE)
-    return PredictionPowered(
-        estimate=np.where(known, estimate, np.nan),
-        variance=np.where(known, variance, np.nan),
-        proxy_weight=np.where(known, weight, np.nan),
-        correlation=np.where(known, correlation, np.nan),
-        effective_n=np.where(known, effective, 0.0),
-        gate=np.where(known, gate, Gate.NO_LABELS).astype(np.int64),
-    )
+    return result(known, estimate, variance, weight=weight, correlation=correlation, effective_n=effective)

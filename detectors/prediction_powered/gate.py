@@ -61,4 +61,35 @@ def proxy_helps(correlation: npt.ArrayLike, labels: npt.ArrayLike, *, confidence
     size = np.where(enough, n, 5.0)
     inside = np.clip(rho, -1 + 1e-15, 1 - 1e-15)
     limit = np.tanh(np.arctanh(inside) - scipy.special.ndtri(confidence) / np.sqrt(size - 3.0))
-    return enough & (limit > 1.0 / np.sqrt(size - 2.0))
+    helps: Bools = enough & (limit > 1.0 / np.sqrt(size - 2.0))
+    return helps
+
+
+def gated(best: Floats, correlation: Floats, labels: Floats, *, clip: bool, confidence: float | None) -> Floats:
+    """The tuned weight `best`, within [0, 1] if `clip`, and 0 where the proxy does not help at `confidence`."""
+    weight = np.clip(best, 0.0, 1.0) if clip else best
+    if confidence is None:
+        return weight
+    return np.where(proxy_helps(correlation, labels, confidence=confidence), weight, 0.0)
+
+
+def require_proxy_weight(weight: float) -> float:
+    """`weight` if it is within [0, 1]."""
+    if not 0.0 <= weight <= 1.0:
+        raise ValueError(f"proxy_weight: got {weight!r}, allowed is 0 <= proxy_weight <= 1, or None to tune it")
+    return weight
+
+
+def result(
+    known: Bools, estimate: Floats, variance: Floats, *, weight: Floats, correlation: Floats, effective_n: Floats
+) -> PredictionPowered:
+    """The result, undefined where not `known`."""
+    gate = np.where(weight != 0, Gate.PREDICTION_POWERED, Gate.LABELS_ALONE)
+    return PredictionPowered(
+        estimate=np.where(known, estimate, np.nan),
+        variance=np.where(known, variance, np.nan),
+        proxy_weight=np.where(known, weight, np.nan),
+        correlation=np.where(known, correlation, np.nan),
+        effective_n=np.where(known, effective_n, 0.0),
+        gate=np.where(known, gate, Gate.NO_LABELS).astype(np.int64),
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, finite
-from detectors.prediction_powered.gate import Gate, PredictionPowered, proxy_helps
+from detectors.prediction_powered.gate import PredictionPowered, gated, require_proxy_weight, result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +65,6 @@ def ppi(
     >>> float(found.estimate.round(4)), float(found.variance.round(4))
     (0.6333, 0.0208)
     """
-    if proxy_weight is not None and not 0.0 <= proxy_weight <= 1.0:
-        raise ValueError(f"proxy_weight: got {proxy_weight!r}, allowed is 0 <= proxy_weight <= 1, or None to tune it")
     n, others = sums.labels, sums.unlabelled
     known = (n >= 2) & (others >= 1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -80,24 +78,14 @@ def ppi(
         flat = var_f <= 1e-14 * np.maximum(sums.ff / n, 1e-300)
         correlation = np.where(flat | (var_y <= 1e-14), np.nan, cov / np.sqrt(var_f * var_y))
         if proxy_weight is None:
-            weight = np.where(flat, 0.0, cov / ((1.0 + n / others) * pooled))
-            weight = np.clip(weight, 0.0, 1.0) if clip else weight
-            if gate_confidence is not None:
-                weight = np.where(proxy_helps(correlation, n, confidence=gate_confidence), weight, 0.0)
+            best = np.where(flat, 0.0, cov / ((1.0 + n / others) * pooled))
+            weight = gated(best, correlation, n, clip=clip, confidence=gate_confidence)
         else:
-            weight = np.full(np.shape(n), proxy_weight)
+            weight = np.full(np.shape(n), require_proxy_weight(proxy_weight))
         residual = np.maximum(var_y - 2.0 * weight * cov + weight**2 * var_f, 0.0)
         if proxy_weight is None:
             residual = np.where((weight != 0) & (n > 2), residual * (n - 1.0) / (n - 2.0), residual)
         variance = weight**2 * var_other / others + residual / n
         estimate = mean_y + weight * (mean_other - mean_f)
         effective = np.where(variance > 0, var_y / variance, np.nan)
-    gate = np.where(weight != 0, Gate.PREDICTION_POWERED, Gate.LABELS_ALONE)
-    return PredictionPowered(
-        estimate=np.where(known, estimate, np.nan),
-        variance=np.where(known, variance, np.nan),
-        proxy_weight=np.where(known, weight, np.nan),
-        correlation=np.where(known, correlation, np.nan),
-        effective_n=np.where(known, effective, 0.0),
-        gate=np.where(known, gate, Gate.NO_LABELS).astype(np.int64),
-    )
+    return result(known, estimate, variance, weight=weight, correlation=correlation, effective_n=effective)

@@ -100,9 +100,10 @@ def measure(*, drift: float, runs: int, decisions: int, seed: int) -> Table:
         columns=("estimate", "bias", "sd of error", "coverage of 95 %", "width"),
         rows=rows,
         notes=(
-            f"{runs} windows of {decisions} actions, {reviewed.mean():.0f} reviewed each. The gate let the proxy in "
-            f"in {used:.1%}. The gap CBPE - audit ({np.nanmean(gap.gap):+.3f}) was significant in "
-            f"{gap.significant.mean():.1%}; one of {np.nanmean(gap.least_visible):.3f} is seen half the time.",
+            f"{runs} windows of {decisions} actions, {reviewed.mean():.0f} reviewed each.",
+            f"The gate let the proxy in in {used:.1%} of them.",
+            f"The gap CBPE - audit ({np.nanmean(gap.gap):+.3f}) was significant in {gap.significant.mean():.1%}.",
+            f"A gap of {np.nanmean(gap.least_visible):.3f} is seen half the time.",
             "Of the bounds from appeals alone the bias is that of their middle, which nobody should report.",
         ),
     )

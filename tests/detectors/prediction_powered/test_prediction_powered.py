@@ -1,5 +1,7 @@
 """Prediction-powered estimates against published values, explicit formulas over labels and simulation."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,6 @@ from detectors.arrays import Bools, Floats
 from detectors.estimation import hajek_from_labels
 from detectors.prediction_powered import (
     Gate,
-    PairSums,
     ProxySums,
     difference,
     pair_sums_from_labels,
@@ -43,12 +44,7 @@ def test_the_published_error_ratios_to_the_plain_mean_are_reproduced(n: int, rho
     y = rho * f + np.sqrt(1 - rho**2) * rng.normal(size=(runs, n))
     many = np.full(runs, 1e9)  # the mean and variance of f are known: 0 and 1
     labelled = pair_sums_from_labels(y, f, unlabelled_f=np.zeros((runs, 1)))
-    sums = PairSums(
-        *(getattr(labelled, name) for name in ("labels", "y", "f", "yy", "yf", "ff")),
-        unlabelled=many,
-        unlabelled_f=0 * many,
-        unlabelled_ff=many,
-    )
+    sums = dataclasses.replace(labelled, unlabelled=many, unlabelled_f=0 * many, unlabelled_ff=many)
 
     tuned = ppi(sums, clip=False, gate_confidence=None).estimate ** 2
     plain = y.mean(axis=1) ** 2
