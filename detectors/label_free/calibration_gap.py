@@ -38,7 +38,7 @@ def calibration_gap(
     its variance. Give theta (1 - theta) / interval_n for that variance: the plug-in one is 0 where all labels agree,
     and such a gap is not judged here (NaN limits). The calibrator's own error is not in it: with a reference much
     larger than the audit it is small. A positive gap is the dangerous one: the estimate flatters. For one look;
-    a rule that looks every minute needs a confidence sequence. Source: moderation practice, P16 - P1; normal approximation.
+    a rule that looks every minute needs a confidence sequence. Source: normal approximation of a difference.
 
     Raises ValueError for values outside [0, 1], negative variance and confidence outside (0, 1); NaN is allowed.
 
