@@ -48,8 +48,8 @@ def proxy_helps(correlation: npt.ArrayLike, labels: npt.ArrayLike, *, confidence
     The measured rho has an error of about that size: comparing it directly lets a useless proxy pass in one of six
     windows. So the limit tanh(atanh(rho) - z / sqrt(n - 3)) (Fisher, one-sided) is compared. A negative rho never
     passes: the weight of the proxy is kept within [0, 1]. False for NaN and n <= 4. With unequal weights give an
-    effective n. Simulated on Gaussian data (n 30 to 400, rho 0 to .6) choosing on the same labels costs 95 % intervals at
-    most 1 point of coverage; a rho of 0 passes in 1 %, one of .3 in 27 % at n = 30 and in 80 % at n = 100.
+    effective n. Simulated on Gaussian data (n 30 to 400, rho 0 to .6) choosing on the same labels costs intervals at
+    most 1 point of coverage in 95; a rho of 0 passes in 1 %, one of .3 in 27 % at n = 30 and in 80 % at n = 100.
 
     Source: arXiv 2505.20178 (threshold); Fisher 1921 (limit). Raises ValueError for a confidence outside (0, 1).
 
