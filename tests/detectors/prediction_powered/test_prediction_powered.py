@@ -1,0 +1,191 @@
+"""Prediction-powered estimates against published values, explicit formulas over labels and simulation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.arrays import Bools, Floats
+from detectors.estimation import hajek_from_labels
+from detectors.prediction_powered import (
+    Gate,
+    ProxySums,
+    difference,
+    pair_sums_from_labels,
+    ppi,
+    proxy_helps,
+    proxy_sums_from_labels,
+)
+
+
+def test_a_proxy_off_by_a_constant_costs_nothing() -> None:
+    # The unit test of ppi_py: exactly 0 whatever the labels are, up to rounding.
+    y = np.random.default_rng(1).normal(size=100)
+
+    found = ppi(pair_sums_from_labels(y, y + 2, unlabelled_f=np.full(10_000, 2.0)), proxy_weight=1.0)
+
+    assert float(found.estimate) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "rho", "published"),
+    [
+        *[(20, 1 / 18**0.5, 0.9991), (50, 1 / 48**0.5, 1.0), (100, 1 / 98**0.5, 0.9993)],
+        *[(20, 0.0, 1.056), (50, 0.0, 1.020), (100, 0.0, 1.011)],
+        *[(20, 0.6, 0.711), (50, 0.6, 0.664), (100, 0.6, 0.652)],
+    ],
+)
+def test_the_published_error_ratios_to_the_plain_mean_are_reproduced(n: int, rho: float, published: float) -> None:
+    runs = 20_000
+    rng = np.random.default_rng(n)
+    f = rng.normal(size=(runs, n))
+    y = rho * f + np.sqrt(1 - rho**2) * rng.normal(size=(runs, n))
+    many = np.full(runs, 1e9)  # the mean and variance of f are known: 0 and 1
+    labelled = pair_sums_from_labels(y, f, unlabelled_f=np.zeros((runs, 1)))
+    sums = dataclasses.replace(labelled, unlabelled=many, unlabelled_f=0 * many, unlabelled_ff=many)
+
+    tuned = ppi(sums, clip=False, gate_confidence=None).estimate ** 2
+    plain = y.mean(axis=1) ** 2
+
+    ratio = tuned.mean() / plain.mean()
+    error = np.std(tuned - ratio * plain) / np.sqrt(runs) / plain.mean()
+    assert abs(ratio - published) < 4 * error + 0.002
+
+
+def test_the_tuned_weight_is_that_of_least_squares_and_its_variance_the_explicit_one() -> None:
+    rng = np.random.default_rng(2)
+    f, other = rng.random(40), rng.random(300)
+    y = (rng.random(40) < f).astype(float)
+
+    found = ppi(pair_sums_from_labels(y, f, unlabelled_f=other), gate_confidence=None)
+
+    slope = np.cov(y, f)[0, 1] / ((1 + 40 / 300) * np.concatenate([f, other]).var(ddof=1))
+    residual = y - slope * f
+    assert 0 < slope < 1
+    assert float(found.proxy_weight) == pytest.approx(slope)
+    assert float(found.estimate) == pytest.approx(slope * other.mean() + residual.mean())
+    assert float(found.variance) == pytest.approx(
+        slope**2 * other.var(ddof=1) / 300 + residual.var(ddof=1) * 39 / 38 / 40
+    )
+    assert float(found.correlation) == pytest.approx(np.corrcoef(y, f)[0, 1])
+
+
+def labels(seed: int, size: int) -> tuple[Floats, Floats, Floats, Bools]:
+    rng = np.random.default_rng(seed)
+    f = rng.random(size)
+    pi = 0.1 + 0.6 * f
+    return (rng.random(size) < f).astype(float), f, pi, rng.random(size) < pi
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_the_difference_from_sums_is_the_formula_over_labels(weight: float) -> None:
+    y, f, pi, seen = labels(3, 400)
+    w, e = 1 / pi[seen], y[seen] - weight * f[seen]
+    centre = np.average(e, weights=w)
+    kish = w.sum() ** 2 / np.sum(w**2)
+
+    found = difference(proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=seen), proxy_weight=weight)
+
+    assert float(found.estimate) == pytest.approx(weight * f.mean() + centre)
+    plug_in = np.sum((1 - pi[seen]) * (w * (e - centre)) ** 2) / w.sum() ** 2
+    assert float(found.variance) == pytest.approx(plug_in * kish / (kish - 1))
+    assert (Gate.PREDICTION_POWERED if weight else Gate.LABELS_ALONE) == found.gate
+
+
+def test_no_weight_has_a_smaller_variance_than_the_tuned_one() -> None:
+    y, f, pi, seen = labels(3, 400)
+    sums = proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=seen)
+    variances = [float(difference(sums, proxy_weight=weight).variance) for weight in np.linspace(0, 1, 101)]
+
+    found = difference(sums, gate_confidence=None)
+
+    assert float(found.proxy_weight) == pytest.approx(np.argmin(variances) / 100, abs=0.0051)
+
+
+def test_weight_zero_is_hajek() -> None:
+    y, f, pi, seen = labels(4, 300)
+
+    found = difference(proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=seen), proxy_weight=0.0)
+
+    assert float(found.estimate) == pytest.approx(float(hajek_from_labels(y[seen], pi[seen]).estimate))
+
+
+def test_equal_probabilities_give_ppi_with_a_weight_larger_by_the_share_labelled() -> None:
+    y, f, _, seen = labels(5, 500)
+    sums = proxy_sums_from_labels(y, f, inclusion_probability=0.4, labelled=seen)
+
+    found = difference(sums, proxy_weight=0.8)
+    share = seen.sum() / seen.size
+    same = ppi(pair_sums_from_labels(y[seen], f[seen], unlabelled_f=f[~seen]), proxy_weight=0.8 * (1 - share))
+
+    assert float(found.estimate) == pytest.approx(float(same.estimate))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 100), st.integers(0, 200))
+def test_sums_of_parts_add_up(seed: int, cut: int) -> None:
+    y, f, pi, seen = labels(seed, 200)
+
+    def of(part: slice) -> ProxySums:
+        return proxy_sums_from_labels(y[part], f[part], inclusion_probability=pi[part], labelled=seen[part])
+
+    whole, parts = difference(of(slice(None))), difference(of(slice(cut)) + of(slice(cut, None)))
+
+    assert float(parts.estimate) == pytest.approx(float(whole.estimate))
+    assert float(parts.variance) == pytest.approx(float(whole.variance))
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_intervals_cover_the_mean_of_the_decisions_where_review_depends_on_the_score(tuned: bool) -> None:
+    rng = np.random.default_rng(8)
+    f = rng.beta(4, 2, (1000, 1500))
+    y = rng.random(f.shape) < f
+    pi = 0.05 + 0.2 * f**2
+    sums = proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=rng.random(f.shape) < pi)
+
+    found = difference(sums, proxy_weight=None if tuned else 1.0)
+
+    error = found.estimate - y.mean(axis=1)
+    assert 0.93 <= np.mean(np.abs(error) <= 1.96 * np.sqrt(found.variance)) <= 0.97
+    assert abs(error.mean()) < 4 * error.std() / np.sqrt(error.size)
+
+
+def test_the_gate_keeps_a_useless_proxy_out_and_lets_a_good_one_in() -> None:
+    rng = np.random.default_rng(9)
+    f, noise = rng.normal(size=(4000, 100)), rng.normal(size=(4000, 100))
+    other = rng.normal(size=(4000, 200))
+    passed = {
+        rho: np.mean(
+            ppi(pair_sums_from_labels(rho * f + np.sqrt(1 - rho**2) * noise, f, unlabelled_f=other)).gate
+            == Gate.PREDICTION_POWERED
+        )
+        for rho in (0.0, 0.6)
+    }
+
+    assert passed[0.0] < 0.03
+    assert passed[0.6] > 0.99
+
+
+def test_too_few_labels_never_pass_the_gate() -> None:
+    assert [False, False, False] == proxy_helps([1.0, 0.99, np.nan], [4, 3, 100]).tolist()
+
+
+def test_without_labels_there_is_no_estimate_and_a_constant_proxy_falls_back() -> None:
+    none = ppi(pair_sums_from_labels(np.empty((1, 0)), np.empty((1, 0)), unlabelled_f=[[0.5, 0.6]]))
+    flat = ppi(pair_sums_from_labels([0, 1, 1, 0, 1, 1], np.full(6, 0.3), unlabelled_f=[0.3, 0.3]))
+
+    assert np.isnan(none.estimate[0])
+    assert Gate.NO_LABELS == none.gate[0]
+    assert Gate.LABELS_ALONE == flat.gate
+    assert float(flat.estimate) == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan")])
+def test_a_weight_outside_its_range_is_refused(bad: float) -> None:
+    y, f, pi, seen = labels(1, 20)
+    with pytest.raises(ValueError, match="proxy_weight"):
+        difference(proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=seen), proxy_weight=bad)
+    with pytest.raises(ValueError, match="proxy_weight"):
+        ppi(pair_sums_from_labels(y, f, unlabelled_f=f), proxy_weight=bad)
