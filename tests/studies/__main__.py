@@ -15,13 +15,10 @@ from tests.bench.suite import Found, Step, run_suite, sections
 REPORT: Final = Path(__file__).parent / "REPORT.md"
 
 SUITE: Final[dict[str, tuple[Step, ...]]] = {
-<<<<<<< HEAD
     "comparison": (Step("comparison", "--runs 20000", package="tests.studies"),),
     "river_detectors": (Step("river_detectors", "--runs 30", package="tests.studies"),),
     "delay": (Step("delay", "--runs 4000", package="tests.studies"),),
-=======
     "proxies": (Step("proxies", "--runs 2000", package="tests.studies"),),
->>>>>>> proxies
 }
 
 HEAD: Final = """# Studies of the statistics library
