@@ -6,27 +6,11 @@ probabilities (appeals, user reports) it means nothing: those labels are no samp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, binary, nonnegative, probabilities
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HajekEstimate:
-    """Arrays of one shape, a series each. Without labels `estimate` and `variance` are NaN and both sample sizes 0.
-
-    `estimate` is the weighted share of violating labels, `variance` its variance under Poisson sampling. `effective_n`
-    is Kish's effective sample size (sum w)^2 / sum w^2, the labels an equal-probability sample would need to be as sure
-    if weights and verdicts were unrelated. `interval_n` drops that condition; see `hajek`.
-    """
-
-    estimate: Floats
-    variance: Floats
-    effective_n: Floats
-    interval_n: Floats
+from detectors.arrays import binary, nonnegative, probabilities
+from detectors.estimation.estimate import Estimate, Reason, reasons
 
 
 def hajek(
@@ -35,7 +19,7 @@ def hajek(
     *,
     square_violating: npt.ArrayLike,
     square_benign: npt.ArrayLike,
-) -> HajekEstimate:
+) -> Estimate:
     """Estimate = A / (A + B) with A, B the sums of w = 1/pi over labels that say violating and benign.
 
     All four are broadcasting arrays, a series each: sums of w and of w^2 by verdict. With y = 1 for violating and 0 for
@@ -76,15 +60,16 @@ def hajek(
         weight_of_violating = (violating2 + mean_weight**2) / (violating + mean_weight)
         weight_of_benign = (benign2 + mean_weight**2) / (benign + mean_weight)
         interval_n = total / ((1.0 - estimate) * weight_of_violating + estimate * weight_of_benign)
-    return HajekEstimate(
+    return Estimate(
         estimate=estimate,
         variance=variance,
         effective_n=np.where(total > 0, effective, 0.0),
         interval_n=np.where(total > 0, interval_n, 0.0),
+        reason=reasons((total == 0, Reason.NO_LABELS)),
     )
 
 
-def hajek_from_labels(violating: npt.ArrayLike, inclusion_probability: npt.ArrayLike) -> HajekEstimate:
+def hajek_from_labels(violating: npt.ArrayLike, inclusion_probability: npt.ArrayLike) -> Estimate:
     """`hajek` on single labels: `violating` (n,) of 0/1 or bool, `inclusion_probability` (n,) or one number, in (0, 1].
 
     Raises ValueError for any other value.
