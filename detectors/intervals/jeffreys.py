@@ -37,5 +37,8 @@ def jeffreys(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidenc
     misses = n - hits
     lower = np.where(hits == 0, 0.0, scipy.special.betaincinv(hits + 0.5, misses + 0.5, tail))
     upper = np.where(misses == 0, 1.0, scipy.special.betainccinv(hits + 0.5, misses + 0.5, tail))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = hits / n
+    lower, upper = np.minimum(lower, share), np.maximum(upper, share)
     known = (n > 0) & ~np.isnan(k)
     return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))

@@ -42,10 +42,10 @@ def weighted_score(
     sums of actioned and not actioned violating labels, for the false-positive rate those of benign ones.
 
     `typical_violating` and `typical_benign` are sum w^2 / sum w of a longer window or of many alike segments (pool the
-    sums, then divide). Without them half a label of the mean weight of all labels stands in, and 95 % intervals cover
-    down to 84 % where the rarer verdict has few labels and they were reviewed least. With typical weights of ten
-    windows they cover 93 to 97 % from about three labels of the rarer verdict on; below that the jumps of whole counts
-    rule (tests/studies/coverage.py).
+    sums, then divide); NaN where not known. Without them half a label of the mean weight of all labels stands in, and
+    95 % intervals cover down to 84 % where the rarer verdict has few labels and they were reviewed least. With typical
+    weights of ten windows they cover 93 to 97 % from about three labels of the rarer verdict on; below that the jumps
+    of whole counts rule (tests/studies/coverage.py).
 
     It is for the share in the process that made the decisions, hence without finite population correction; it holds at
     one look only. NaN where W is 0. Exactly 0 as lower limit if no label is violating, 1 as upper if none is benign.
@@ -86,7 +86,12 @@ def weighted_score(
 
 def _typical(weight: Floats, square: Floats, mean_weight: Floats, name: str, given: npt.ArrayLike | None) -> Floats:
     """Sum w^2 / sum w with some labels of the guessed weight added."""
-    guess, strength = (mean_weight, UNKNOWN_LABELS) if given is None else (nonnegative(name, given), TYPICAL_LABELS)
+    told = np.asarray(np.nan if given is None else given, dtype=np.float64)
+    known = ~np.isnan(told)
+    if np.any(known & ~((told > 0) & (told < np.inf))):
+        raise ValueError(f"{name}: found a number that is no weight, allowed are finite numbers > 0 and NaN")
+    guess = np.where(known, told, mean_weight)
+    strength = np.where(known, TYPICAL_LABELS, UNKNOWN_LABELS)
     with np.errstate(invalid="ignore"):
         typical: Floats = (square + strength * guess**2) / (weight + strength * guess)
     return typical

@@ -15,7 +15,7 @@ def sums(weights: list[float]) -> tuple[float, float]:
     return float(np.sum(weights)), float(np.sum(np.square(weights)))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(k=st.integers(0, 300), misses=st.integers(0, 300), weight=st.floats(1, 1e4))
 def test_equal_weights_give_wilsons_interval_whatever_their_size(k: int, misses: int, weight: float) -> None:
     expected = wilson(k, k + misses)
@@ -28,7 +28,7 @@ def test_equal_weights_give_wilsons_interval_whatever_their_size(k: int, misses:
     assert found.upper == pytest.approx(expected.upper, abs=1e-12, nan_ok=True)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(violating=WEIGHTS.filter(bool), benign=WEIGHTS.filter(bool), typical=st.floats(1, 200))
 def test_limits_are_the_roots_of_the_score_equation(
     violating: list[float], benign: list[float], typical: float
@@ -48,7 +48,7 @@ def test_limits_are_the_roots_of_the_score_equation(
     assert float(found.upper) == pytest.approx(optimize.brentq(excess, a / (a + b), 1, xtol=1e-14), abs=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(violating=WEIGHTS, benign=WEIGHTS.filter(bool))
 def test_exchanging_the_verdicts_mirrors_the_interval(violating: list[float], benign: list[float]) -> None:
     (a, a2), (b, b2) = sums(violating), sums(benign)
@@ -69,11 +69,22 @@ def test_series_without_labels_are_undefined_and_ends_are_exact() -> None:
     assert (0.0, 1.0) == (found.lower[1], found.upper[2])
 
 
-@pytest.mark.parametrize("name", ["square_benign", "typical_benign"])
-def test_an_impossible_sum_or_weight_is_refused_by_name(name: str) -> None:
-    arguments = {"square_violating": 1.0, "square_benign": 1.0, name: float("nan")}
+def test_an_unknown_typical_weight_is_as_good_as_none() -> None:
+    sums = {"square_violating": [400.0], "square_benign": [10.0]}
 
-    with pytest.raises(ValueError, match=f"{name}: found nan, allowed are finite numbers >= 0"):
+    expected = weighted_score([40.0], [5.0], **sums)
+    found = weighted_score([40.0], [5.0], **sums, typical_violating=[np.nan], typical_benign=np.nan)
+
+    assert (expected.lower.tolist(), expected.upper.tolist()) == (found.lower.tolist(), found.upper.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("square_benign", np.nan), ("typical_benign", 0.0), ("typical_violating", -1)]
+)
+def test_an_impossible_sum_or_weight_is_refused_by_name(name: str, bad: float) -> None:
+    arguments = {"square_violating": 1.0, "square_benign": 1.0, name: bad}
+
+    with pytest.raises(ValueError, match=f"{name}: found .*, allowed are finite numbers"):
         weighted_score(1.0, 1.0, **arguments)
 
 
