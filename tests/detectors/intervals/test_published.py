@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_values_of_r_are_reproduced_to_the_digits_printed(
 @given(n=st.integers(1, 3000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 @pytest.mark.parametrize(("method", "name"), [(clopper_pearson, "exact"), (wilson_continuity, "wilsoncc")])
 def test_whole_counts_agree_with_scipy(
-    method: Callable[..., Interval], name: str, n: int, share: float, confidence: float
+    method: Callable[..., Interval], name: Literal["exact", "wilsoncc"], n: int, share: float, confidence: float
 ) -> None:
     k = round(n * share)
     expected = stats.binomtest(k, n).proportion_ci(confidence, method=name)

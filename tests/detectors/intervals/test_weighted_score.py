@@ -70,10 +70,10 @@ def test_series_without_labels_are_undefined_and_ends_are_exact() -> None:
 
 
 def test_an_unknown_typical_weight_is_as_good_as_none() -> None:
-    sums = {"square_violating": [400.0], "square_benign": [10.0]}
-
-    expected = weighted_score([40.0], [5.0], **sums)
-    found = weighted_score([40.0], [5.0], **sums, typical_violating=[np.nan], typical_benign=np.nan)
+    expected = weighted_score([40.0], [5.0], square_violating=[400.0], square_benign=[10.0])
+    found = weighted_score(
+        [40.0], [5.0], square_violating=[400.0], square_benign=[10.0], typical_violating=[np.nan], typical_benign=np.nan
+    )
 
     assert (expected.lower.tolist(), expected.upper.tolist()) == (found.lower.tolist(), found.upper.tolist())
 
