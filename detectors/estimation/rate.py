@@ -43,15 +43,18 @@ _CELLS: Final[dict[Rate, tuple[tuple[_Cell, ...], tuple[_Cell, ...]]]] = {
 }
 
 
-def rate(sums: ConfusionSums, which: Rate, *, not_actioned: npt.ArrayLike = 1.0) -> Estimate:
+def rate(
+    sums: ConfusionSums, which: Rate, *, actioned: npt.ArrayLike = 1.0, not_actioned: npt.ArrayLike = 1.0
+) -> Estimate:
     """The Hajek estimate of a rate with its linearised variance; arrays (...), a series each.
 
     With e = (u - R v) / sum w v the linearised residual of the ratio R = sum w u / sum w v, the variance
     sum (1 - pi)(w e)^2 is that of `hajek` over the labels of the domain, because u is 0 or v there.
 
-    `not_actioned` is the number of decisions without action: where there are none, their side needs no labels. Where
-    there are some and none was reviewed, all but precision are NaN with UNSAMPLED_SIDE; so is prevalence where only the
-    actioned side was not reviewed. EMPTY_DENOMINATOR where labels exist and none lies in the domain.
+    `actioned` and `not_actioned` are the numbers of decisions with and without action: a side that has none needs no
+    labels. A side with decisions of which none was reviewed makes a rate that depends on it NaN, with UNSAMPLED_SIDE:
+    the side without action for all but precision, the other for all. EMPTY_DENOMINATOR where labels exist and none lies
+    in the domain.
 
     Recall and prevalence rest on what was found where the score is low: a few labels of great weight. A floor under the
     inclusion probabilities and the interval of `rate_interval` matter more for them than for precision.
@@ -72,7 +75,7 @@ def rate(sums: ConfusionSums, which: Rate, *, not_actioned: npt.ArrayLike = 1.0)
         correction_violating=_sum(sums.correction, hit),
         correction_benign=_sum(sums.correction, miss),
     )
-    reason = _reasons(sums, which, not_actioned)
+    reason = _reasons(sums, which, actioned, not_actioned)
     known = reason == Reason.IDENTIFIED
     return Estimate(
         estimate=np.where(known, found.estimate, np.nan),
@@ -87,6 +90,7 @@ def rate_interval(
     sums: ConfusionSums,
     which: Rate,
     *,
+    actioned: npt.ArrayLike = 1.0,
     not_actioned: npt.ArrayLike = 1.0,
     typical: ConfusionSums | None = None,
     confidence: float = 0.95,
@@ -112,21 +116,23 @@ def rate_interval(
         typical_benign=None if typical is None else _typical_weight(typical, miss, hit + miss),
         confidence=confidence,
     )
-    known = _reasons(sums, which, not_actioned) == Reason.IDENTIFIED
+    known = _reasons(sums, which, actioned, not_actioned) == Reason.IDENTIFIED
     return Interval(lower=np.where(known, interval.lower, np.nan), upper=np.where(known, interval.upper, np.nan))
 
 
-def recall(sums: ConfusionSums, *, not_actioned: npt.ArrayLike = 1.0) -> Estimate:
+def recall(sums: ConfusionSums, *, actioned: npt.ArrayLike = 1.0, not_actioned: npt.ArrayLike = 1.0) -> Estimate:
     """Actioned among violating decisions: `rate` with Rate.RECALL.
 
     >>> from detectors.estimation import confusion_from_labels
     >>> recall(confusion_from_labels([1, 1], [1, 0], 0.5), not_actioned=900).reason.tolist() == Reason.UNSAMPLED_SIDE
     True
     """
-    return rate(sums, Rate.RECALL, not_actioned=not_actioned)
+    return rate(sums, Rate.RECALL, actioned=actioned, not_actioned=not_actioned)
 
 
-def false_positive_rate(sums: ConfusionSums, *, not_actioned: npt.ArrayLike = 1.0) -> Estimate:
+def false_positive_rate(
+    sums: ConfusionSums, *, actioned: npt.ArrayLike = 1.0, not_actioned: npt.ArrayLike = 1.0
+) -> Estimate:
     """Actioned among benign decisions: `rate` with Rate.FALSE_POSITIVE_RATE.
 
     >>> from detectors.estimation import confusion_from_labels
@@ -134,7 +140,7 @@ def false_positive_rate(sums: ConfusionSums, *, not_actioned: npt.ArrayLike = 1.
     >>> round(float(false_positive_rate(sums).estimate), 4)
     0.0909
     """
-    return rate(sums, Rate.FALSE_POSITIVE_RATE, not_actioned=not_actioned)
+    return rate(sums, Rate.FALSE_POSITIVE_RATE, actioned=actioned, not_actioned=not_actioned)
 
 
 def _sum(array: Floats, cells: tuple[_Cell, ...]) -> Floats:
@@ -151,13 +157,14 @@ def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...], domain: tuple
     return typical
 
 
-def _reasons(sums: ConfusionSums, which: Rate, not_actioned: npt.ArrayLike) -> Reasons:
+def _reasons(sums: ConfusionSums, which: Rate, actioned: npt.ArrayLike, not_actioned: npt.ArrayLike) -> Reasons:
     by_side = sums.weight.sum(axis=-1)
-    none = by_side.sum(axis=-1) == 0
-    unsampled: Bools = (by_side[..., 0] == 0) & (nonnegative("not_actioned", not_actioned) > 0)
-    if which is Rate.PRECISION:
-        unsampled = np.zeros_like(unsampled)
-    if which is Rate.PREVALENCE:
-        unsampled = unsampled | (by_side[..., 1] == 0)
-    empty = _sum(sums.weight, _CELLS[which][0] + _CELLS[which][1]) == 0
-    return reasons((none, Reason.NO_LABELS), (unsampled, Reason.UNSAMPLED_SIDE), (empty, Reason.EMPTY_DENOMINATOR))
+    unsampled: Bools = (by_side[..., 1] == 0) & (nonnegative("actioned", actioned) > 0)
+    if which is not Rate.PRECISION:
+        unsampled = unsampled | ((by_side[..., 0] == 0) & (nonnegative("not_actioned", not_actioned) > 0))
+    domain = _sum(sums.weight, _CELLS[which][0] + _CELLS[which][1])
+    return reasons(
+        (by_side.sum(axis=-1) == 0, Reason.NO_LABELS),
+        (unsampled, Reason.UNSAMPLED_SIDE),
+        (domain == 0, Reason.EMPTY_DENOMINATOR),
+    )

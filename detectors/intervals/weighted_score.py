@@ -45,7 +45,7 @@ def weighted_score(
     sums, then divide); NaN where not known. Without them half a label of the mean weight of all labels stands in.
 
     Coverage of 95 % intervals of precision, .5 to .99, where review depends on score and segment, by the number of
-    labels of the rarer verdict (tests/studies/coverage.py; the other rates meet harsher weights and have cells outside):
+    labels of the rarer verdict (tests/studies/coverage.py; other rates meet harsher weights and have cells outside):
 
     rarer labels   Wilson on Kish's n   without typical weights   with those of ten windows
     3 to 10        79.6 to 99.0 %       85.4 to 98.0 %            95.0 to 96.8 %

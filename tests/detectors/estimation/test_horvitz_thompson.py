@@ -42,6 +42,10 @@ def test_nothing_found_is_zero_and_nothing_reviewed_is_not_known() -> None:
     assert np.isnan([found.estimate[1], found.variance[1]]).all()
     assert [Reason.IDENTIFIED, Reason.NO_LABELS] == found.reason.tolist()
     assert np.isnan(total_interval(found).upper).all()
+    told = total_interval(found, typical=10.0)
+    assert 0.0 == told.lower[0]
+    assert 38.4146 == pytest.approx(float(told.upper[0]), abs=1e-4)  # z^2 times 10
+    assert np.isnan(told.upper[1])
 
 
 def test_the_mean_divides_by_the_known_population_and_says_where_there_is_none() -> None:

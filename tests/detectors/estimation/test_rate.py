@@ -13,6 +13,7 @@ from detectors.estimation import (
     confusion_from_labels,
     false_positive_rate,
     hajek_from_labels,
+    horvitz_thompson_mean,
     rate,
     rate_interval,
     ratio_from_labels,
@@ -79,6 +80,17 @@ def test_without_labels_of_what_was_not_actioned_only_precision_is_identified() 
         assert np.isnan([found.estimate, found.variance, interval.lower, interval.upper]).all()
 
 
+def test_where_actioned_decisions_were_never_reviewed_nothing_is_known_and_where_none_was_actioned_recall_is_zero() -> (
+    None
+):
+    sums = confusion_from_labels([0, 0, 0], [1, 1, 0], 0.5)
+
+    assert [Reason.UNSAMPLED_SIDE] * 4 == [rate(sums, which).reason for which in Rate]
+    assert 0.0 == recall(sums, actioned=0).estimate == false_positive_rate(sums, actioned=0).estimate
+    assert 2 / 3 == pytest.approx(float(rate(sums, Rate.PREVALENCE, actioned=0).estimate))
+    assert Reason.EMPTY_DENOMINATOR == rate(sums, Rate.PRECISION, actioned=0).reason
+
+
 def test_where_everything_was_actioned_nothing_is_unsampled() -> None:
     sums = confusion_from_labels([1, 1, 1], [1, 1, 0], 0.5)
 
@@ -132,3 +144,32 @@ def test_intervals_cover_every_rate_in_simulated_traffic(which: Rate) -> None:
 
     assert 0.93 < np.mean((interval.lower <= truth) & (truth <= interval.upper)) < 0.97
     assert found.estimate.mean() == pytest.approx(truth, rel=0.02)
+
+
+def test_the_share_of_violating_views_is_covered_where_review_follows_views_and_nothing_was_actioned() -> None:
+    rng = np.random.default_rng(9)
+    views = rng.lognormal(3.0, 1.0, 20_000)
+    violating = rng.random(20_000) < 0.02 + 0.03 * (views > 40)
+    pi = np.minimum(1.0, 400 * views / views.sum())
+    truth = views[violating].sum() / views.sum()
+    shares, means, covered = [], [], []
+    for _ in range(500):
+        seen = rng.random(20_000) < pi
+        sums = confusion_from_labels(np.zeros(seen.sum()), violating[seen], pi[seen], exposure=views[seen])
+        share = rate(sums, Rate.PREVALENCE, actioned=0)
+        total = horvitz_thompson_mean(
+            sums.weight[0, 1],
+            sums.square[0, 1],
+            correction=sums.correction[0, 1],
+            labels=seen.sum(),
+            population=views.sum(),
+        )
+        limits = rate_interval(sums, Rate.PREVALENCE, actioned=0)
+        shares.append(float(share.estimate))
+        means.append((float(total.estimate), float(total.variance)))
+        covered.append(bool(limits.lower <= truth <= limits.upper))
+
+    assert np.mean(shares) == pytest.approx(truth, rel=0.03)
+    assert np.mean(means, axis=0)[0] == pytest.approx(truth, rel=0.03)
+    assert np.mean(means, axis=0)[1] == pytest.approx(np.var(means, axis=0)[0], rel=0.15)
+    assert 0.93 < np.mean(covered) < 0.975
