@@ -19,6 +19,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "river_detectors": (Step("river_detectors", "--runs 30", package="tests.studies"),),
     "delay": (Step("delay", "--runs 4000", package="tests.studies"),),
     "proxies": (Step("proxies", "--runs 2000", package="tests.studies"),),
+    "coverage": (Step("coverage", "--runs 2000", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library

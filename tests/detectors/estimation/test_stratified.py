@@ -1,0 +1,159 @@
+"""Stratified and post-stratified estimates against R's survey package, brute force and enumeration of all samples."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.estimation import Reason, post_stratified, stratified_mean, stratified_total
+
+# R's survey package, data set apistrat: schools by level.
+SIZES = np.array([4421, 755, 1018])
+LABELS = np.array([100, 50, 50])
+MEANS = np.array([674.43, 625.82, 636.60])
+VARIANCES = np.array([15687.419293, 11947.089388, 13824.857143])
+YES = np.array([91, 26, 35])
+SQUARES = (LABELS - 1) * VARIANCES + LABELS * MEANS**2
+
+
+def test_the_mean_of_the_stratified_schools_is_that_of_the_r_survey_package() -> None:
+    found = stratified_mean(SIZES, LABELS, total=LABELS * MEANS, squares=SQUARES)
+
+    assert ("662.2874", "9.40894") == (f"{found.estimate:.4f}", f"{np.sqrt(found.variance):.5f}")
+    assert "168.581" == f"{found.effective_n:.3f}"
+    assert 0 == found.collapsed
+
+
+def test_without_finite_population_correction_the_error_is_the_published_one() -> None:
+    crowd = 1e9  # so many decisions that the sampled share of each stratum vanishes, in the same proportions
+    found = stratified_mean(SIZES * crowd, LABELS, total=LABELS * MEANS, squares=SQUARES)
+
+    assert "9.53613" == f"{np.sqrt(found.variance):.5f}"
+
+
+def test_the_share_of_schools_is_the_published_one_from_plain_sums_and_from_weights() -> None:
+    weight = SIZES / LABELS
+    plain = stratified_mean(SIZES, LABELS, total=YES, squares=YES)
+    weighted = post_stratified(
+        SIZES,
+        LABELS,
+        weight_violating=weight * YES,
+        weight_benign=weight * (LABELS - YES),
+        square_violating=weight**2 * YES,
+        square_benign=weight**2 * (LABELS - YES),
+    )
+
+    assert ("0.827948", "0.0243448") == (f"{plain.estimate:.6f}", f"{np.sqrt(plain.variance):.7f}")
+    assert ("0.827948", "0.0243448") == (f"{weighted.estimate:.6f}", f"{np.sqrt(weighted.variance):.7f}")
+
+
+def test_a_total_is_the_mean_times_the_decisions() -> None:
+    mean = stratified_mean(SIZES, LABELS, total=YES, squares=YES)
+    total = stratified_total(SIZES, LABELS, total=YES, squares=YES)
+
+    assert float(total.estimate) == pytest.approx(6194 * float(mean.estimate))
+    assert float(total.variance) == pytest.approx(6194**2 * float(mean.variance))
+
+
+def test_over_all_possible_samples_mean_and_variance_are_unbiased() -> None:
+    strata = ([1.0, 0.0, 1.0, 4.0], [2.0, 2.0, 5.0])
+    drawn = list(itertools.product(itertools.combinations(strata[0], 2), itertools.combinations(strata[1], 2)))
+    samples = np.array(drawn)
+    found = stratified_mean([4, 3], [2, 2], total=samples.sum(axis=2), squares=(samples**2).sum(axis=2))
+
+    assert np.mean(found.estimate) == pytest.approx(np.mean([*strata[0], *strata[1]]))
+    assert np.var(found.estimate) == pytest.approx(np.mean(found.variance))
+
+
+def test_a_bin_without_labels_takes_the_share_of_its_neighbour_and_is_counted() -> None:
+    found = stratified_mean([100, 100, 200], [10, 0, 10], total=[1, 0, 5], squares=[1, 0, 5])
+
+    assert (0.1 * 100 + 0.5 * 300) / 400 == pytest.approx(float(found.estimate))
+    assert 1 == found.collapsed
+
+
+def test_a_bin_with_one_label_keeps_its_mean_and_borrows_a_variance() -> None:
+    found = stratified_mean([100, 100], [1, 10], total=[1, 2], squares=[1, 2])
+    pooled = np.var([1, 1, 1] + [0] * 8, ddof=1)
+
+    assert (1.0 + 0.2) / 2 == pytest.approx(float(found.estimate))
+    assert (0.25 * 0.99 + 0.25 * 0.9 / 10) * pooled == pytest.approx(float(found.variance))
+    assert 1 == found.collapsed
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), strata=st.integers(1, 6))
+def test_no_label_and_no_decision_is_lost_whatever_is_collapsed(data: st.DataObject, strata: int) -> None:
+    labels = np.array(data.draw(st.lists(st.integers(0, 4), min_size=strata, max_size=strata)))
+    extra = np.array(data.draw(st.lists(st.integers(0, 50), min_size=strata, max_size=strata)))
+
+    constant = stratified_mean(labels + extra, labels, total=3.0 * labels, squares=9.0 * labels)
+
+    if labels.sum() >= 2:
+        assert 3.0 == pytest.approx(float(constant.estimate))  # a dropped stratum would make it less
+        assert 0.0 == pytest.approx(float(constant.variance), abs=1e-12)
+        assert Reason.IDENTIFIED == constant.reason
+        assert 0 <= constant.collapsed <= 2 * strata
+    else:
+        assert np.isnan([constant.estimate, constant.variance]).all()
+        assert int(constant.reason) in {Reason.NO_LABELS, Reason.TOO_FEW_LABELS, Reason.EMPTY_POPULATION}
+
+
+def test_each_reason_is_told_beside_a_series_that_is_identified() -> None:
+    sizes = [[0, 0], [10, 10], [10, 10], [10, 10]]
+    labels = [[0, 0], [0, 0], [1, 0], [2, 2]]
+
+    found = stratified_mean(sizes, labels, total=np.zeros((4, 2)), squares=np.zeros((4, 2)))
+
+    expected = [Reason.EMPTY_POPULATION, Reason.NO_LABELS, Reason.TOO_FEW_LABELS, Reason.IDENTIFIED]
+    assert expected == found.reason.tolist()
+    assert [True, True, True, False] == np.isnan(found.estimate).tolist() == np.isnan(found.variance).tolist()
+
+
+def test_more_labels_than_decisions_and_impossible_squares_are_refused() -> None:
+    with pytest.raises(ValueError, match="labels: found more than sizes"):
+        stratified_mean([5], [6], total=[0], squares=[0])
+    with pytest.raises(ValueError, match="squares: found a sum smaller"):
+        stratified_mean([50], [6], total=[6], squares=[1])
+
+
+def test_weights_within_bins_remove_the_bias_that_plain_bins_keep() -> None:
+    rng = np.random.default_rng(5)
+    # Two bins of two segments each: the worse segment is reviewed ten times as often.
+    mass = np.array([[4000.0, 1000.0], [3000.0, 2000.0]])
+    rate = np.array([[0.9, 0.5], [0.95, 0.7]])
+    weight = np.array([[100.0, 10.0], [100.0, 10.0]])
+    violating = rng.poisson(mass * rate / weight, (4000, 2, 2))
+    benign = rng.poisson(mass * (1 - rate) / weight, (4000, 2, 2))
+    sizes, labels = mass.sum(axis=1), (violating + benign).sum(axis=2)
+    truth = (mass * rate).sum() / mass.sum()
+
+    plain = stratified_mean(sizes, labels, total=violating.sum(axis=2), squares=violating.sum(axis=2))
+    found = post_stratified(
+        sizes,
+        labels,
+        weight_violating=(violating * weight).sum(axis=2),
+        weight_benign=(benign * weight).sum(axis=2),
+        square_violating=(violating * weight**2).sum(axis=2),
+        square_benign=(benign * weight**2).sum(axis=2),
+    )
+
+    assert abs(plain.estimate.mean() - truth) > 0.09
+    assert abs(found.estimate.mean() - truth) < 0.002
+    assert found.estimate.var() == pytest.approx(found.variance.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("violating", [0, 7, 20])
+def test_with_one_bin_of_equal_weights_the_interval_sample_is_the_number_of_labels(violating: int) -> None:
+    found = post_stratified(
+        [1000],
+        [20],
+        weight_violating=[50.0 * violating],
+        weight_benign=[50.0 * (20 - violating)],
+        square_violating=[2500.0 * violating],
+        square_benign=[2500.0 * (20 - violating)],
+    )
+
+    assert 20 == pytest.approx(float(found.interval_n))

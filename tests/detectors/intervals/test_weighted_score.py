@@ -1,0 +1,115 @@
+"""The weighted score interval against Wilson's, a root finder, and simulation with known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
+
+from detectors.intervals import weighted_score, wilson
+
+WEIGHTS = st.lists(st.floats(1, 200), max_size=12)
+
+
+def sums(weights: list[float]) -> tuple[float, float]:
+    return float(np.sum(weights)), float(np.sum(np.square(weights)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(k=st.integers(0, 300), misses=st.integers(0, 300), weight=st.floats(1, 1e4))
+def test_equal_weights_give_wilsons_interval_whatever_their_size(k: int, misses: int, weight: float) -> None:
+    expected = wilson(k, k + misses)
+
+    found = weighted_score(
+        k * weight, misses * weight, square_violating=k * weight**2, square_benign=misses * weight**2
+    )
+
+    assert found.lower == pytest.approx(expected.lower, abs=1e-12, nan_ok=True)
+    assert found.upper == pytest.approx(expected.upper, abs=1e-12, nan_ok=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(violating=WEIGHTS.filter(bool), benign=WEIGHTS.filter(bool), typical=st.floats(1, 200))
+def test_limits_are_the_roots_of_the_score_equation(
+    violating: list[float], benign: list[float], typical: float
+) -> None:
+    (a, a2), (b, b2) = sums(violating), sums(benign)
+    z = stats.norm.ppf(0.95)
+    mean = (a2 + b2) / (a + b)
+    g_violating = (a2 + 0.5 * mean**2) / (a + 0.5 * mean)
+    g_benign = (b2 + 20 * typical**2) / (b + 20 * typical)
+
+    def excess(p: float) -> float:
+        return float(a - (a + b) * p) ** 2 / (a + b) - z**2 * p * (1 - p) * ((1 - p) * g_violating + p * g_benign)
+
+    found = weighted_score(a, b, square_violating=a2, square_benign=b2, typical_benign=typical, confidence=0.9)
+
+    assert float(found.lower) == pytest.approx(optimize.brentq(excess, 0, a / (a + b), xtol=1e-14), abs=1e-9)
+    assert float(found.upper) == pytest.approx(optimize.brentq(excess, a / (a + b), 1, xtol=1e-14), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(violating=WEIGHTS, benign=WEIGHTS.filter(bool))
+def test_exchanging_the_verdicts_mirrors_the_interval(violating: list[float], benign: list[float]) -> None:
+    (a, a2), (b, b2) = sums(violating), sums(benign)
+
+    found = weighted_score(a, b, square_violating=a2, square_benign=b2)
+    mirrored = weighted_score(b, a, square_violating=b2, square_benign=a2)
+
+    assert float(found.lower) == pytest.approx(1 - float(mirrored.upper), abs=1e-9)
+    assert 0 <= found.lower <= a / (a + b) <= found.upper <= 1
+
+
+def test_series_without_labels_are_undefined_and_ends_are_exact() -> None:
+    found = weighted_score(
+        [0.0, 0.0, 30.0], [0.0, 20.0, 0.0], square_violating=[0.0, 0.0, 90.0], square_benign=[0.0, 40.0, 0.0]
+    )
+
+    assert [True, False, False] == np.isnan(found.lower).tolist() == np.isnan(found.upper).tolist()
+    assert (0.0, 1.0) == (found.lower[1], found.upper[2])
+
+
+def test_an_unknown_typical_weight_is_as_good_as_none() -> None:
+    expected = weighted_score([40.0], [5.0], square_violating=[400.0], square_benign=[10.0])
+    found = weighted_score(
+        [40.0], [5.0], square_violating=[400.0], square_benign=[10.0], typical_violating=[np.nan], typical_benign=np.nan
+    )
+
+    assert (expected.lower.tolist(), expected.upper.tolist()) == (found.lower.tolist(), found.upper.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("square_benign", np.nan), ("typical_benign", 0.0), ("typical_violating", -1)]
+)
+def test_an_impossible_sum_or_weight_is_refused_by_name(name: str, bad: float) -> None:
+    arguments = {"square_violating": 1.0, "square_benign": 1.0, name: bad}
+
+    with pytest.raises(ValueError, match=f"{name}: found .*, allowed are finite numbers"):
+        weighted_score(1.0, 1.0, **arguments)
+
+
+def test_typical_weights_restore_coverage_where_benign_labels_are_few_and_heavy() -> None:
+    rng = np.random.default_rng(11)
+    weights, benign_rate, expected = (
+        np.array([1.0, 3.0, 20.0]),
+        np.array([0.003, 0.01, 0.06]),
+        np.array([800, 60, 10.0]),
+    )
+    benign = rng.poisson(expected * benign_rate, (20_000, 3))
+    violating = rng.poisson(expected * (1 - benign_rate), (20_000, 3))
+    mass = weights * expected
+    precision = 1 - mass @ benign_rate / mass.sum()
+    seen = {
+        "square_violating": violating @ weights**2,
+        "square_benign": benign @ weights**2,
+    }
+    typical = {
+        "typical_violating": mass * (1 - benign_rate) @ weights / (mass @ (1 - benign_rate)),
+        "typical_benign": mass * benign_rate @ weights / (mass @ benign_rate),
+    }
+
+    blind = weighted_score(violating @ weights, benign @ weights, **seen)
+    told = weighted_score(violating @ weights, benign @ weights, **seen, **typical)
+
+    assert np.mean((blind.lower <= precision) & (precision <= blind.upper)) < 0.90
+    assert 0.93 < np.mean((told.lower <= precision) & (precision <= told.upper)) < 0.97
