@@ -16,7 +16,7 @@ from detectors.arrays import Bools, Floats, Ints
 from detectors.delay.arrival_curve import Triangle, triangle
 from detectors.delay.exits import observed, remainder, squared
 from detectors.delay.ultimate import total_of
-from detectors.estimation import HajekEstimate, hajek
+from detectors.estimation import Estimate, hajek
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +118,7 @@ def _matching(chosen: Floats, ages: Ints, inside: Bools, outside: Bools, bins: i
     return np.cumsum(reached[..., ::-1], axis=-1)[..., ::-1], np.all(np.isfinite(factor), axis=-1)
 
 
-def _share(verdicts: tuple[Triangle, Triangle], scale: Floats) -> HajekEstimate:
+def _share(verdicts: tuple[Triangle, Triangle], scale: Floats) -> Estimate:
     violating, benign = (np.sum(scale * table.sums, axis=(-2, -1)) for table in verdicts)
     violating2, benign2 = (np.sum(scale**2 * table.squares, axis=(-2, -1)) for table in verdicts)
     return hajek(violating, benign, square_violating=violating2, square_benign=benign2)
