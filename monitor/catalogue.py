@@ -77,7 +77,7 @@ PRECISION_UPPER = _gauge(
 PRECISION_EFFECTIVE_LABELS = _gauge(
     "moderation_precision_effective_labels",
     (*WINDOWED, "estimator"),
-    "Labels an equal-probability sample would need to be as sure; the interval is Wilson's on this number.",
+    "Labels an equal-probability sample would need to be as sure as the interval is.",
 )
 PRECISION_OBJECTIVE = _gauge(
     "moderation_precision_objective_ratio", ("model", "policy"), "Configured precision objective."

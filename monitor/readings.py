@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from detectors.comparison import Distance, jensen_shannon, ks, psi, wasserstein_on_points
 from detectors.estimation import hajek
-from detectors.intervals import wilson
+from detectors.intervals import weighted_score, wilson
 from monitor.cohorts import WINDOWS
 from monitor.events import AppealStage
 from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
@@ -27,6 +27,7 @@ Ints = npt.NDArray[np.int64]
 
 ESTIMATOR: Final = "hajek"
 SCORE: Final = "score"
+_LONGEST: Final = max(range(len(WINDOWS)), key=lambda index: WINDOWS[index].minutes)
 STACKED: Final = ""
 """The window of columns that hold all windows, one below the other in the order of WINDOWS."""
 
@@ -100,31 +101,44 @@ def _rates(sums: Ints, layout: Layout) -> list[ReadingColumn]:
 
 
 def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
-    """Hajek estimate among acted-on decisions with Wilson's interval on the effective sample.
+    """Hajek estimate among acted-on decisions with its score interval, for windows stacked in the order of WINDOWS.
 
-    The effective sample is `interval_n` of `detectors.hajek`: Kish's where weights and verdicts are unrelated, and
-    honest where review follows the score, which Kish's is not.
+    The sample is `interval_n` of `detectors.estimation.hajek`. What a label of either verdict typically weighs is
+    taken from the longest window: of the series, or of the whole model where the series has none.
     """
     violating, benign = 2, 3  # columns of the label groups: acted on, by verdict
     weights = wide(sums, layout.weights, WEIGHT_UNIT)
     squares = wide(sums, layout.squared_weights, SQUARED_WEIGHT_UNIT)
-    estimate = hajek(
-        weights[:, violating],
-        weights[:, benign],
-        square_violating=squares[:, violating],
-        square_benign=squares[:, benign],
+    weight_violating, weight_benign = weights[:, violating], weights[:, benign]
+    square_violating, square_benign = squares[:, violating], squares[:, benign]
+    estimate = hajek(weight_violating, weight_benign, square_violating=square_violating, square_benign=square_benign)
+    interval = weighted_score(
+        weight_violating,
+        weight_benign,
+        square_violating=square_violating,
+        square_benign=square_benign,
+        typical_violating=_typical(weight_violating, square_violating),
+        typical_benign=_typical(weight_benign, square_benign),
     )
-    labels = estimate.interval_n
-    interval = wilson(np.where(labels > 0, estimate.estimate * labels, 0.0), labels)
     return ReadingColumn(
         Quantity.PRECISION,
         STACKED,
         estimate.estimate,
-        labels,
+        estimate.interval_n,
         method=ESTIMATOR,
         lower=interval.lower,
         upper=interval.upper,
     )
+
+
+def _typical(weights: Floats, squares: Floats) -> Floats:
+    """Sum w^2 / sum w of the longest window, for each row of stacked windows; NaN where no label is known."""
+    series = len(weights) // len(WINDOWS)
+    longest = slice(_LONGEST * series, (_LONGEST + 1) * series)
+    weight, square = weights[longest], squares[longest]
+    with np.errstate(invalid="ignore"):
+        typical = np.where(weight > 0, square / weight, square.sum() / weight.sum())
+    return np.tile(typical, len(WINDOWS))
 
 
 def _drift(ledger: ModelLedger, sums: Ints, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:

