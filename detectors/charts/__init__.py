@@ -1,20 +1,38 @@
 """Control charts: streaming detectors with a stated average run length, and those run lengths."""
 
 from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
-from detectors.charts.lattice import binary_thresholds, lattice_run_length, lattice_threshold
+from detectors.charts.cusum import Cusum
+from detectors.charts.ewma import Ewma
+from detectors.charts.lattice import binary_thresholds, lattice_run_length
+from detectors.charts.normal_run_length import (
+    baseline_range,
+    cusum_run_length,
+    cusum_threshold,
+    ewma_run_length,
+    ewma_width,
+)
 from detectors.charts.page_hinkley import PageHinkley
+from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
 from detectors.charts.run_length import RunLength, absorption, expected_times, quiet_distribution, two_sided
 
 __all__ = [
     "BernoulliCusum",
+    "Cusum",
+    "Ewma",
     "PageHinkley",
+    "PoissonCusum",
     "RunLength",
     "absorption",
+    "baseline_range",
     "bernoulli_steps",
     "binary_thresholds",
+    "cusum_run_length",
+    "cusum_threshold",
+    "ewma_run_length",
+    "ewma_width",
     "expected_times",
     "lattice_run_length",
-    "lattice_threshold",
+    "poisson_steps",
     "quiet_distribution",
     "two_sided",
 ]
