@@ -57,8 +57,8 @@ def binary_thresholds(
     """Least thresholds of many charts that go `up` with probability `share`, else `down`; one of both is 1.
 
     All are broadcasting arrays, a chart each: the `average_run_length` that a threshold must reach, `share` in (0, 1),
-    `up` and `down` whole numbers >= 1. Because the statistic cannot skip a value in one of the directions, the average run lengths for all
-    thresholds 1, 2, 3, ... follow from one recursion of positive terms; the charts go through it side by side.
+    `up` and `down` whole numbers >= 1. Because the statistic cannot skip a value in one of the directions, the average
+    run lengths for all thresholds 1, 2, 3, ... follow from one recursion of positive terms, all charts side by side.
 
     Raises ValueError where `up` and `down` are both above 1, for shares that make the statistic rise on average, and
     where no threshold is enough.

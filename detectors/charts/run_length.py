@@ -168,11 +168,11 @@ def _solver(transition: Any) -> Callable[[Floats, bool], Floats]:
     """Solves (I - transition) v = right, or with its transpose, any number of times."""
     size = transition.shape[0]
     if scipy.sparse.issparse(transition):
-        system: Any = scipy.sparse.eye_array(size, format="csc") - transition
-        factors: Any = scipy.sparse.linalg.splu(system.tocsc())
+        identity: Any = scipy.sparse.eye_array(size, format="csc")
+        factors: Any = scipy.sparse.linalg.splu((identity - transition).tocsc())
         return lambda right, transposed: factors.solve(right, "T" if transposed else "N")
     decomposed = scipy.linalg.lu_factor(np.eye(size) - transition)
-    return lambda right, transposed: scipy.linalg.lu_solve(decomposed, right, trans=int(transposed))
+    return lambda right, transposed: scipy.linalg.lu_solve(decomposed, right, trans=1 if transposed else 0)
 
 
 def _ratio(head: Floats) -> float:
