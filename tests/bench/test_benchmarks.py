@@ -36,6 +36,7 @@ WITHOUT_KAFKA = {
     "tick": "--models 1 --decisions 2000 --pinned 2000 --ticks 1 --peer-series 2",
     "join": "--decisions 500",
     "simulate": "--per-minute 100 --minutes 1",
+    "charts": "--charts 50 --times 3 --series 1000 --runs 1",
 }
 WITH_KAFKA = {
     "throughput": "--decisions 6000 --rounds 1 --only bare,ours,two,stock --stock-decisions 500 --partitions 2",
