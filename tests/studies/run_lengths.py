@@ -8,8 +8,8 @@ error of more than 10 % is marked. Then the same with a shift from the first obs
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,13 +23,11 @@ from detectors.charts import (
     cusum_family,
     ewma_family,
     poisson_cusum_family,
+    simulated_run_length,
 )
 from tests.bench.tables import Table, begin, show
 
 SMALL: Final = "--runs 40 --wanted 200"
-TOGETHER: Final = 64
-"""Observations of each chart in one update."""
-
 Floats = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator, float, tuple[int, int]], Floats]
 
@@ -146,20 +144,6 @@ def calibrated(wanted: float) -> list[Chart]:
     return charts
 
 
-def first_alarms(chart: Chart, level: float, *, runs: int, seed: int) -> Floats:
-    """The run lengths of so many charts; one that has alarmed is left out."""
-    rng = np.random.default_rng(seed)
-    family, found = chart.make(runs), np.zeros(0)
-    done = 0
-    while len(family):
-        alarm = family.update(chart.draw(rng, level, (len(family), TOGETHER))).alarm
-        hit = alarm.any(axis=1)
-        found = np.append(found, done + 1 + alarm[hit].argmax(axis=1))
-        done += TOGETHER
-        family = family.keep(~hit)
-    return found
-
-
 def measure(charts: Sequence[Chart], stated: str, *, runs: int) -> Table:
     """The table of some charts."""
     rows = []
@@ -167,14 +151,15 @@ def measure(charts: Sequence[Chart], stated: str, *, runs: int) -> Table:
         cells = []
         for place, level in enumerate(chart.levels):
             exact = chart.stated(level)
-            lengths = first_alarms(chart, level, runs=runs, seed=100 * number + place)
-            error = lengths.std(ddof=1) / math.sqrt(runs)
-            ratio = lengths.mean() / exact.mean
-            cells += [f"{exact.mean:,.1f}", f"{lengths.mean():,.1f} ± {error:,.1f}"]
+            rng = np.random.default_rng(100 * number + place)
+            draw = partial(_drawn, chart.draw, rng, level)
+            found = simulated_run_length(chart.make(runs), draw)
+            ratio = found.mean / exact.mean
+            cells += [f"{exact.mean:,.1f}", f"{found.mean:,.1f} ± {found.standard_error:,.1f}"]
             if place == 0:
                 cells.append(f"{100 * (ratio - 1):+.1f} %{'' if abs(ratio - 1) <= 0.1 else ' !'}")
                 within = int(exact.mean / 10)
-                cells += [f"{float(exact.alarm_within(within)):.3f}", f"{(lengths <= within).mean():.3f}"]
+                cells += [f"{float(exact.alarm_within(within)):.3f}", f"{(found.lengths <= within).mean():.3f}"]
         levels = ", ".join(f"{level:g}" for level in chart.levels)
         rows.append((f"{chart.name} ({levels})", *cells))
     columns = ("chart (levels)", "stated", "measured", "off", "P(alarm in a tenth)", "measured")
@@ -185,6 +170,10 @@ def measure(charts: Sequence[Chart], stated: str, *, runs: int) -> Table:
         rows=rows,
         notes=("Measured with its Monte-Carlo standard error. Shifts are there from the first observation on.",),
     )
+
+
+def _drawn(draw: Draw, rng: np.random.Generator, level: float, charts: int, times: int) -> Floats:
+    return draw(rng, level, (charts, times))
 
 
 def run(arguments: Sequence[str]) -> list[Table]:

@@ -9,6 +9,7 @@ import scipy
 
 from detectors.charts import (
     BernoulliCusum,
+    RunRule,
     absorption,
     binary_thresholds,
     cusum_run_length,
@@ -17,6 +18,8 @@ from detectors.charts import (
     ewma_width,
     lattice_run_length,
     quiet_distribution,
+    shewhart_run_length,
+    shiryaev_roberts_run_length,
     two_sided,
 )
 from detectors.charts.lattice_cusum import Steps
@@ -128,6 +131,36 @@ def test_an_ewma_that_forgets_all_is_a_shewhart_chart() -> None:
     published = {0.0: 370.40, 0.2: 308.43, 0.4: 200.08, 1.0: 43.89, 2.0: 6.30, 3.0: 2.00}
 
     assert published == {s: round(ewma_run_length(s, smoothing=1.0, width=3.0).mean, 2) for s in published}
+
+
+def test_run_rules_have_the_table_of_champ_and_woodall() -> None:
+    three = RunRule(1, 1, 3.0)
+    shewhart = {0.0: 370.40, 0.2: 308.43, 0.4: 200.08, 1.0: 43.89, 2.0: 6.30, 3.0: 2.00}
+    published = {
+        RunRule(2, 3, 2.0): [225.44, 20.01],
+        RunRule(4, 5, 1.0): [166.05, 12.66],
+        RunRule(8, 8, 0.0): [152.73, 14.58],
+    }
+
+    assert shewhart == {shift: round(shewhart_run_length(shift).mean, 2) for shift in shewhart}
+    for rule, means in published.items():
+        assert means == [round(shewhart_run_length(shift, rules=[three, rule]).mean, 2) for shift in (0.0, 1.0)]
+    with pytest.raises(ValueError, match="rules"):
+        shewhart_run_length(rules=[RunRule(4, 3, 1.0)])
+
+
+def test_shiryaev_roberts_has_the_table_of_moustakides_and_others_and_that_of_knoth() -> None:
+    published = {47.17: (50.29, 41.40), 94.34: (100.28, 72.32), 471.7: (500.28, 209.44), 943.41: (1000.28, 298.50)}
+    knoth = {0: 697, 0.5: 33, 1: 10.4, 1.5: 6.2, 2: 4.4, 2.5: 3.5, 3: 2.9}
+    for threshold, means in published.items():
+        found = [shiryaev_roberts_run_length(s, expected_shift=0.1, threshold=threshold).mean for s in (0.0, 0.1)]
+
+        assert list(means) == [round(mean, 2) for mean in found]
+    for shift, mean in knoth.items():
+        found_mean = shiryaev_roberts_run_length(shift, expected_shift=1.0, threshold=390.0).mean
+        assert mean == round(found_mean, 0 if mean > 30 else 1)
+    with pytest.raises(ValueError, match="expected_shift"):
+        shiryaev_roberts_run_length(expected_shift=0.0, threshold=10.0)
 
 
 def test_poisson_cusum_has_the_values_of_lucas() -> None:
