@@ -79,7 +79,7 @@ def bernoulli_cusum_family(
 
     >>> family = bernoulli_cusum_family([0.1, 0.05], [0.2, 0.1], average_run_length=10_000)
     >>> family.threshold.tolist()
-    [50.5, 93.5]
+    [50.5, 94.5]
     >>> family.update([[1, 0, 1], [0, 0, 1]]).statistic.tolist()
     [[6.0, 5.0, 11.0], [0.0, 0.0, 13.0]]
     """

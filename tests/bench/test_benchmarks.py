@@ -53,9 +53,11 @@ def tables(module: str, arguments: str) -> list[Table]:
 
 @pytest.mark.parametrize("module", WITHOUT_KAFKA)
 def test_a_benchmark_fills_its_tables(module: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for table in tables(module, WITHOUT_KAFKA[module]):
+    found = tables(module, WITHOUT_KAFKA[module])
+    printed = capsys.readouterr().out
+    for table in found:
         assert {len(table.columns)} == {len(row) for row in table.rows}
-        assert table.title in capsys.readouterr().out
+        assert table.title in printed
 
 
 @pytest.mark.kafka

@@ -15,7 +15,7 @@ from tests.bench.suite import Found, Step, run_suite, sections
 REPORT: Final = Path(__file__).parent / "REPORT.md"
 
 SUITE: Final[dict[str, tuple[Step, ...]]] = {
-    "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 400", package="tests.studies"),),
+    "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library

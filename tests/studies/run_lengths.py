@@ -181,7 +181,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--wanted", default="1000,10000,100000", help="average run lengths")
-    parser.add_argument("--fewer", type=int, default=400, help="runs where the average run length is above 20,000")
+    parser.add_argument("--fewer", type=int, default=1000, help="runs where the average run length is above 20,000")
     told = parser.parse_args(arguments)
     tables = [measure(published(), "thresholds given", runs=told.runs)]
     for wanted in map(float, told.wanted.split(",")):
