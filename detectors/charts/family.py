@@ -135,7 +135,8 @@ class ChartFamily:
             raise ValueError(f"chart: found {index.min()} to {index.max()}, allowed is 0 to {len(self) - 1}")
         index = index.astype(np.int64)
         counts = np.bincount(index, minlength=len(self))
-        order = np.argsort(index, kind="stable")
+        # A stable sort of 16-bit numbers is a radix sort, ten times faster than one of longer numbers.
+        order = np.argsort(index.astype(np.uint16) if len(self) <= 1 << 16 else index, kind="stable")
         first = np.cumsum(counts) - counts
         # Busiest first: runs along those of which a step would wait for the others, then steps across the rest, where
         # the charts that still have observations are always a prefix.
