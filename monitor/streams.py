@@ -187,7 +187,7 @@ def require_distinct(specs: Sequence[AnyDetector]) -> None:
 
 
 def require_for_shares(specs: Sequence[AnyDetector]) -> None:
-    """ValueError for a detector of single verdicts: a point of a stream is a share or a mean of many records."""
-    single = [kind_of(spec) for spec in specs if spec.domain is Domain.BINARY]
-    if single:
-        raise ValueError(f"detectors: expected detectors of shares, got {', '.join(single)} for single verdicts")
+    """ValueError for a detector of single verdicts or of counts: a point of a stream is a share of many records."""
+    other = [kind_of(spec) for spec in specs if spec.domain not in {Domain.REAL, Domain.UNIT}]
+    if other:
+        raise ValueError(f"detectors: expected detectors of shares, got {', '.join(other)} for verdicts or counts")

@@ -102,7 +102,7 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"drift": {"detectors": [{"kind": "adwin", "delta": 2}]}}, "drift.detectors: Expected `float` < 1.0"),
         ({"drift": {"detectors": [{"kind": "adwin", "dleta": 2}]}}, "unknown field `dleta`"),
         ({"drift": {"detectors": [{"kind": "adwin"}, {"kind": "adwin"}]}}, "expected each kind once, got adwin, adwin"),
-        ({"drift": {"detectors": [{"kind": "ddm"}]}}, "expected detectors of shares, got ddm for single verdicts"),
+        ({"drift": {"detectors": [{"kind": "ddm"}]}}, "expected detectors of shares, got ddm for verdicts or counts"),
         ({"drift": {"detectors": 5}}, "drift.detectors: "),
         ({"log": {"level": "debug"}}, "log.level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'debug'"),
         ({"kafka": 5}, "kafka: Input should be a valid dictionary"),
