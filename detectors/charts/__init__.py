@@ -8,6 +8,7 @@ from detectors.charts.ewma_family import ewma_family
 from detectors.charts.family import ChartFamily, FamilyReadings, FamilySnapshot
 from detectors.charts.lattice import binary_thresholds, lattice_run_length
 from detectors.charts.lattice_family import BernoulliCusumFamily, bernoulli_cusum_family, poisson_cusum_family
+from detectors.charts.mewma import MewmaReadings, mewma, mewma_run_length, mewma_threshold, whiten
 from detectors.charts.normal_run_length import (
     baseline_range,
     cusum_run_length,
@@ -30,6 +31,7 @@ __all__ = [
     "Ewma",
     "FamilyReadings",
     "FamilySnapshot",
+    "MewmaReadings",
     "PageHinkley",
     "PoissonCusum",
     "RunLength",
@@ -48,6 +50,9 @@ __all__ = [
     "ewma_width",
     "expected_times",
     "lattice_run_length",
+    "mewma",
+    "mewma_run_length",
+    "mewma_threshold",
     "poisson_cusum_family",
     "poisson_steps",
     "quiet_distribution",
@@ -55,4 +60,5 @@ __all__ = [
     "shiryaev_roberts_run_length",
     "simulated_run_length",
     "two_sided",
+    "whiten",
 ]
