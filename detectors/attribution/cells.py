@@ -6,6 +6,7 @@ or minutes are added before or by `cells`; nothing here needs a single decision 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -75,9 +76,7 @@ class Cells:
     def groups(self, *roles: Role) -> Ints:
         """Which group of equal codes, on the dimensions of these roles, each cell belongs to: 0, 1, ... (cells,)."""
         chosen = [place for place, dimension in enumerate(self.dimensions) if dimension.role in roles]
-        if not chosen:
-            return np.zeros(len(self.codes), dtype=np.int64)
-        return np.unique(self.codes[:, chosen], axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        return _distinct(self.dimensions, self.codes, chosen)[1]
 
 
 def window_sums(
@@ -157,8 +156,7 @@ def cells(
     for name, sums in (("reference", reference), ("current", current)):
         if len(sums.positive) != len(rows):
             raise ValueError(f"{name}: {len(sums.positive)} rows, allowed are as many as codes, {len(rows)}")
-    distinct, place = np.unique(rows, axis=0, return_inverse=True)
-    place = place.reshape(-1)
+    distinct, place = _distinct(axes, rows, range(len(axes)))
     merged = Cells(axes, distinct, *(_merged(sums, place, len(distinct)) for sums in (reference, current)))
     group = merged.groups(Role.SEGMENT, Role.VERSION)
     for name, sums in (("reference", merged.reference), ("current", merged.current)):
@@ -166,6 +164,17 @@ def cells(
         if np.any((labels > 0) & (np.bincount(group, sums.decisions) == 0)):
             raise ValueError(f"{name}: labels without decisions in their segment and version, allowed are decisions > 0")
     return merged
+
+
+def _distinct(dimensions: tuple[Dimension, ...], codes: Ints, chosen: Sequence[int]) -> tuple[Ints, Ints]:
+    """The distinct codes on some dimensions, sorted, and which of them each row has."""
+    key, extent = np.zeros(len(codes), dtype=np.int64), [len(dimensions[place].values) for place in chosen]
+    if math.prod(extent) > np.iinfo(np.int64).max:
+        raise ValueError(f"dimensions: {math.prod(extent)} combinations of values, allowed are fewer than 2^63")
+    for place, size in zip(chosen, extent, strict=True):
+        key = key * size + codes[:, place]
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    return codes[first][:, list(chosen)], group.reshape(-1).astype(np.int64)
 
 
 def _arrays(sums: WindowSums) -> dict[str, Floats]:
@@ -189,6 +198,6 @@ def collapse(cells: Cells, *names: str) -> Cells:
     if set(names) - set(known):
         raise ValueError(f"names: got {sorted(set(names) - set(known))}, allowed are {known}")
     kept = [place for place, name in enumerate(known) if name in names]
-    distinct, place = np.unique(cells.codes[:, kept], axis=0, return_inverse=True)
-    sums = (_merged(window, place.reshape(-1), len(distinct)) for window in (cells.reference, cells.current))
+    distinct, place = _distinct(cells.dimensions, cells.codes, kept)
+    sums = (_merged(window, place, len(distinct)) for window in (cells.reference, cells.current))
     return Cells(tuple(cells.dimensions[at] for at in kept), distinct, *sums)

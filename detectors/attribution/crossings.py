@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,41 +19,65 @@ Segment = tuple[tuple[str, str], ...]
 class Crossings:
     """Segments in rows, cells in columns of `matrix`; row 0 is everything. Only crossings that occur are there.
 
-    `order` is the number of values that a segment fixes. `segments` names them. `rows` finds a segment's row.
+    `values` (rows, dimensions) holds the code that a segment fixes on each dimension, -1 where it fixes none. Sums can
+    be kept apart by stratum, `strata` (cells,) = 0 .. count - 1: a matrix with as many entries, not as many times more.
     """
 
     dimensions: tuple[Dimension, ...]
     matrix: scipy.sparse.csr_matrix
-    order: Ints
-    segments: tuple[Segment, ...]
-    rows: Mapping[Segment, int]
+    values: Ints
+    strata: Ints
+
+    @property
+    def order(self) -> Ints:
+        """The number of values that each segment fixes."""
+        return (self.values >= 0).sum(axis=1)
+
+    def segment(self, row: int) -> Segment:
+        """The name of a row."""
+        pairs = zip(self.dimensions, self.values[row].tolist(), strict=True)
+        return tuple((dimension.name, dimension.values[code]) for dimension, code in pairs if code >= 0)
 
     def sums(self, *values: Floats) -> Floats:
         """Sums of cells over each segment, (arrays, segments)."""
         return np.ascontiguousarray((self.matrix @ np.stack(values, axis=1)).T)
 
+    def sums_by_stratum(self, *values: Floats) -> Floats:
+        """Sums of cells over each segment and stratum, (arrays, segments, strata)."""
+        count, segments = int(self.strata.max(initial=0)) + 1, self.matrix.shape[0]
+        rows = np.repeat(np.arange(segments), np.diff(self.matrix.indptr)) * count + self.strata[self.matrix.indices]
+        table = np.stack([np.bincount(rows, each[self.matrix.indices], segments * count) for each in values])
+        return table.reshape(len(values), segments, count)
+
     def rows_only(self, *rows: int) -> Crossings:
         """The same with these rows only, in this order."""
-        segments = tuple(self.segments[row] for row in rows)
-        places = {segment: place for place, segment in enumerate(segments)}
-        return Crossings(self.dimensions, self.matrix[list(rows)], self.order[list(rows)], segments, places)
+        return Crossings(self.dimensions, self.matrix[list(rows)], self.values[list(rows)], self.strata)
 
     def cells_of(self, row: int) -> Ints:
         """The cells of a segment."""
         return self.matrix.indices[self.matrix.indptr[row] : self.matrix.indptr[row + 1]].astype(np.int64)
 
-    def fixing(self, *roles: Role) -> Ints:
-        """How many dimensions of these roles each segment fixes."""
-        names = {dimension.name for dimension in self.dimensions if dimension.role in roles}
-        return np.array([sum(name in names for name, _ in segment) for segment in self.segments])
+    def fixing(self, role: Role) -> Ints:
+        """How many dimensions of this role each segment fixes."""
+        return (self.values[:, self._of(role)] >= 0).sum(axis=1)
 
     def without(self, role: Role) -> Ints:
         """The row of each segment once its values on dimensions of this role are dropped."""
-        names = {dimension.name for dimension in self.dimensions if dimension.role == role}
-        return np.array([self.rows[tuple(pair for pair in each if pair[0] not in names)] for each in self.segments])
+        wider = self.values.copy()
+        wider[:, self._of(role)] = -1
+        keys = self._keys(self.values)
+        order = np.argsort(keys)
+        return order[np.searchsorted(keys, self._keys(wider), sorter=order)]
+
+    def _of(self, role: Role) -> list[int]:
+        return [place for place, dimension in enumerate(self.dimensions) if dimension.role is role]
+
+    def _keys(self, values: Ints) -> Ints:
+        extent = tuple(len(dimension.values) + 1 for dimension in self.dimensions)
+        return np.ravel_multi_index(tuple(values.T + 1), extent) if extent else np.zeros(len(values), dtype=np.int64)
 
 
-def crossings(cells: Cells, *, order: int = 3) -> Crossings:
+def crossings(cells: Cells, *, order: int = 3, strata: Ints | None = None) -> Crossings:
     """Every crossing of up to `order` values that occurs in `cells`, coarse before fine, each by its dimensions' order.
 
     Memory: one entry for each cell and each set of up to `order` dimensions, 41 for 6 dimensions and order 3.
@@ -64,30 +87,33 @@ def crossings(cells: Cells, *, order: int = 3) -> Crossings:
     >>> axes = [Dimension("language", ("en", "pt")), Dimension("surface", ("feed", "chat"))]
     >>> both = window_sums([9.0, 4.0, 5.0], [1.0, 1.0, 0.0])
     >>> found = crossings(cells(axes, [[0, 0], [1, 0], [1, 1]], reference=both, current=both), order=2)
-    >>> len(found.segments), found.segments[2], found.sums(both.positive)[0, :3].tolist()
-    (8, (('language', 'pt'),), [18.0, 9.0, 9.0])
+    >>> found.matrix.shape, found.segment(2), found.sums(both.positive)[0, :3].tolist()
+    ((8, 3), (('language', 'pt'),), [18.0, 9.0, 9.0])
     """
     if order < 1:
         raise ValueError(f"order: got {order}, allowed is at least 1")
-    count = len(cells.codes)
-    rows, segments, sizes = [np.zeros(count, dtype=np.int64)], list[Segment]([()]), [0]
-    shape = tuple(len(dimension.values) for dimension in cells.dimensions)
-    for size in range(1, min(order, len(shape)) + 1):
-        for chosen in itertools.combinations(range(len(shape)), size):
-            axes = [cells.dimensions[place] for place in chosen]
-            extent = tuple(shape[place] for place in chosen)
-            key = np.ravel_multi_index(tuple(cells.codes[:, place] for place in chosen), extent)
-            distinct, place_of = np.unique(key, return_inverse=True)
-            rows.append(place_of.reshape(-1) + len(segments))
-            for codes in zip(*(axis.tolist() for axis in np.unravel_index(distinct, extent)), strict=True):
-                segments.append(tuple((axis.name, axis.values[code]) for axis, code in zip(axes, codes, strict=True)))
-            sizes += [size] * len(distinct)
+    count, shape = len(cells.codes), tuple(len(dimension.values) for dimension in cells.dimensions)
+    rows, values, size = [np.zeros(count, dtype=np.int64)], [np.full((1, len(shape)), -1, dtype=np.int64)], 1
+    for chosen in _sets(len(shape), order):
+        extent = tuple(shape[place] for place in chosen)
+        key = np.ravel_multi_index(tuple(cells.codes[:, place] for place in chosen), extent)
+        seen = np.bincount(key) > 0
+        distinct = np.flatnonzero(seen)
+        rows.append((np.cumsum(seen) - 1 + size)[key])
+        fixed = np.full((len(distinct), len(shape)), -1, dtype=np.int64)
+        fixed[:, list(chosen)] = np.stack(np.unravel_index(distinct, extent), axis=1)
+        values.append(fixed)
+        size += len(distinct)
     place, cell = np.concatenate(rows), np.tile(np.arange(count), len(rows))
-    matrix = scipy.sparse.csr_matrix((np.ones(len(place)), (place, cell)), shape=(len(segments), count))
+    matrix = scipy.sparse.csr_matrix((np.ones(len(place)), (place, cell)), shape=(size, count))
     return Crossings(
         dimensions=cells.dimensions,
         matrix=matrix,
-        order=np.array(sizes),
-        segments=tuple(segments),
-        rows={segment: row for row, segment in enumerate(segments)},
+        values=np.concatenate(values),
+        strata=np.zeros(count, dtype=np.int64) if strata is None else strata,
     )
+
+
+def _sets(dimensions: int, order: int) -> list[tuple[int, ...]]:
+    sizes = range(1, min(order, dimensions) + 1)
+    return [chosen for size in sizes for chosen in itertools.combinations(range(dimensions), size)]

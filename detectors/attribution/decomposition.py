@@ -216,7 +216,7 @@ def _within(group: Ints, values: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
+    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
 
 
 def _borrowed(values: Floats, known: Bools) -> tuple[Floats, Ints]:

@@ -17,6 +17,8 @@ from detectors.attribution.scans import RateSums, Scan, scan_rates, scan_shares
 from detectors.attribution.smooth_rate import smooth_rate
 from detectors.estimation import hajek
 
+MOST_STRATA: Final = 32
+"""Bounds memory: sums are kept for each segment and stratum."""
 CHI_SQUARE_MEDIAN: Final = 0.454936
 
 
@@ -67,7 +69,7 @@ def level_of(cells: Cells, *, order: int) -> Level:
     rate = 1.0 - rate if negative.sum() <= positive.sum() else rate
     return Level(
         cells=cells,
-        found=crossings(cells, order=order),
+        found=crossings(cells, order=order, strata=_strata(cells, labels.sum(axis=0))),
         sums=RateSums(positive, negative, squares[0], squares[1], np.stack([rate, rate])),
         decisions=np.stack([w.decisions for w in windows]),
         labels=labels,
@@ -122,6 +124,9 @@ class RateModel:
         """Expect no change."""
         self.expected = self.level.sums.expected.copy()
 
+    def refit(self) -> None:
+        """Rates are pooled over both windows; a shift moves the current ones only and leaves them as they are."""
+
     def scan(self) -> Scan:
         """Changes of rates beyond what is expected."""
         return self._scan(self.level.found)
@@ -159,39 +164,71 @@ class RateModel:
 
 def rate_model(level: Level, *, least_labels: float) -> RateModel:
     """For WITHIN: every segment, and everything at once, is a candidate."""
-    return RateModel(level, least_labels, np.ones(len(level.found.segments), dtype=np.bool_))
+    return RateModel(level, least_labels, np.ones(len(level.found.values), dtype=np.bool_))
 
 
 @dataclass(slots=True, eq=False)
 class ShareModel:
-    """Expects each cell's share of its `group` (a segment's traffic, for one), moved where a segment has an effect."""
+    """Expects of each cell of a `group` (a segment's traffic, for one) its usual share, tilted where there is an effect.
+
+    A cell's usual intensity is fitted to both windows given the tilt, smoothly where sums are those of few labels.
+    """
 
     level: Level
     candidates: Bools
     observed: Floats
     variance: Floats
-    base: Floats
+    exposure: Floats
     group: Ints
     whole: Ints
+    smooth: bool
+    tilt: Floats = field(init=False)
     expected: Floats = field(init=False)
+    unchanged: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reset()
+        self.tilt = np.zeros(self.observed.shape[1])
+        self.refit()
+        self.unchanged = self.expected
 
     def reset(self) -> None:
         """Expect no change."""
-        self.expected = self.base.copy()
+        self.tilt = np.zeros(self.observed.shape[1])
+        self.expected = self.unchanged.copy()
+
+    def refit(self) -> None:
+        """Fit the usual intensities given the tilt."""
+        tilted = np.stack([self.exposure[0], self.exposure[1] * np.exp(self.tilt)])
+        totals = [np.bincount(self.group, row) for row in self.observed]
+        usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
+        for _ in range(2):  # The tilted exposure has no scale of its own: that of the group's total.
+            scale = [
+                _ratio(total, np.bincount(self.group, usual * row)) for total, row in zip(totals, tilted, strict=True)
+            ]
+            tilted = np.stack([row * by[self.group] for row, by in zip(tilted, scale, strict=True)])
+            usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
+        if self.smooth:
+            usual = smooth_rate(
+                self.observed.sum(axis=0),
+                tilted.sum(axis=0),
+                effective=_effective(self.observed, self.variance),
+                codes=self.level.cells.codes,
+                dimensions=self.level.cells.dimensions,
+            )
+        self.expected = tilted * usual
 
     def scan(self) -> Scan:
         """Changes of shares beyond what is expected."""
         return self._scan(self.level.found, self.whole)
 
     def shift(self, row: int) -> None:
-        """Move the current share of a segment to where no departure is left."""
+        """Tilt the current share of a segment to where no departure is left; `refit` follows."""
         part = self.level.found.rows_only(row, int(self.whole[row]))
         effect = float(self._scan(part, np.array([1, 1])).effect[0])
         if np.isfinite(effect):
-            self.expected[1] = self._moved(self.expected[1], row, effect)
+            cell = self.level.found.cells_of(row)
+            self.tilt[cell] += effect
+            self.expected[1, cell] *= np.exp(effect)
 
     def contribution(self, row: int, departure: Departure) -> Contribution:
         """The rate with the segment's share as it is less the rate with it as it was, in the window where it is larger.
@@ -199,9 +236,11 @@ class ShareModel:
         There the whole effect can be taken away; in the other a new version has no volume that could be moved.
         """
         larger = int(departure.effect > 0)
-        here = self.observed[larger]
-        there = self._moved(here, row, -abs(departure.effect))
-        rate, cell = self.level.sums.expected[0], self.level.found.cells_of(row)
+        here, cell = self.observed[larger], self.level.found.cells_of(row)
+        there = here.copy()
+        there[cell] *= np.exp(-abs(departure.effect))
+        there *= _ratio(np.bincount(self.group, here), np.bincount(self.group, there))[self.group]
+        rate = self.level.sums.expected[0]
         sign = 1.0 if larger else -1.0
         size = sign * float((here @ rate) / here.sum() - (there @ rate) / there.sum())
         moved = float(here[cell].sum() / here.sum() - there[cell].sum() / there.sum())
@@ -221,12 +260,6 @@ class ShareModel:
             rate = (found.estimate * size + 0.5) / (size + 1.0)
             return float((rate * (1.0 - rate) / size).sum())
 
-    def _moved(self, values: Floats, row: int, effect: float) -> Floats:
-        cell = self.level.found.cells_of(row)
-        moved = values.copy()
-        moved[cell] *= np.exp(effect)
-        return moved * _ratio(np.bincount(self.group, values), np.bincount(self.group, moved))[self.group]
-
     def _scan(self, found: Crossings, whole: Ints) -> Scan:
         return scan_shares(self.observed, self.variance, expected=self.expected, whole=whole, found=found)
 
@@ -236,45 +269,38 @@ def share_model(level: Level, factor: Factor, *, variation: float) -> ShareModel
 
     `variation` is the variance of the logarithm of a volume, see `volume_variation`.
     """
-    found, cells = level.found, level.cells
-    everything = np.zeros(len(found.segments), dtype=np.int64)
-    volumes = level.decisions + variation * level.decisions**2
-    group = np.zeros(len(cells.codes), dtype=np.int64)
+    found, cells, decisions = level.found, level.cells, level.decisions
+    everything = np.zeros(len(found.values), dtype=np.int64)
+    one_group = np.zeros(len(cells.codes), dtype=np.int64)
+    volumes = decisions + variation * decisions**2
     if factor is Factor.MIX:
-        share = _ratio(level.decisions, level.decisions.sum(axis=1, keepdims=True)).sum(axis=0)
-        base = np.stack([share, share])
-        return ShareModel(level, found.order > 0, level.decisions, volumes, base, group, everything)
+        exposure = np.broadcast_to(decisions.sum(axis=1, keepdims=True), decisions.shape)
+        return ShareModel(level, found.order > 0, decisions, volumes, exposure, one_group, everything, smooth=False)
     if factor is Factor.VERSION:
-        group = cells.groups(Role.SEGMENT)
-        base = _spread(group, level.decisions, level.decisions.sum(axis=0))
-        able = found.fixing(Role.VERSION) > 0
-        return ShareModel(level, able, level.decisions, volumes, base, group, found.without(Role.VERSION))
-    effective = _effective(level.labels, level.label_variance)
-    if factor is Factor.SAMPLING:
-        pooled = level.decisions.sum(axis=0)
-        rate = smooth_rate(
-            level.labels.sum(axis=0), pooled, effective=effective, codes=cells.codes, dimensions=cells.dimensions
-        )
-        base = level.decisions * rate
-        return ShareModel(level, found.order > 0, level.labels, level.label_variance, base, group, everything)
-    group = cells.groups(Role.SEGMENT, Role.VERSION)
-    pooled = np.bincount(group, level.labels.sum(axis=0))[group]
-    weight = np.bincount(group, effective)[group] / np.maximum(np.bincount(group)[group], 1)
-    rate = smooth_rate(
-        level.labels.sum(axis=0), pooled, effective=weight, codes=cells.codes, dimensions=cells.dimensions
-    )
-    base = _spread(group, level.labels, np.maximum(rate, 1e-12))
-    able = found.fixing(Role.REVIEWER) > 0
-    return ShareModel(level, able, level.labels, level.label_variance, base, group, found.without(Role.REVIEWER))
+        group, able = cells.groups(Role.SEGMENT), found.fixing(Role.VERSION) > 0
+        exposure, whole = _totals(group, decisions), found.without(Role.VERSION)
+        return ShareModel(level, able, decisions, volumes, exposure, group, whole, smooth=False)
+    labels, variance = level.labels, level.label_variance
+    if factor is Factor.SAMPLING:  # cells of segments
+        return ShareModel(level, found.order > 0, labels, variance, decisions, one_group, everything, smooth=True)
+    group, able = cells.groups(Role.SEGMENT), found.fixing(Role.REVIEWER) > 0
+    exposure, whole = _totals(group, labels), found.without(Role.REVIEWER)
+    return ShareModel(level, able, labels, variance, exposure, group, whole, smooth=True)
+
+
+def _strata(cells: Cells, labels: Floats) -> Ints:
+    """The combinations of version and reviewer, those with few labels together in the last one."""
+    group = cells.groups(Role.VERSION, Role.REVIEWER)
+    rank = np.argsort(np.argsort(-np.bincount(group, labels), kind="stable"))
+    return np.minimum(rank, MOST_STRATA - 1)[group]
+
+
+def _totals(group: Ints, values: Floats) -> Floats:
+    """Each window's total of a group, in each of its cells."""
+    return np.stack([np.bincount(group, row)[group] for row in values])
 
 
 _VERDICTS: Final = ("positive", "negative")
-
-
-def _spread(group: Ints, values: Floats, weights: Floats) -> Floats:
-    """Each window's total of a group, spread over its cells in proportion to `weights`."""
-    share = _ratio(weights, np.bincount(group, weights)[group])
-    return np.stack([np.bincount(group, row)[group] * share for row in values])
 
 
 def _effective(labels: Floats, variance: Floats) -> Floats:
@@ -283,4 +309,4 @@ def _effective(labels: Floats, variance: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
+    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)

@@ -30,6 +30,9 @@ class Model(Protocol):
     def shift(self, row: int) -> None:
         """Expect of this segment what is observed."""
 
+    def refit(self) -> None:
+        """Fit what has no effect to what is observed, given the effects."""
+
     def scan(self) -> Scan:
         """The departure of every segment from what is expected."""
 
@@ -58,23 +61,24 @@ def pursue(model: Model, found: Crossings, *, trials: int, alpha: float, most: i
     The correction is Bonferroni's with weights: `trials` searches, each order of crossing an equal share, and within an
     order each segment that can be tested.
     """
-    tested = 0
+    tested, order = 0, found.order
 
     def corrected(scan: Scan) -> Floats:
         nonlocal tested
         able = model.candidates & np.isfinite(scan.z)
         tested = int(able.sum())
-        counts = np.bincount(found.order[able], minlength=int(found.order.max()) + 1)
+        counts = np.bincount(order[able], minlength=int(order.max()) + 1)
         price = np.log(np.maximum(counts, 1) * max(int((counts > 0).sum()), 1) * trials)
         # Of two complements, which are one hypothesis, the one that grows: the new version, not the old.
         falls = 1e-6 * (np.where(able, scan.effect, 0.0) < 0)
-        return np.where(able, log_p_value(np.where(able, scan.z, 0.0)) + price[found.order] + falls, np.inf)
+        return np.where(able, log_p_value(np.where(able, scan.z, 0.0)) + price[order] + falls, np.inf)
 
     def expect(rows: Sequence[int]) -> Scan:
         model.reset()
-        for _ in range(ROUNDS if len(rows) > 1 else 1):
+        for _ in range(ROUNDS if rows else 0):
             for row in rows:
                 model.shift(row)
+            model.refit()
         return model.scan()
 
     taken: list[int] = []

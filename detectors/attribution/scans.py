@@ -40,31 +40,38 @@ class RateSums:
 
 
 def scan_rates(sums: RateSums, found: Crossings, *, least_labels: float) -> Scan:
-    """effect = (r1 - e1) - (r0 - e0): a segment's rate in each window against what its cells lead one to expect.
+    """effect = mean over strata of (r1 - e1) - (r0 - e0): a segment's rate in each window against what is expected.
 
-    Expectations standardise: a change of mix inside a segment moves r and e alike. z is the signed root of the
-    likelihood ratio of two binomials on effective sample sizes, which keeps its tails where verdicts of one kind are
-    few; the error is that of a difference of proportions.
+    Expectations standardise: a change of mix inside a segment moves r and e alike. Strata (versions and reviewers) are
+    compared each with itself, because what is expected of a new version is known from the current window alone; one
+    that a window does not have says nothing. Weights are Mantel and Haenszel's, n0 n1 / (n0 + n1), effective labels.
+    z is the signed root of the likelihood ratio of two binomials with the sizes and the difference that result: its
+    tails hold where verdicts of one kind are few. The error is that of a difference of proportions.
     """
     labels = sums.positive + sums.negative
-    rows = found.sums(
+    rows = found.sums_by_stratum(
         *sums.positive, *sums.negative, *sums.square_positive, *sums.square_negative, *(labels * sums.expected)
-    ).reshape(5, 2, -1)
-    positive, negative, expected = rows[0], rows[1], rows[4]
-    estimate = hajek(positive, negative, square_violating=rows[2], square_benign=rows[3])
-    size, weight = estimate.interval_n, positive + negative
+    ).reshape(5, 2, len(found.values), -1)
+    estimate = hajek(rows[0], rows[1], square_violating=rows[2], square_benign=rows[3])
+    size, weight = estimate.interval_n, rows[0] + rows[1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        excess = estimate.estimate - expected / weight
-        middle = expected.sum(axis=0) / weight.sum(axis=0)
-        adjusted = np.clip(middle + excess, 0.0, 1.0)
-        pooled = (size * adjusted).sum(axis=0) / size.sum(axis=0)
-        ratio = 2.0 * (size * _divergence(adjusted, pooled)).sum(axis=0)
-        effect = excess[1] - excess[0]
+        excess = estimate.estimate - rows[4] / weight
+        pair = np.where((size > 0).all(axis=0), size[0] * size[1] / (size[0] + size[1]), 0.0)
+        both = pair.sum(axis=-1)
+        effect = np.where(pair > 0, pair * (excess[1] - excess[0]), 0.0).sum(axis=-1) / both
+        middle = np.where(pair > 0, pair * rows[4].sum(axis=0) / weight.sum(axis=0), 0.0).sum(axis=-1) / both
+        ratio = size.sum(axis=-1) / size.sum(axis=-1)[::-1]
+        sizes = both * (1.0 + ratio)
+        # Both rates around the expected one, the better known one nearer to it.
+        part = np.stack([-sizes[1], sizes[0]]) / sizes.sum(axis=0)
+        adjusted = np.clip(middle + part * effect, 0.0, 1.0)
+        pooled = (sizes * adjusted).sum(axis=0) / sizes.sum(axis=0)
+        likelihood = 2.0 * (sizes * _divergence(adjusted, pooled)).sum(axis=0)
         # Half a label of either verdict: an error of 0 would be a lie where all labels agree.
-        spread = (size * adjusted + 0.5) * (size * (1.0 - adjusted) + 0.5) / (size + 1.0) ** 2
-        error = np.sqrt((spread / size).sum(axis=0))
-    usable = (estimate.effective_n >= least_labels).all(axis=0)
-    z = np.sign(effect) * np.sqrt(np.maximum(ratio, 0.0))
+        spread = (sizes * adjusted + 0.5) * (sizes * (1.0 - adjusted) + 0.5) / (sizes + 1.0) ** 2
+        error = np.sqrt((spread / sizes).sum(axis=0))
+    usable = (np.where(pair > 0, estimate.effective_n, 0.0).sum(axis=-1) >= least_labels).all(axis=0)
+    z = np.sign(effect) * np.sqrt(np.maximum(likelihood, 0.0))
     return Scan(*(np.where(usable, values, np.nan) for values in (effect, error, z)))
 
 

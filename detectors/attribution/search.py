@@ -31,8 +31,8 @@ from detectors.attribution.scans import log_p_value
 _LEVELS: Final = {
     Factor.MIX: (Role.SEGMENT,),
     Factor.VERSION: (Role.SEGMENT, Role.VERSION),
-    Factor.SAMPLING: (Role.SEGMENT, Role.VERSION),
-    Factor.REVIEWER: tuple(Role),
+    Factor.SAMPLING: (Role.SEGMENT,),
+    Factor.REVIEWER: (Role.SEGMENT, Role.REVIEWER),
     Factor.WITHIN: tuple(Role),
 }
 """The dimensions over which each factor is searched."""
@@ -150,7 +150,7 @@ def explain(
             also = float(np.exp(log_p_value(np.float64(part.size / part.of_rates)))) * len(found.rows)
             largest = max(p_value, min(also, 1.0))
             if abs(part.size) >= least_contribution and largest <= alpha:
-                segment = level.found.segments[row]
+                segment = level.found.segment(row)
                 causes.append(Cause(factor, segment, part.size, part.standard_error, scan.effect, largest))
     causes.sort(key=lambda cause: (-abs(cause.contribution), cause.factor, cause.segment))
     named = {name for cause in causes for name, _ in cause.segment}

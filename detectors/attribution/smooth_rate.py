@@ -15,6 +15,9 @@ CELL_LABELS: Final = 25.0
 VALUE_EVENTS: Final = 2.0
 """Events of the overall rate that each value's effect is shrunk by."""
 
+SWEEPS: Final = 5
+"""Effects of values that occur together nearly independently settle within three."""
+
 
 def smooth_rate(
     events: Floats, exposure: Floats, *, effective: Floats, codes: Ints, dimensions: tuple[Dimension, ...]
@@ -45,7 +48,7 @@ def smooth_rate(
     observed = [np.bincount(margin, events) for margin in margins]
     effects = [np.ones(len(sums)) for sums in observed]
     rate, prior = np.full(size, overall), VALUE_EVENTS * per_label
-    for _ in range(12):
+    for _ in range(SWEEPS):
         for at, margin in enumerate(margins):
             rest = rate / effects[at][margin]
             effects[at] = (observed[at] + prior) / (np.bincount(margin, exposure * rest) + prior)
