@@ -162,7 +162,9 @@ def cells(
     for name, sums in (("reference", merged.reference), ("current", merged.current)):
         labels = np.bincount(group, sums.mature_positive + sums.mature_negative)
         if np.any((labels > 0) & (np.bincount(group, sums.decisions) == 0)):
-            raise ValueError(f"{name}: labels without decisions in their segment and version, allowed are decisions > 0")
+            raise ValueError(
+                f"{name}: labels without decisions in their segment and version, allowed are decisions > 0"
+            )
     return merged
 
 
@@ -182,7 +184,9 @@ def _arrays(sums: WindowSums) -> dict[str, Floats]:
 
 
 def _merged(sums: WindowSums, place: Ints, size: int) -> WindowSums:
-    return WindowSums(**{name: np.bincount(place, array, size) for name, array in _arrays(sums).items()})
+    return WindowSums(
+        **{name: np.bincount(place, array, size).astype(np.float64) for name, array in _arrays(sums).items()}
+    )
 
 
 def collapse(cells: Cells, *names: str) -> Cells:

@@ -31,7 +31,7 @@ class Crossings:
     @property
     def order(self) -> Ints:
         """The number of values that each segment fixes."""
-        return (self.values >= 0).sum(axis=1)
+        return np.count_nonzero(self.values >= 0, axis=1).astype(np.int64)
 
     def segment(self, row: int) -> Segment:
         """The name of a row."""
@@ -47,7 +47,7 @@ class Crossings:
         count, segments = int(self.strata.max(initial=0)) + 1, self.matrix.shape[0]
         rows = np.repeat(np.arange(segments), np.diff(self.matrix.indptr)) * count + self.strata[self.matrix.indices]
         table = np.stack([np.bincount(rows, each[self.matrix.indices], segments * count) for each in values])
-        return table.reshape(len(values), segments, count)
+        return table.reshape(len(values), segments, count).astype(np.float64)
 
     def rows_only(self, *rows: int) -> Crossings:
         """The same with these rows only, in this order."""
@@ -59,7 +59,7 @@ class Crossings:
 
     def fixing(self, role: Role) -> Ints:
         """How many dimensions of this role each segment fixes."""
-        return (self.values[:, self._of(role)] >= 0).sum(axis=1)
+        return np.count_nonzero(self.values[:, self._of(role)] >= 0, axis=1).astype(np.int64)
 
     def without(self, role: Role) -> Ints:
         """The row of each segment once its values on dimensions of this role are dropped."""

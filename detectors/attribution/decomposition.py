@@ -107,10 +107,10 @@ def decompose(cells: Cells, *, observed_change: float | None = None) -> Decompos
     """
     parts = _Parts.of(cells)
     both = (cells.reference.rate, cells.current.rate)
-    count = 1 << len(FACTORS)
-    rates, gradients = np.empty(count), np.zeros((count, 2, 2, len(cells.codes)))
-    for subset in range(count):
-        rates[subset] = parts.mixture(tuple((subset >> bit) & 1 for bit in range(len(FACTORS))), gradients[subset])
+    subsets = np.arange(1 << len(FACTORS))
+    block = max(1, 400_000 // max(len(cells.codes), 1))  # bounds memory to some 100 MB
+    found = [parts.mixtures(subsets[at : at + block]) for at in range(0, len(subsets), block)]
+    rates, gradients = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     # A mixture in which nothing labelled is left; the reported rates themselves are NaN only with a window empty.
     lost = np.isnan(rates)
     rates[lost] = 0.5 * (both[0] + both[1])
@@ -179,31 +179,31 @@ class _Parts:
             variances=_ratio(squares, np.where(share > 0, share, 1.0) ** 2),
         )
 
-    def mixture(self, windows: tuple[int, ...], slope: Floats) -> float:
-        """The rate with each factor from its window; adds to `slope` (2, 2, cells) the derivatives by the label sums."""
-        mix, version, sampling, reviewer, within, maturity = windows
+    def mixtures(self, subsets: Ints) -> tuple[Floats, Floats]:
+        """Rates (mixtures,) with the factors of each subset from the current window, and their derivatives by the sums
+        of labels, (mixtures, window, verdict, cells); NaN and 0 where no labelled traffic is left.
+        """
+        mix, version, sampling, reviewer, within, maturity = (subsets[None] >> np.arange(len(FACTORS))[:, None]) & 1
         volume = self.segment[mix] * self.version[version] * self.coverage[sampling] * self.reviewer[reviewer]
-        share, (yes, no) = self.verdict[within], self.arrival[maturity]
-        total = float((volume * (share * yes + (1.0 - share) * no)).sum())
-        if not total > 0:
-            return float("nan")
-        rate = float((volume * share * yes).sum()) / total
+        share, yes, no = self.verdict[within], self.arrival[maturity, 0], self.arrival[maturity, 1]
+        arrived = share * yes + (1.0 - share) * no
+        total = (volume * arrived).sum(axis=1)
+        rate = np.where(total > 0, _ratio((volume * share * yes).sum(axis=1), total), np.nan)
         # By the logarithm of a cell's volume, by its verdict, and from there to sums of labels.
-        by_volume = volume * (share * yes - rate * (share * yes + (1.0 - share) * no)) / total
-        by_share = volume * (yes - rate * (yes - no)) / total
-        cell = np.arange(len(share))
-        in_decided = _within(self.decided, by_volume[None])[0]
-        source = self.from_decided[sampling]
-        decided = _ratio(in_decided, self.decided_labels[source, cell])
-        slope[source, :, cell] += decided[:, None]
-        source = self.from_judged[reviewer]
-        slope[source, :, cell] -= _ratio(in_decided, self.decided_labels[source, cell])[:, None]
-        slope[source, :, cell] += _ratio(by_volume, self.labels[source, cell])[:, None]
-        source = self.from_labelled[within]
-        per_label = _ratio(by_share, self.labels[source, cell])
-        slope[source, 0, cell] += per_label * (1.0 - share)
-        slope[source, 1, cell] -= per_label * share
-        return rate
+        volume = _ratio(volume, total[:, None])
+        level = np.nan_to_num(rate)[:, None]
+        by_volume = volume * (share * yes - level * arrived)
+        by_share = volume * (yes - level * (yes - no))
+        in_decided = _within(self.decided, by_volume)
+        slope = np.zeros((len(subsets), 2, 2, volume.shape[1]))
+        for window in range(2):
+            decided = _ratio(in_decided, self.decided_labels[window])
+            each = decided * (self.from_decided[sampling] == window)
+            each += (_ratio(by_volume, self.labels[window]) - decided) * (self.from_judged[reviewer] == window)
+            verdict = _ratio(by_share, self.labels[window]) * (self.from_labelled[within] == window)
+            slope[:, window, 0] = each + verdict * (1.0 - share)
+            slope[:, window, 1] = each - verdict * share
+        return rate, slope
 
 
 def _each(windows: tuple[WindowSums, WindowSums]) -> Floats:
@@ -211,12 +211,15 @@ def _each(windows: tuple[WindowSums, WindowSums]) -> Floats:
 
 
 def _within(group: Ints, values: Floats) -> Floats:
-    """Sums over the cells of each cell's group, (windows, cells)."""
-    return np.stack([np.bincount(group, row)[group] for row in values]) if group.size else values
+    """Sums over the cells of each cell's group, for each row of `values` (rows, cells)."""
+    rows, count = len(values), int(group.max(initial=-1)) + 1
+    place = group + count * np.arange(rows)[:, None]
+    return np.bincount(place.ravel(), values.ravel(), rows * count).astype(np.float64)[place]
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    found: Floats = np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    return found
 
 
 def _borrowed(values: Floats, known: Bools) -> tuple[Floats, Ints]:

@@ -199,12 +199,10 @@ class ShareModel:
     def refit(self) -> None:
         """Fit the usual intensities given the tilt."""
         tilted = np.stack([self.exposure[0], self.exposure[1] * np.exp(self.tilt)])
-        totals = [np.bincount(self.group, row) for row in self.observed]
+        totals = [self._by_group(row) for row in self.observed]
         usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
         for _ in range(2):  # The tilted exposure has no scale of its own: that of the group's total.
-            scale = [
-                _ratio(total, np.bincount(self.group, usual * row)) for total, row in zip(totals, tilted, strict=True)
-            ]
+            scale = [_ratio(total, self._by_group(usual * row)) for total, row in zip(totals, tilted, strict=True)]
             tilted = np.stack([row * by[self.group] for row, by in zip(tilted, scale, strict=True)])
             usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
         if self.smooth:
@@ -239,7 +237,7 @@ class ShareModel:
         here, cell = self.observed[larger], self.level.found.cells_of(row)
         there = here.copy()
         there[cell] *= np.exp(-abs(departure.effect))
-        there *= _ratio(np.bincount(self.group, here), np.bincount(self.group, there))[self.group]
+        there *= _ratio(self._by_group(here), self._by_group(there))[self.group]
         rate = self.level.sums.expected[0]
         sign = 1.0 if larger else -1.0
         size = sign * float((here @ rate) / here.sum() - (there @ rate) / there.sum())
@@ -247,6 +245,9 @@ class ShareModel:
         of_rates = abs(moved) * np.sqrt(self._rate_variance(row))
         of_share = abs(size) * departure.standard_error / abs(departure.effect)
         return Contribution(size, float(np.hypot(of_rates, of_share)), float(of_rates))
+
+    def _by_group(self, values: Floats) -> Floats:
+        return np.bincount(self.group, values).astype(np.float64)
 
     def _rate_variance(self, row: int) -> float:
         """Variance of the difference between the pooled rates inside and outside a segment."""
@@ -309,4 +310,5 @@ def _effective(labels: Floats, variance: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    found: Floats = np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    return found

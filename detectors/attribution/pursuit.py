@@ -19,6 +19,13 @@ ROUNDS: Final = 4
 """Rounds of fitting the effects of overlapping segments in turn, and of reconsidering choices."""
 
 
+MOVED: Final = 2.0
+"""A segment is taken only if it moved, by so many standard errors, before anything else is taken away.
+
+Else a parent of which all children but one fell would be taken, and with it, as a rise, the child that did not move.
+"""
+
+
 class Model(Protocol):
     """What cells are expected to hold, given effects of some segments."""
 
@@ -71,6 +78,7 @@ def pursue(model: Model, found: Crossings, *, trials: int, alpha: float, most: i
         price = np.log(np.maximum(counts, 1) * max(int((counts > 0).sum()), 1) * trials)
         # Of two complements, which are one hypothesis, the one that grows: the new version, not the old.
         falls = 1e-6 * (np.where(able, scan.effect, 0.0) < 0)
+        able &= (np.abs(alone) >= MOVED) & (np.sign(alone) == np.sign(scan.z))
         return np.where(able, log_p_value(np.where(able, scan.z, 0.0)) + price[order] + falls, np.inf)
 
     def expect(rows: Sequence[int]) -> Scan:
@@ -81,6 +89,7 @@ def pursue(model: Model, found: Crossings, *, trials: int, alpha: float, most: i
             model.refit()
         return model.scan()
 
+    alone = np.nan_to_num(expect([]).z)
     taken: list[int] = []
     while len(taken) < most:
         penalty = corrected(expect(taken))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Floats
+from detectors.arrays import Floats, Ints
 from detectors.attribution.crossings import Crossings
 from detectors.estimation import hajek
 
@@ -75,7 +76,7 @@ def scan_rates(sums: RateSums, found: Crossings, *, least_labels: float) -> Scan
     return Scan(*(np.where(usable, values, np.nan) for values in (effect, error, z)))
 
 
-def scan_shares(observed: Floats, variance: Floats, *, expected: Floats, whole: Floats, found: Crossings) -> Scan:
+def scan_shares(observed: Floats, variance: Floats, *, expected: Floats, whole: Ints, found: Crossings) -> Scan:
     """effect = log odds of a segment in its whole, current against reference, beyond the same of what is `expected`.
 
     `observed`, `variance` (of each cell's sum) and `expected` are (2, cells); `whole` (segments,) is the row of the
@@ -95,10 +96,12 @@ def scan_shares(observed: Floats, variance: Floats, *, expected: Floats, whole: 
     return Scan(effect=effect, standard_error=error, z=effect / error)
 
 
-def log_p_value(z: Floats) -> Floats:
+def log_p_value(z: npt.ArrayLike) -> Floats:
     """Logarithm of the two-sided normal p-value, which has no smallest value."""
-    return np.log(2.0) + scipy.special.log_ndtr(-np.abs(z))
+    found: Floats = np.log(2.0) + scipy.special.log_ndtr(-np.abs(np.asarray(z, dtype=np.float64)))
+    return found
 
 
 def _divergence(share: Floats, other: Floats) -> Floats:
-    return scipy.special.rel_entr(share, other) + scipy.special.rel_entr(1.0 - share, 1.0 - other)
+    found: Floats = scipy.special.rel_entr(share, other) + scipy.special.rel_entr(1.0 - share, 1.0 - other)
+    return found

@@ -147,7 +147,7 @@ def explain(
         for row, scan, p_value in zip(found.rows, found.scans, found.p_values, strict=True):
             part = model.contribution(row, scan)
             # Both must differ from 0, the shift and the difference in rates: the larger p-value counts.
-            also = float(np.exp(log_p_value(np.float64(part.size / part.of_rates)))) * len(found.rows)
+            also = float(np.exp(log_p_value(part.size / part.of_rates))) * len(found.rows)
             largest = max(p_value, min(also, 1.0))
             if abs(part.size) >= least_contribution and largest <= alpha:
                 segment = level.found.segment(row)

@@ -17,7 +17,7 @@ def shapley(values: npt.ArrayLike) -> Floats:
     rounding. With switches that set a factor of a rate from one population's to another's this is Das Gupta's
     decomposition (1993, equation 3.54). The cost is 2^k evaluations: for up to a dozen factors.
 
-    Sources: Shapley 1953; for distributions as switches Budhathoki et al. 2021 and Zhang et al. 2023 (arXiv 2210.10769).
+    Sources: Shapley 1953; with distributions as switches, Budhathoki et al. 2021, Zhang et al. 2023 (arXiv 2210.10769).
     Raises ValueError if the length is no power of two.
 
     >>> shapley([0.0, 2.0, 3.0, 6.0]).tolist()

@@ -55,4 +55,5 @@ def smooth_rate(
             rate = rest * effects[at][margin]
     own = np.divide(events, exposure, out=np.zeros(size), where=exposure > 0)
     weight = effective / (effective + CELL_LABELS)
-    return weight * own + (1.0 - weight) * rate
+    found: Floats = weight * own + (1.0 - weight) * rate
+    return found

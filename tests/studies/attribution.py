@@ -152,27 +152,24 @@ def plant(
         segment, inside = _somewhere(rng, there.cube, int(rng.choice(orders)))
         size = float(share[inside].sum())
         rate = float((share * precision)[inside].sum()) / size
-        if factor is Factor.WITHIN:
-            if 0.02 <= size <= 0.5 and points / size <= rate - 0.2:
-                _worse(there, inside, inside, drop=points / size, windows=(1,))
-                return Planted(factor, segment)
-            continue
-        # The share that makes the whole fall by `points`, by growth of a segment that is worse than the rest.
-        rest = (float((share * precision).sum()) - size * rate) / (1.0 - size)
-        if not rate < rest - 0.03:
-            continue
-        grown = size + points / (rest - rate)
-        if size < 0.01 or grown > 0.6:
-            continue
-        factor_of = grown / (1.0 - grown) * (1.0 - size) / size
-        if factor_of > 8.0:
-            continue
-        if factor is Factor.MIX:
-            there.volume[1, inside] *= factor_of
-        else:
-            there.unrecorded[1, inside] *= factor_of
-        return Planted(factor, segment)
+        if factor is Factor.WITHIN and 0.02 <= size <= 0.5 and points / size <= rate - 0.2:
+            _worse(there, inside, inside, drop=points / size, windows=(1,))
+            return Planted(factor, segment)
+        growth = _growth(size, rate, float((share * precision).sum()), points=points)
+        if factor is not Factor.WITHIN and growth is not None:
+            (there.volume if factor is Factor.MIX else there.unrecorded)[1, inside] *= growth
+            return Planted(factor, segment)
     return None
+
+
+def _growth(size: float, rate: float, whole: float, *, points: float) -> float | None:
+    """By how much a segment worse than the rest has to grow for the whole to fall by `points`; None if by too much."""
+    rest = (whole - size * rate) / (1.0 - size)
+    if size < 0.01 or not rate < rest - 0.03:
+        return None
+    grown = size + points / (rest - rate)
+    growth = grown / (1.0 - grown) * (1.0 - size) / size if grown <= 0.6 else np.inf
+    return growth if growth <= 8.0 else None
 
 
 def _worse(there: World, cell: Bools, measured: Bools, *, drop: float, windows: Sequence[int]) -> None:
@@ -221,7 +218,7 @@ def named(found: Explanation, count: int) -> list[Planted]:
 
 
 def plant_one(there: World, rng: np.random.Generator, kind: Factor, *, points: float) -> Planted | None:
-    """`plant` at half the points for shifts of traffic and labels: no mix moves precision by as much as a fault does."""
+    """`plant`, at half the points for shifts of traffic and labels: no mix moves precision as much as a fault does."""
     if kind in {Factor.MIX, Factor.SAMPLING}:
         return plant(there, rng, kind, points=points / 2, orders=(1, 2))
     return plant(there, rng, kind, points=points)
@@ -294,7 +291,8 @@ def run(arguments: Sequence[str]) -> list[Table]:
         rows,
         (
             "Shifts of traffic and of labels (mix, sampling) move precision by half as much.",
-            "A parent, a child or an overlap of what was planted is a miss. Stated chance of a name without a cause: .05.",
+            "A parent, a child or an overlap of what was planted is a miss.",
+            "Stated chance that something is named without a cause: at most .05.",
         ),
     )
     falls, sizes = (0.01, 0.02, 0.03, 0.05), (2000.0, 4000.0, 8000.0, 16000.0)
