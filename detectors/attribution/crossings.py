@@ -31,7 +31,8 @@ class Crossings:
     @property
     def order(self) -> Ints:
         """The number of values that each segment fixes."""
-        return np.count_nonzero(self.values >= 0, axis=1).astype(np.int64)
+        counts: Ints = np.sum(self.values >= 0, axis=1, dtype=np.int64)
+        return counts
 
     def segment(self, row: int) -> Segment:
         """The name of a row."""
@@ -59,7 +60,8 @@ class Crossings:
 
     def fixing(self, role: Role) -> Ints:
         """How many dimensions of this role each segment fixes."""
-        return np.count_nonzero(self.values[:, self._of(role)] >= 0, axis=1).astype(np.int64)
+        counts: Ints = np.sum(self.values[:, self._of(role)] >= 0, axis=1, dtype=np.int64)
+        return counts
 
     def without(self, role: Role) -> Ints:
         """The row of each segment once its values on dimensions of this role are dropped."""

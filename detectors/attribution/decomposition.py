@@ -214,7 +214,8 @@ def _within(group: Ints, values: Floats) -> Floats:
     """Sums over the cells of each cell's group, for each row of `values` (rows, cells)."""
     rows, count = len(values), int(group.max(initial=-1)) + 1
     place = group + count * np.arange(rows)[:, None]
-    return np.bincount(place.ravel(), values.ravel(), rows * count).astype(np.float64)[place]
+    sums: Floats = np.bincount(place.ravel(), values.ravel(), rows * count).astype(np.float64)[place]
+    return sums
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

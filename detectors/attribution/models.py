@@ -110,7 +110,7 @@ def volume_variation(cells: Cells) -> float:
 
 @dataclass(slots=True, eq=False)
 class RateModel:
-    """Expects the pooled rate of each cell in both windows, shifted in the current one where a segment has an effect."""
+    """Expects the pooled rate of each cell in both windows, shifted in the current one where there is an effect."""
 
     level: Level
     least_labels: float
@@ -169,7 +169,7 @@ def rate_model(level: Level, *, least_labels: float) -> RateModel:
 
 @dataclass(slots=True, eq=False)
 class ShareModel:
-    """Expects of each cell of a `group` (a segment's traffic, for one) its usual share, tilted where there is an effect.
+    """Expects of each cell of a `group` (say, a segment's traffic) its usual share, tilted where there is an effect.
 
     A cell's usual intensity is fitted to both windows given the tilt, smoothly where sums are those of few labels.
     """

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from detectors.arrays import Bools, Floats
+from detectors.arrays import Bools, Floats, Ints
 from detectors.attribution.crossings import Crossings
 from detectors.attribution.scans import Scan, log_p_value
 
@@ -63,56 +63,78 @@ class Pursuit:
 
 
 def pursue(model: Model, found: Crossings, *, trials: int, alpha: float, most: int) -> Pursuit:
-    """Take segments while the best one's corrected p-value is at most `alpha`, at most `most`.
+    """Take segments while a departure's corrected p-value is at most `alpha`, at most `most`.
 
     The correction is Bonferroni's with weights: `trials` searches, each order of crossing an equal share, and within an
     order each segment that can be tested.
     """
-    tested, order = 0, found.order
-
-    def corrected(scan: Scan) -> Floats:
-        nonlocal tested
-        able = model.candidates & np.isfinite(scan.z)
-        tested = int(able.sum())
-        counts = np.bincount(order[able], minlength=int(order.max()) + 1)
-        price = np.log(np.maximum(counts, 1) * max(int((counts > 0).sum()), 1) * trials)
-        # Of two complements, which are one hypothesis, the one that grows: the new version, not the old.
-        falls = 1e-6 * (np.where(able, scan.effect, 0.0) < 0)
-        able &= (np.abs(alone) >= MOVED) & (np.sign(alone) == np.sign(scan.z))
-        return np.where(able, log_p_value(np.where(able, scan.z, 0.0)) + price[order] + falls, np.inf)
-
-    def expect(rows: Sequence[int]) -> Scan:
-        model.reset()
-        for _ in range(ROUNDS if rows else 0):
-            for row in rows:
-                model.shift(row)
-            model.refit()
-        return model.scan()
-
-    alone = np.nan_to_num(expect([]).z)
+    search = _Search(model, found.order, trials, alone=np.nan_to_num(_expecting(model, []).z))
     taken: list[int] = []
     while len(taken) < most:
-        penalty = corrected(expect(taken))
-        penalty[taken] = np.inf
-        best = int(np.argmin(penalty))
-        if not penalty[best] <= np.log(alpha):
+        scan = _expecting(model, taken)
+        best = search.best(scan, besides=taken)
+        # A segment that did not move itself can show that what was taken is wrong: then go on, and reconsider.
+        if best is None or not search.penalty(scan).min() <= np.log(alpha):
             break
-        taken.append(best)
+        taken = search.reconsidered([*taken, best])
+    rows, departures, p_values = [], [], []
+    for place, row in enumerate(taken):
+        scan = _expecting(model, taken[:place] + taken[place + 1 :])
+        penalty = float(search.penalty(scan)[row])
+        if penalty <= np.log(alpha):
+            rows.append(row)
+            departures.append(Departure(float(scan.effect[row]), float(scan.standard_error[row])))
+            p_values.append(float(np.exp(penalty)))
+    return Pursuit(tuple(rows), tuple(departures), tuple(p_values), search.tested)
+
+
+def _expecting(model: Model, rows: Sequence[int]) -> Scan:
+    """The departures left once the effects of these segments are expected."""
+    model.reset()
+    for _ in range(ROUNDS if rows else 0):
+        for row in rows:
+            model.shift(row)
+        model.refit()
+    return model.scan()
+
+
+@dataclass(slots=True, eq=False)
+class _Search:
+    """`alone` is each segment's z before anything is expected."""
+
+    model: Model
+    order: Ints
+    trials: int
+    alone: Floats
+    tested: int = 0
+
+    def penalty(self, scan: Scan) -> Floats:
+        """Logarithm of each segment's corrected p-value; infinite where it cannot be tested."""
+        able = self.model.candidates & np.isfinite(scan.z)
+        self.tested = int(able.sum())
+        counts = np.bincount(self.order[able], minlength=int(self.order.max()) + 1)
+        price = np.log(np.maximum(counts, 1) * max(int((counts > 0).sum()), 1) * self.trials)
+        return np.where(able, log_p_value(np.where(able, scan.z, 0.0)) + price[self.order], np.inf)
+
+    def best(self, scan: Scan, *, besides: Sequence[int]) -> int | None:
+        """The segment of the smallest penalty among those that moved themselves."""
+        penalty = self.penalty(scan)
+        # Of two complements, which are one hypothesis, the one that grows: the new version, not the old.
+        penalty += 1e-6 * (np.nan_to_num(scan.effect) < 0)
+        moved = (np.abs(self.alone) >= MOVED) & (np.sign(self.alone) == np.sign(np.nan_to_num(scan.z)))
+        penalty[~moved] = np.inf
+        penalty[list(besides)] = np.inf
+        found = int(np.argmin(penalty))
+        return found if np.isfinite(penalty[found]) else None
+
+    def reconsidered(self, taken: list[int]) -> list[int]:
+        """Each segment in turn replaced by the best given the others, until nothing changes."""
         for _ in range(ROUNDS if len(taken) > 1 else 0):
             before = list(taken)
             for place in range(len(taken)):
                 others = taken[:place] + taken[place + 1 :]
-                penalty = corrected(expect(others))
-                penalty[others] = np.inf
-                taken[place] = int(np.argmin(penalty))
+                best = self.best(_expecting(self.model, others), besides=others)
+                taken[place] = taken[place] if best is None else best
             if before == taken:
                 break
-    rows, departures, p_values = [], [], []
-    for place, row in enumerate(taken):
-        scan = expect(taken[:place] + taken[place + 1 :])
-        value = corrected(scan)[row]
-        if value <= np.log(alpha):
-            rows.append(row)
-            departures.append(Departure(float(scan.effect[row]), float(scan.standard_error[row])))
-            p_values.append(float(np.exp(value)))
-    return Pursuit(tuple(rows), tuple(departures), tuple(p_values), tested)
+        return taken

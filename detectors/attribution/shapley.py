@@ -11,7 +11,7 @@ from detectors.arrays import Floats
 
 
 def shapley(values: npt.ArrayLike) -> Floats:
-    """`values` (2^k, ...): entry S is the result with the switches of S on, bit i of S being switch i. Returns (k, ...).
+    """`values` (2^k, ...): entry S is the result with the switches of S on, bit i of S for switch i. Returns (k, ...).
 
     phi_i = sum over S without i of |S|! (k - |S| - 1)! / k! (v(S + i) - v(S)). They add up to v(all) - v(none), up to
     rounding. With switches that set a factor of a rate from one population's to another's this is Das Gupta's

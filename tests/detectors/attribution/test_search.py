@@ -27,7 +27,7 @@ def test_two_planted_causes_are_the_first_two() -> None:
 
 @pytest.mark.parametrize("labels", [1000.0, 8000.0])
 def test_where_only_volumes_vary_hardly_anything_is_named(labels: float) -> None:
-    runs = 40
+    runs = 30
 
     named = false_names(np.random.default_rng(3), SPACE, runs=runs, labels=labels)
 
