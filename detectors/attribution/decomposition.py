@@ -88,6 +88,9 @@ def decompose(cells: Cells, *, observed_change: float | None = None) -> Decompos
     `decisions` it is 0. A mixture in which no labelled traffic is left has no rate; it counts as the mid-point of both
     windows' rates (only where the windows' labels cover disjoint parts; read the components as arbitrary there).
 
+    Sparse cells mislead: a cell with labels in one window only has a borrowed rate, so WITHIN is drawn towards 0 and
+    the rest shows as SAMPLING or REVIEWER. `collapse` to cells that both windows label; `explain` does that.
+
     Standard errors: delta method, each label an independent (Poisson) draw with the variance that the sums of w^2 say;
     decisions and maturity are taken as known. They are for the model behind the labels, without finite population
     correction, and too small where few labels carry most of the weight. VERSION, SAMPLING and REVIEWER of sparse cells

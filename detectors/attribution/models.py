@@ -229,20 +229,21 @@ class ShareModel:
             self.expected[1, cell] *= np.exp(effect)
 
     def contribution(self, row: int, departure: Departure) -> Contribution:
-        """The rate with the segment's share as it is less the rate with it as it was, in the window where it is larger.
+        """The rate with the segment's share as it is now less the rate with it as it was.
 
-        There the whole effect can be taken away; in the other a new version has no volume that could be moved.
+        Taken in the window where the effect moves more volume: a new version has none in the reference.
         """
-        larger = int(departure.effect > 0)
-        here, cell = self.observed[larger], self.level.found.cells_of(row)
-        there = here.copy()
-        there[cell] *= np.exp(-abs(departure.effect))
-        there *= _ratio(self._by_group(here), self._by_group(there))[self.group]
-        rate = self.level.sums.expected[0]
-        sign = 1.0 if larger else -1.0
-        size = sign * float((here @ rate) / here.sum() - (there @ rate) / there.sum())
-        moved = float(here[cell].sum() / here.sum() - there[cell].sum() / there.sum())
-        of_rates = abs(moved) * np.sqrt(self._rate_variance(row))
+        cell, rate = self.level.found.cells_of(row), self.level.sums.expected[0]
+        sizes, moves = [], []
+        for window, sign in ((0, 1.0), (1, -1.0)):
+            here = self.observed[window]
+            there = here.copy()
+            there[cell] *= np.exp(sign * departure.effect)
+            there *= _ratio(self._by_group(here), self._by_group(there))[self.group]
+            sizes.append(sign * float((there @ rate) / there.sum() - (here @ rate) / here.sum()))
+            moves.append(abs(float(there[cell].sum() / there.sum() - here[cell].sum() / here.sum())))
+        size, moved = sizes[int(moves[1] > moves[0])], max(moves)
+        of_rates = moved * np.sqrt(self._rate_variance(row))
         of_share = abs(size) * departure.standard_error / abs(departure.effect)
         return Contribution(size, float(np.hypot(of_rates, of_share)), float(of_rates))
 

@@ -1,7 +1,7 @@
 """Tests of every segment at once: did its rate change, did its share change, beyond what a model of cells expects?
 
-Both give each segment a signed z whose square is (close to) a likelihood ratio, so that segments of any size, parent and
-child, are compared by how much of the data they explain.
+Both give each segment a signed z whose square is (close to) a likelihood ratio, so that segments of any size, parent
+and child, are compared by how much of the data they explain.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Cause:
 
     `contribution` is its part of the change of the whole rate, `standard_error` its error. `effect` is the change in
     the segment itself: of its rate (WITHIN), or the log odds ratio of its share in all traffic (MIX), in its segment's
-    decisions (VERSION), in all label weight for its traffic (SAMPLING), in the labels of its decisions (REVIEWER).
+    decisions (VERSION), in all label weight, given its traffic (SAMPLING), in the labels of its segment (REVIEWER).
     `p_value` is corrected for all segments and factors that were searched.
     """
 
@@ -92,9 +92,10 @@ def explain(
     departure (`scans`), the best is taken into the model, and so on (at most `most` a factor). Each cause taken is then
     put back and searched again given the others, until nothing changes: this undoes a parent that stood for two of its
     children. Best means the smallest p-value times the number of segments of that order: the likelihood ratio less
-    log(number of candidates), a description length. The same product, times orders and factors searched, is the
-    corrected p-value and must be below `alpha`. With nothing changed, something is named with probability at most about
-    `alpha` (measured in the study `attribution`; the normal law of rare verdicts is the weak point).
+    log(number of candidates), a description length. A segment is taken only if it also moved by itself. The same
+    product, times orders and factors searched, is the corrected p-value and must be at most `alpha`. With nothing
+    changed, something is named with probability at most about `alpha` (in the study `attribution` clearly less; the
+    normal law of rare verdicts is the weak point).
 
     A share that moved (MIX, VERSION, SAMPLING, REVIEWER) matters only where rates differ: its contribution, the share
     moved x (its rate - the rate of the rest), must also differ from 0, at `alpha` over those taken. Volumes vary more
@@ -105,8 +106,9 @@ def explain(
     only one window has is not tested inside; its arrival is, against those it replaced. MATURITY is not searched.
 
     It misleads with clustered labels (one reviewer, one campaign: errors too small), and cannot see a cause whose
-    contribution is below some 4.5 standard errors: with n labels in the segment in each window and precision p, a drop
-    of 6.4 sqrt(p (1 - p) / n). Deterministic. The search of a few thousand cells takes some 100 ms.
+    contribution is below 4 (one value) to 5 (a crossing of three) standard errors: with n effective labels of the
+    segment in each window and precision p, a drop of 5.6 to 7 sqrt(p (1 - p) / n). Deterministic. Searching some
+    thousand cells takes about 100 ms.
 
     Sources, for the questions rather than the answers: Adtributor (Bhagwan et al. 2014), Squeeze (Li et al. 2019),
     Slice Finder (Chung et al. 2019), DivExplorer (Pastor et al. 2021); none of them knows sampled labels. The code
@@ -147,7 +149,7 @@ def explain(
         for row, scan, p_value in zip(found.rows, found.scans, found.p_values, strict=True):
             part = model.contribution(row, scan)
             # Both must differ from 0, the shift and the difference in rates: the larger p-value counts.
-            also = float(np.exp(log_p_value(part.size / part.of_rates))) * len(found.rows)
+            also = float(np.exp(log_p_value(part.size / max(part.of_rates, 1e-300)))) * len(found.rows)
             largest = max(p_value, min(also, 1.0))
             if abs(part.size) >= least_contribution and largest <= alpha:
                 segment = level.found.segment(row)

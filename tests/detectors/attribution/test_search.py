@@ -144,6 +144,18 @@ def test_a_new_version_is_named_and_not_the_old_one_that_it_replaces() -> None:
     assert -0.05 == pytest.approx(found[0].contribution, abs=0.003)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_versions_alone_without_segments_are_searched_too(old: bool) -> None:
+    axes = (Dimension("model", ("v1", "v2"), Role.VERSION),)
+    first, second = window_sums([1800.0, 0.0], [200.0, 0.0]), window_sums([900.0, 700.0], [100.0, 300.0])
+    before, after = (second, first) if old else (first, second)
+
+    found = explain(cells(axes, [[0], [1]], reference=before, current=after)).causes
+
+    assert [(Factor.VERSION, (("model", "v1" if old else "v2"),))] == [(each.factor, each.segment) for each in found]
+    assert (0.1 if old else -0.1) == pytest.approx(found[0].contribution, abs=0.005)
+
+
 def test_a_window_without_labels_has_no_causes_and_no_components() -> None:
     empty = window_sums(np.zeros(9), np.zeros(9))
 
