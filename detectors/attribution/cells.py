@@ -168,6 +168,12 @@ def cells(
     return merged
 
 
+def ratio(above: Floats, below: Floats) -> Floats:
+    """above / below, and 0 where there is nothing below: broadcasting arrays of sums."""
+    found: Floats = np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    return found
+
+
 def _distinct(dimensions: tuple[Dimension, ...], codes: Ints, chosen: Sequence[int]) -> tuple[Ints, Ints]:
     """The distinct codes on some dimensions, sorted, and which of them each row has."""
     key, extent = np.zeros(len(codes), dtype=np.int64), [len(dimensions[place].values) for place in chosen]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from detectors.arrays import Bools, Floats, Ints
-from detectors.attribution.cells import Cells, Role, WindowSums
+from detectors.attribution.cells import Cells, Role, WindowSums, ratio
 from detectors.attribution.shapley import shapley
 
 
@@ -158,13 +158,13 @@ class _Parts:
         labels = mature.sum(axis=1)
         decided_labels, decisions = _within(decided, labels), _within(decided, _each(windows))
         traffic = _within(segment, _each(windows))
-        version, _ = _borrowed(_ratio(decisions, traffic), traffic > 0)
-        coverage, from_decided = _borrowed(_ratio(decided_labels, decisions), decisions > 0)
-        reviewer, from_judged = _borrowed(_ratio(labels, decided_labels), decided_labels > 0)
-        verdict, from_labelled = _borrowed(_ratio(mature[:, 0], labels), labels > 0)
+        version, _ = _borrowed(ratio(decisions, traffic), traffic > 0)
+        coverage, from_decided = _borrowed(ratio(decided_labels, decisions), decisions > 0)
+        reviewer, from_judged = _borrowed(ratio(labels, decided_labels), decided_labels > 0)
+        verdict, from_labelled = _borrowed(ratio(mature[:, 0], labels), labels > 0)
         arrived = np.stack([[w.positive, w.negative] for w in windows])
         squares = np.stack([[w.square_positive, w.square_negative] for w in windows])
-        share = _ratio(arrived, mature)
+        share = ratio(arrived, mature)
         arrival = np.where(mature > 0, share, np.where(mature[::-1] > 0, share[::-1], 1.0))
         return cls(
             segment=traffic / np.maximum(_each(windows).sum(axis=1), 1e-300)[:, None],
@@ -179,7 +179,7 @@ class _Parts:
             labels=labels,
             decided_labels=decided_labels,
             decided=decided,
-            variances=_ratio(squares, np.where(share > 0, share, 1.0) ** 2),
+            variances=ratio(squares, np.where(share > 0, share, 1.0) ** 2),
         )
 
     def mixtures(self, subsets: Ints) -> tuple[Floats, Floats]:
@@ -191,19 +191,19 @@ class _Parts:
         share, yes, no = self.verdict[within], self.arrival[maturity, 0], self.arrival[maturity, 1]
         arrived = share * yes + (1.0 - share) * no
         total = (volume * arrived).sum(axis=1)
-        rate = np.where(total > 0, _ratio((volume * share * yes).sum(axis=1), total), np.nan)
+        rate = np.where(total > 0, ratio((volume * share * yes).sum(axis=1), total), np.nan)
         # By the logarithm of a cell's volume, by its verdict, and from there to sums of labels.
-        volume = _ratio(volume, total[:, None])
+        volume = ratio(volume, total[:, None])
         level = np.nan_to_num(rate)[:, None]
         by_volume = volume * (share * yes - level * arrived)
         by_share = volume * (yes - level * (yes - no))
         in_decided = _within(self.decided, by_volume)
         slope = np.zeros((len(subsets), 2, 2, volume.shape[1]))
         for window in range(2):
-            decided = _ratio(in_decided, self.decided_labels[window])
+            decided = ratio(in_decided, self.decided_labels[window])
             each = decided * (self.from_decided[sampling] == window)
-            each += (_ratio(by_volume, self.labels[window]) - decided) * (self.from_judged[reviewer] == window)
-            verdict = _ratio(by_share, self.labels[window]) * (self.from_labelled[within] == window)
+            each += (ratio(by_volume, self.labels[window]) - decided) * (self.from_judged[reviewer] == window)
+            verdict = ratio(by_share, self.labels[window]) * (self.from_labelled[within] == window)
             slope[:, window, 0] = each + verdict * (1.0 - share)
             slope[:, window, 1] = each - verdict * share
         return rate, slope
@@ -219,11 +219,6 @@ def _within(group: Ints, values: Floats) -> Floats:
     place = group + count * np.arange(rows)[:, None]
     sums: Floats = np.bincount(place.ravel(), values.ravel(), rows * count).astype(np.float64)[place]
     return sums
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    found: Floats = np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
-    return found
 
 
 def _borrowed(values: Floats, known: Bools) -> tuple[Floats, Ints]:

@@ -15,18 +15,11 @@ from detectors.arrays import Floats, require_fraction
 from detectors.attribution.cells import Cells, Role, collapse
 from detectors.attribution.crossings import Segment
 from detectors.attribution.decomposition import Decomposition, Factor, decompose
-from detectors.attribution.models import (
-    Level,
-    RateModel,
-    ShareModel,
-    level_of,
-    rate_model,
-    sampled,
-    share_model,
-    volume_variation,
-)
+from detectors.attribution.level import Level, level_of, sampled, volume_variation
 from detectors.attribution.pursuit import pursue
+from detectors.attribution.rate_model import RateModel, rate_model
 from detectors.attribution.scans import log_p_value
+from detectors.attribution.share_model import ShareModel, share_model
 
 _LEVELS: Final = {
     Factor.MIX: (Role.SEGMENT,),

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from detectors.attribution import Cells, Dimension, Factor, Role, cells, explain, window_sums
-from detectors.attribution.models import volume_variation
+from detectors.attribution.level import volume_variation
 from detectors.attribution.scans import log_p_value
 from tests.studies.attribution import Planted, cube, draw, false_names, hits_of_one, hits_of_two, plant, world
 
