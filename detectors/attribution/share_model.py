@@ -8,8 +8,8 @@ import numpy as np
 
 from detectors.arrays import Bools, Floats, Ints
 from detectors.attribution.cells import Role, ratio
-from detectors.attribution.decomposition import Factor
 from detectors.attribution.crossings import Crossings
+from detectors.attribution.decomposition import Factor
 from detectors.attribution.level import Contribution, Level, effective_labels
 from detectors.attribution.pursuit import Departure
 from detectors.attribution.scans import Scan, scan_shares
