@@ -21,6 +21,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "proxies": (Step("proxies", "--runs 2000", package="tests.studies"),),
     "coverage": (Step("coverage", "--runs 2000", package="tests.studies"),),
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
+    "attribution": (Step("attribution", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library
