@@ -16,7 +16,7 @@ GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format build-generated check-generated bench studies faults lock image clean test-programs
+.PHONY: help setup demo test coverage test-fast lint format build-generated check-generated bench studies faults lock image clean test-programs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,11 @@ setup: .venv/.development ## Create .venv with the locked development dependenci
 demo: .venv/.runtime ## Run the whole system against simulated traffic (DURATION=60 ends it after a minute)
 	@$(BIN)/moderation-monitor demo $(if $(DURATION),--duration $(DURATION))
 
-test: .venv/.development test-programs ## Run all tests with coverage (PYTEST_ARGS="-k ledger", JOBS=1 for one process)
-	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+test: .venv/.development test-programs ## Run all tests (PYTEST_ARGS="-k ledger", JOBS=1 for one process)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+coverage: .venv/.development test-programs ## Run all tests, half as fast, and print which lines and branches they did not reach
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
 test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
 	$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not prometheus and not browser" $(PYTEST_ARGS)
