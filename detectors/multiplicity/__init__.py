@@ -7,6 +7,14 @@ from detectors.multiplicity.e_bh import e_bh
 from detectors.multiplicity.e_lond import ELond, ELondState
 from detectors.multiplicity.lord import LordPlusPlus, LordState
 from detectors.multiplicity.online import OnlineTests
+from detectors.multiplicity.page_plan import (
+    PagePlan,
+    bernoulli_cusum_plan,
+    bernoulli_information,
+    confidence_sequence_alpha,
+    e_detector_plan,
+)
+from detectors.multiplicity.page_shares import delay_weights, page_shares
 from detectors.multiplicity.saffron import Saffron, SaffronState
 
 __all__ = [
@@ -15,11 +23,18 @@ __all__ = [
     "LordPlusPlus",
     "LordState",
     "OnlineTests",
+    "PagePlan",
     "Saffron",
     "SaffronState",
     "benjamini_hochberg",
     "benjamini_yekutieli",
+    "bernoulli_cusum_plan",
+    "bernoulli_information",
+    "confidence_sequence_alpha",
+    "delay_weights",
     "e_bh",
+    "e_detector_plan",
     "e_to_p",
     "p_to_e",
+    "page_shares",
 ]

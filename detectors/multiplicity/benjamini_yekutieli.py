@@ -28,4 +28,4 @@ def benjamini_yekutieli(p_values: npt.ArrayLike) -> Floats:
     p = p_values_or_nan("p_values", p_values)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, p.shape[-1] + 1))])
     size = np.count_nonzero(~np.isnan(p), axis=-1, keepdims=True)
-    return np.minimum(step_up(p) * harmonic[size], 1.0)
+    return np.asarray(np.minimum(step_up(p) * harmonic[size], 1.0), dtype=np.float64)

@@ -59,8 +59,7 @@ class ELond(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _thresholds(self, state: ELondState, ahead: Floats) -> Floats:
         number = state.tested + 1.0 + np.arange(len(ahead))
-        threshold: Floats = (math.pi * number) ** 2 / (6.0 * self.alpha * (state.discovered + 1))
-        return threshold
+        return np.asarray((math.pi * number) ** 2 / (6.0 * self.alpha * (state.discovered + 1)), dtype=np.float64)
 
 
 def _after(state: ELondState, tested: Floats, discovery: bool) -> ELondState:

@@ -74,8 +74,8 @@ class Saffron(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def _levels(self, state: SaffronState, ahead: Floats) -> Floats:
-        before = np.cumsum(ahead > self.candidate) - (ahead > self.candidate)
-        place = state.passed + 1 + before
+        passed = (ahead > self.candidate).astype(np.int64)
+        place = state.passed + 1 + np.cumsum(passed) - passed
         level = self.wealth * _share(place)
         if state.latest:
             earned = np.full(len(state.latest), self.alpha)
@@ -92,5 +92,4 @@ class Saffron(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _share(i: npt.NDArray[np.int64]) -> Floats:
-    shares: Floats = 0.4374901658 / i**1.6
-    return shares
+    return np.asarray(0.4374901658 / i**1.6, dtype=np.float64)
