@@ -61,8 +61,8 @@ def delay_weights(
 ) -> Floats:
     """Weights for `page_shares` that make the mean detection delay least: importance / (information observations).
 
-    A chart finds its change after about ln(average run length) / I observations, I the information of one: the
-    Kullback-Leibler divergence of changed from unchanged (`bernoulli_information`). In time that is ln(N / share) /
+    A chart finds its change after about ln(I average run length) / I observations, I the information of one: the
+    Kullback-Leibler divergence of changed from unchanged (`bernoulli_information`). In time that is ln(I N / share) /
     (I N) periods, N `observations` a period; the sum over charts of `importance` times this, for given total shares, is
     least with shares in proportion to importance / (I N): false pages go where delay is slow. With shares capped as
     `page_shares` does it is the optimum too (a water-filling: the objective is convex and separable).

@@ -118,6 +118,14 @@ def test_e_detectors_keep_the_bound_under_dependence_within_a_segment() -> None:
     assert 0.5 < pages / runs <= plan.false_pages[0]
 
 
+# Statistics guide 3.3: simulated delays of e-SR for .1 -> .2 at two thresholds.
+@pytest.mark.parametrize(("threshold", "delay"), [(100.0, 35.2), (1000.0, 76.2)])
+def test_the_delay_of_an_e_sr_is_near_the_simulated_one(threshold: float, delay: float) -> None:
+    plan = e_detector_plan([1.0], [threshold], p0=0.1, change=0.1)
+
+    assert delay == pytest.approx(plan.delay[0], rel=0.15)
+
+
 def mean_pages(baseline: int, *, confidence: float | None) -> float:
     """False pages of a share of 1, averaged exactly over the estimates of p0 = .1 from `baseline` verdicts."""
     p0, observations = 0.1, 20_000.0
