@@ -6,21 +6,24 @@ packages of it and are imported from there: `from detectors.estimation import ha
 loaded when the first one is used: whoever only reads settings need not wait for them.
 """
 
-from detectors.charts import BernoulliCusum, PageHinkley
+from detectors.charts import BernoulliCusum, Cusum, Ewma, PageHinkley, PoissonCusum
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin
 
-AnyDetector = Adwin | BernoulliCusum | PageHinkley
+AnyDetector = Adwin | BernoulliCusum | Cusum | Ewma | PageHinkley | PoissonCusum
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
     "Adwin",
     "AnyDetector",
     "BernoulliCusum",
+    "Cusum",
     "Direction",
     "Domain",
+    "Ewma",
     "Logic",
     "PageHinkley",
+    "PoissonCusum",
     "Reading",
     "Readings",
     "Spec",

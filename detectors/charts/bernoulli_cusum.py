@@ -8,38 +8,26 @@ together alarm earlier than stated. A p0 that is itself an estimate moves the ru
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.charts.lattice import binary_thresholds, lattice_run_length, lattice_threshold
-from detectors.charts.run_length import RunLength, two_sided
-from detectors.charts.reflection import reflected
-from detectors.contract import (
-    BOTH,
-    Direction,
-    Domain,
-    Reading,
-    Readings,
-    Spec,
-    require_observation,
-    require_observations,
+from detectors.charts.lattice import binary_thresholds
+from detectors.charts.lattice_cusum import (
+    LatticeCusumLogic,
+    LatticeCusumState,
+    Side,
+    Steps,
+    lattice_cusum_run_length,
+    least_threshold,
 )
+from detectors.charts.run_length import RunLength
+from detectors.contract import BOTH, Direction, Domain, Spec
 from detectors.intervals import wilson
 
 USUAL: Final = 10_000.0
 """The average run length in control where neither it nor a threshold is given."""
-
-
-class Steps(NamedTuple):
-    """A verdict moves the rise by `one` - `rise` (a 1) or -`rise` (a 0), the fall by `fall` - `one` or `fall`."""
-
-    one: int
-    rise: int
-    fall: int
 
 
 @lru_cache(maxsize=65_536)
@@ -79,14 +67,6 @@ def bernoulli_steps(p0: float, p1: float, *, direction: Literal["rise", "fall", 
     return Steps(one, 0, nearest[0]) if direction == "fall" else Steps(one, nearest[0], 0)
 
 
-class BernoulliCusumState(msgspec.Struct, frozen=True):
-    """Both statistics, in steps, and the verdicts so far."""
-
-    rise: int = 0
-    fall: int = 0
-    n: int = 0
-
-
 class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     """CUSUM of the log-likelihood ratio of single verdicts (Reynolds and Stoumbos 1999), on whole numbers.
 
@@ -110,7 +90,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     260
     """
 
-    state_type: ClassVar[type[BernoulliCusumState]] = BernoulliCusumState
+    state_type: ClassVar[type[LatticeCusumState]] = LatticeCusumState
     domain: ClassVar[Domain] = Domain.BINARY
 
     p0: Annotated[float, Meta(gt=0, lt=1)] = 0.05
@@ -165,91 +145,37 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
 
         >>> chart = BernoulliCusum(p0=0.1, p1=0.2, threshold=50)
         >>> [round(mean, -2) for mean in chart.average_run_length_range(10_000)]
-        [5400.0, 17100.0]
+        [5200.0, 17800.0]
         """
         limits = wilson(self.p0 * baseline, baseline, confidence=confidence)
         means = [self.run_length(float(p)).mean for p in (limits.lower, self.p0, limits.upper)]
         return min(means), max(means)
 
-    def build(self, state: BernoulliCusumState | None = None) -> BernoulliCusumLogic:
+    def build(self, state: LatticeCusumState | None = None) -> LatticeCusumLogic:
         """A chart that starts afresh, or goes on from `state`."""
         threshold = self.decision_interval()
         if state is None:
             start = int(self.head_start * threshold)
-            state = BernoulliCusumState(start if self.steps.rise else 0, start if self.steps.fall else 0)
-        return BernoulliCusumLogic(self.steps, threshold=threshold, state=state)
-
-
-class BernoulliCusumLogic:
-    """The running chart: two whole numbers and a count."""
-
-    def __init__(self, steps: Steps, *, threshold: int, state: BernoulliCusumState) -> None:
-        self._steps = steps
-        self._shown = threshold - 0.5
-        self._state = state
-
-    def update(self, x: float) -> Reading:
-        """Take one verdict, 0 or 1. Raises ValueError for anything else."""
-        require_observation(x, BernoulliCusum)
-        steps, old = self._steps, self._state
-        push = steps.one if x else 0
-        rise = max(0, old.rise + push - steps.rise) if steps.rise else 0
-        fall = max(0, old.fall + steps.fall - push) if steps.fall else 0
-        self._state = BernoulliCusumState(rise, fall, old.n + 1)
-        statistic = float(max(rise, fall))
-        return Reading(statistic=statistic, threshold=self._shown, alarm=statistic > self._shown)
-
-    def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take verdicts of shape (n,), 0 or 1, oldest first; the same whole numbers as one by one."""
-        values = require_observations(x, BernoulliCusum)
-        steps, old = self._steps, self._state
-        push = values.astype(np.int64) * steps.one
-        nothing = np.zeros(len(push), dtype=np.int64)
-        rise = reflected(push - steps.rise, old.rise) if steps.rise else nothing
-        fall = reflected(steps.fall - push, old.fall) if steps.fall else nothing
-        if len(push):
-            self._state = BernoulliCusumState(int(rise[-1]), int(fall[-1]), old.n + len(push))
-        statistic = np.maximum(rise, fall).astype(np.float64)
-        return Readings(statistic=statistic, threshold=np.full(len(push), self._shown), alarm=statistic > self._shown)
-
-    def snapshot(self) -> BernoulliCusumState:
-        """The three numbers."""
-        return self._state
+            state = LatticeCusumState(start if self.steps.rise else 0, start if self.steps.fall else 0)
+        return LatticeCusumLogic(BernoulliCusum, self.steps, threshold=threshold, state=state)
 
 
 @lru_cache(maxsize=65_536)
 def _threshold(wanted: float, p0: float, steps: Steps, head_start: float) -> int:
-    if steps.rise and steps.fall:
-        low, high = 0, steps.one
-        while _run_length(p0, steps, high, int(head_start * high), None).mean < wanted:
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            enough = _run_length(p0, steps, middle, int(head_start * middle), None).mean >= wanted
-            low, high = (low, middle) if enough else (middle, high)
-        return high
     up, down = (steps.one - steps.rise, steps.rise) if steps.rise else (steps.fall, steps.one - steps.fall)
-    share = p0 if steps.rise else 1.0 - p0
-    if 1 in (up, down) and not head_start:
-        return int(binary_thresholds(wanted, share, up=up, down=down))
-    return lattice_threshold(wanted, [up, -down], [share, 1.0 - share], head_start=head_start)
+    if not (steps.rise and steps.fall) and 1 in (up, down) and not head_start:
+        return int(binary_thresholds(wanted, p0 if steps.rise else 1.0 - p0, up=up, down=down))
+
+    def average(threshold: int) -> float:
+        return _run_length(p0, steps, threshold, int(head_start * threshold), None).mean
+
+    return least_threshold(average, wanted)
 
 
 def _run_length(p: float, steps: Steps, threshold: int, start: int, quiet: float | None) -> RunLength:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"p: got {p!r}, allowed is a share within [0, 1]")
-    if steps.rise and steps.fall:
-        if quiet is not None:
-            raise ValueError("steady: got True with both directions, allowed is one direction, that of the change")
-        rise, fall = _sides(p, steps)
-        from_start = [lattice_run_length(*side, threshold=threshold, head_start=start) for side in (rise, fall)]
-        from_zero = [lattice_run_length(*side, threshold=threshold) for side in (rise, fall)] if start else from_start
-        return two_sided(*from_start, rise_from_zero=from_zero[0], fall_from_zero=from_zero[1])
-    side = _sides(p, steps)[0 if steps.rise else 1]
-    before = None if quiet is None else [quiet, 1.0 - quiet]
-    return lattice_run_length(*side, threshold=threshold, head_start=start, quiet_shares=before)
-
-
-def _sides(p: float, steps: Steps) -> list[tuple[list[int], list[float]]]:
-    shares = [p, 1.0 - p]
-    return [([steps.one - steps.rise, -steps.rise], shares), ([steps.fall - steps.one, steps.fall], shares)]
+    shares, quiet_shares = [p, 1.0 - p], None if quiet is None else [quiet, 1.0 - quiet]
+    rise = Side([steps.one - steps.rise, -steps.rise], shares, quiet_shares) if steps.rise else None
+    fall = Side([steps.fall - steps.one, steps.fall], shares, quiet_shares) if steps.fall else None
+    return lattice_cusum_run_length(rise, fall, threshold=threshold, start=start)

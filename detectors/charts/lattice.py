@@ -6,7 +6,6 @@ known probabilities: verdicts (Bernoulli CUSUM) and counts (Poisson CUSUM) for i
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -52,49 +51,14 @@ def lattice_run_length(
     return absorption(transition, settled @ transition)
 
 
-def lattice_threshold(
-    average_run_length: float, increments: npt.ArrayLike, shares: npt.ArrayLike, *, head_start: float = 0.0
-) -> int:
-    """The least threshold whose average run length is at least `average_run_length`.
-
-    `head_start` is a fraction of the threshold, rounded down. The average rises with the threshold in jumps, so it may
-    lie well above the one wanted; finer increments make smaller jumps.
-    Raises ValueError where no threshold up to 4,000,000 is enough: increments with a mean above zero.
-
-    >>> lattice_threshold(9504.0, [6, -1], [0.1, 0.9]), lattice_threshold(9505.0, [6, -1], [0.1, 0.9])
-    (50, 51)
-    """
-    steps = tuple(np.asarray(increments, dtype=np.int64).tolist())
-    return _threshold(
-        float(average_run_length), steps, tuple(np.asarray(shares, dtype=np.float64).tolist()), head_start
-    )
-
-
-@lru_cache(maxsize=4096)
-def _threshold(wanted: float, increments: tuple[int, ...], shares: tuple[float, ...], head_start: float) -> int:
-    def enough(threshold: int) -> bool:
-        start = int(head_start * threshold)
-        return lattice_run_length(increments, shares, threshold=threshold, head_start=start).mean >= wanted
-
-    low, high = 0, max(1, *increments)
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > HIGHEST:
-            raise ValueError(f"average_run_length {wanted:g}: no threshold up to {HIGHEST} reaches it")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
 def binary_thresholds(
     average_run_length: npt.ArrayLike, share: npt.ArrayLike, *, up: npt.ArrayLike, down: npt.ArrayLike
 ) -> Ints:
-    """`lattice_threshold` for many charts at once that go `up` with probability `share`, else `down`; one of both is 1.
+    """Least thresholds of many charts that go `up` with probability `share`, else `down`; one of both is 1.
 
-    All are broadcasting arrays, a chart each: `average_run_length` wanted, `share` in (0, 1), `up` and `down` whole
-    numbers >= 1. Because the statistic cannot skip a value in one of the directions, the average run lengths for all
-    thresholds 1, 2, 3, ... follow from one recursion of positive terms; the charts go through it side by side.
+    All are broadcasting arrays, a chart each: the `average_run_length` that a threshold must reach, `share` in (0, 1),
+    `up` and `down` whole numbers >= 1. Because the statistic cannot skip a value in one of the directions, the average
+    run lengths for all thresholds 1, 2, 3, ... follow from one recursion of positive terms, all charts side by side.
 
     Raises ValueError where `up` and `down` are both above 1, for shares that make the statistic rise on average, and
     where no threshold is enough.
@@ -141,8 +105,8 @@ def _downward(wanted: Floats, p: Floats, reach: Ints) -> Ints:
     """+reach with probability p, else -1.
 
     With j = h - 1 - S, E T = a W(j) - Z(j), where W and Z do not depend on h: q W'(j) = p (W(j) - W(j - reach)) and
-    q Z'(j) = 1 + p (Z(j) - Z(j - reach)) are differences to j + 1, W(0) = 1, Z(0) = 0, W and Z are 0 below 0; reflection
-    at S = 0 makes a = Z'(h - 1) / W'(h - 1).
+    q Z'(j) = 1 + p (Z(j) - Z(j - reach)) are differences to j + 1, W(0) = 1, Z(0) = 0, W and Z are 0 below 0;
+    reflection at S = 0 makes a = Z'(h - 1) / W'(h - 1).
     """
     longest = int(reach.max()) + 1
     w_before, z_before = np.zeros((longest, len(p))), np.zeros((longest, len(p)))

@@ -78,7 +78,7 @@ class RunLength:
 
 
 def absorption(transition: Any, start: Floats) -> RunLength:
-    """The run length of a chain: `transition` (n, n), dense or sparse, between quiet states, `start` (n,) after one step.
+    """The run length of a chain: `transition` (n, n), dense or sparse, between quiet states; `start` (n,) after a step.
 
     Rows may add up to less than 1; what is missing is the chance of an alarm. Mean = 1 + start (I - transition)^-1 1.
     Source: Brook and Evans 1972, Biometrika 59, 539-549.
@@ -104,11 +104,7 @@ def expected_times(transition: Any) -> Floats:
     >>> expected_times(np.array([[0.5, 0.0], [0.5, 0.0]])).tolist()
     [2.0, 2.0]
     """
-    size = transition.shape[0]
-    if not scipy.sparse.issparse(transition):
-        return np.asarray(np.linalg.solve(np.eye(size) - transition, np.ones(size)))
-    system = scipy.sparse.eye(size, format="csc") - transition.tocsc()
-    return np.asarray(scipy.sparse.linalg.splu(system).solve(np.ones(size)))
+    return _solver(transition)(np.ones(transition.shape[0]), False)
 
 
 def quiet_distribution(transition: Any) -> Floats:
@@ -121,20 +117,15 @@ def quiet_distribution(transition: Any) -> Floats:
     [0.5, 0.5]
     """
     size = transition.shape[0]
-    if scipy.sparse.issparse(transition):
-        factors = scipy.sparse.linalg.splu((scipy.sparse.eye(size, format="csc") - transition.tocsc()))
-        solve = lambda row: factors.solve(row, trans="T")  # noqa: E731
-    else:
-        decomposed = scipy.linalg.lu_factor(np.eye(size) - transition)
-        solve = lambda row: scipy.linalg.lu_solve(decomposed, row, trans=1)  # noqa: E731
+    solve = _solver(transition)
     row = np.full(size, 1.0 / size)
     for _ in range(500):
-        following = solve(row)
+        following = solve(row, True)
         following /= following.sum()
         if np.abs(following - row).sum() <= 1e-13:
             break
         row = following
-    return np.asarray(following)
+    return following
 
 
 def two_sided(
@@ -171,6 +162,17 @@ def two_sided(
         return _quotient(numerator, denominator)
 
     return RunLength(mean, survival)
+
+
+def _solver(transition: Any) -> Callable[[Floats, bool], Floats]:
+    """Solves (I - transition) v = right, or with its transpose, any number of times."""
+    size = transition.shape[0]
+    if scipy.sparse.issparse(transition):
+        identity: Any = scipy.sparse.eye_array(size, format="csc")
+        factors: Any = scipy.sparse.linalg.splu((identity - transition).tocsc())
+        return lambda right, transposed: factors.solve(right, "T" if transposed else "N")
+    decomposed = scipy.linalg.lu_factor(np.eye(size) - transition)
+    return lambda right, transposed: scipy.linalg.lu_solve(decomposed, right, trans=1 if transposed else 0)
 
 
 def _ratio(head: Floats) -> float:
