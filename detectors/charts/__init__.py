@@ -18,6 +18,9 @@ from detectors.charts.normal_run_length import (
 from detectors.charts.page_hinkley import PageHinkley
 from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
 from detectors.charts.run_length import RunLength, absorption, expected_times, quiet_distribution, two_sided
+from detectors.charts.shewhart import RunRule, shewhart_run_length
+from detectors.charts.shiryaev_roberts import shiryaev_roberts_run_length
+from detectors.charts.simulated import SimulatedRunLength, simulated_run_length
 
 __all__ = [
     "BernoulliCusum",
@@ -30,6 +33,8 @@ __all__ = [
     "PageHinkley",
     "PoissonCusum",
     "RunLength",
+    "RunRule",
+    "SimulatedRunLength",
     "absorption",
     "baseline_range",
     "bernoulli_cusum_family",
@@ -46,5 +51,8 @@ __all__ = [
     "poisson_cusum_family",
     "poisson_steps",
     "quiet_distribution",
+    "shewhart_run_length",
+    "shiryaev_roberts_run_length",
+    "simulated_run_length",
     "two_sided",
 ]

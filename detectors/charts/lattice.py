@@ -15,6 +15,9 @@ import scipy
 from detectors.arrays import Floats, Ints, fractions
 from detectors.charts.run_length import RunLength, absorption, quiet_distribution
 
+DENSE: Final = 150
+"""Up to so many states a full matrix is quicker than a sparse one."""
+
 HIGHEST: Final = 4_000_000
 """No threshold above this is looked for."""
 
@@ -46,7 +49,9 @@ def lattice_run_length(
         raise ValueError(f"threshold {threshold}, head_start {head_start}: allowed is 0 <= head_start < threshold")
     transition = _transition(increments, shares, threshold)
     if quiet_shares is None:
-        return absorption(transition, transition[[head_start]].toarray()[0])
+        at = np.zeros(threshold)
+        at[head_start] = 1.0
+        return absorption(transition, at @ transition)
     settled = quiet_distribution(_transition(increments, quiet_shares, threshold))
     return absorption(transition, settled @ transition)
 
@@ -133,6 +138,12 @@ def _transition(increments: npt.ArrayLike, shares: npt.ArrayLike, threshold: int
             f"shares: got {share.tolist()} for increments {step.tolist()}, allowed are shares of one whole"
         )
     states = np.arange(threshold)
+    if threshold <= DENSE:
+        dense = np.zeros((threshold, threshold))
+        for by, chance in zip(step.tolist(), share.tolist(), strict=True):
+            to = np.maximum(states + by, 0)
+            dense[states[to < threshold], to[to < threshold]] += chance
+        return dense
     rows, columns = np.broadcast_arrays(states[:, None], np.maximum(states[:, None] + step, 0))
     inside = columns < threshold
     values = np.broadcast_to(share, rows.shape)[inside]

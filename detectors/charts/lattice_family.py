@@ -23,9 +23,7 @@ Sides = Literal["rise", "fall", "both"]
 class BernoulliCusumFamily(ChartFamily):
     """Bernoulli CUSUMs; the observations are single verdicts, or counts of them."""
 
-    def __init__(self, arithmetic: LatticeArithmetic) -> None:
-        super().__init__(arithmetic)
-        self._lattice = arithmetic
+    _arithmetic: LatticeArithmetic
 
     def update_counts(
         self, ones: npt.ArrayLike, total: npt.ArrayLike, *, bound: Literal["low", "high"] = "low"
@@ -50,11 +48,11 @@ class BernoulliCusumFamily(ChartFamily):
         if (hits != np.floor(hits)).any() or (count != np.floor(count)).any() or (hits > count).any():
             raise ValueError("ones, total: allowed are whole numbers, ones <= total")
         k, n = hits.astype(np.int64), count.astype(np.int64)
-        one, rise, fall, _, _ = self._lattice.table
+        one, rise, fall, _, _ = self._arithmetic.table
         statistic = np.zeros(len(self), dtype=np.int64)
         sides = ((self._state[0], k * (one - rise), (n - k) * rise), (self._state[1], (n - k) * fall, k * (one - fall)))
         for side, (value, increase, decrease) in zip(("rise", "fall"), sides, strict=True):
-            if self._lattice.direction in (side, "both"):
+            if self._arithmetic.direction in (side, "both"):
                 if bound == "low":
                     value[:] = np.maximum(0, value + increase - decrease)
                 else:
@@ -81,7 +79,7 @@ def bernoulli_cusum_family(
 
     >>> family = bernoulli_cusum_family([0.1, 0.05], [0.2, 0.1], average_run_length=10_000)
     >>> family.threshold.tolist()
-    [50.5, 93.5]
+    [50.5, 94.5]
     >>> family.update([[1, 0, 1], [0, 0, 1]]).statistic.tolist()
     [[6.0, 5.0, 11.0], [0.0, 0.0, 13.0]]
     """

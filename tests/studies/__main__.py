@@ -16,6 +16,7 @@ REPORT: Final = Path(__file__).parent / "REPORT.md"
 
 SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "page_budget": (Step("page_budget", "", package="tests.studies"),),
+    "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library

@@ -14,6 +14,7 @@ from detectors.charts import (
     cusum_family,
     ewma_family,
     poisson_cusum_family,
+    simulated_run_length,
 )
 
 Draw = Callable[[np.random.Generator, int | tuple[int, int]], npt.NDArray[np.float64]]
@@ -224,6 +225,18 @@ def test_thresholds_of_a_family_are_those_of_single_charts() -> None:
             for a, b in zip(p0.tolist(), p1.tolist(), strict=True)
         ]
         assert single == (family.threshold + 0.5).tolist()
+
+
+def test_a_simulation_has_the_exact_run_length_and_leaves_the_family_as_it_was() -> None:
+    rng = np.random.default_rng(12)
+    family = bernoulli_cusum_family(np.full(2000, 0.1), 0.2, threshold=20)
+
+    found = simulated_run_length(family, lambda *size: (rng.random(size) < 0.1).astype(np.float64))
+
+    assert abs(found.mean - 246.7344) < 3 * found.standard_error < 30
+    assert 0 == family.n.sum()
+    with pytest.raises(ValueError, match="2000 of 2000 charts are quiet"):
+        simulated_run_length(family, lambda *size: np.zeros(size), longest=100)
 
 
 def test_parameters_that_a_single_chart_refuses_are_refused() -> None:
