@@ -128,10 +128,10 @@ def test_the_delay_of_an_e_sr_is_near_the_simulated_one(threshold: float, delay:
 
 def mean_pages(baseline: int, *, confidence: float | None) -> float:
     """False pages of a share of 1, averaged exactly over the estimates of p0 = .1 from `baseline` verdicts."""
-    p0, observations = 0.1, 20_000.0
+    p0, observations = 0.1, 8_000.0
     counts = np.arange(baseline + 1)
     chance = stats.binom.pmf(counts, baseline, p0)
-    likely = counts[(chance > 1e-3) & (counts > 0)]
+    likely = counts[(chance > 2e-3) & (counts > 0)]
     estimates = likely / baseline
     if confidence is None:
         plan = bernoulli_cusum_plan(np.ones(len(likely)), observations, p0=estimates, change=0.05)
