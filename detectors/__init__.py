@@ -9,8 +9,9 @@ loaded when the first one is used: whoever only reads settings need not wait for
 from detectors.charts import PageHinkley
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin
+from detectors.sequential import ECusum, ESr
 
-AnyDetector = Adwin | PageHinkley
+AnyDetector = Adwin | ECusum | ESr | PageHinkley
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "AnyDetector",
     "Direction",
     "Domain",
+    "ECusum",
+    "ESr",
     "Logic",
     "PageHinkley",
     "Reading",
