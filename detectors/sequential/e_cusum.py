@@ -1,4 +1,4 @@
-"""e-CUSUM: the cumulative-sum detector of a changed mean of bounded observations, without a model of their distribution.
+"""e-CUSUM: the cumulative-sum detector of a changed mean of bounded observations; no model of their distribution.
 
 Its run length is far above the stated bound where observations vary, so it is slower than e-SR at the same threshold.
 Take it where a false alarm is dear, or where M must fall back after an excursion.
@@ -15,7 +15,7 @@ from detectors.sequential.e_detector import EDetector, EDetectorLogic, EDetector
 
 
 class ECusum(EDetector, frozen=True, tag="e_cusum"):
-    """Alarm when log M > log `average_run_length`, M = sum of weights w_j M_j, M_j <- L_j max(1, M_j), M_j = 1 at first.
+    """Alarm when log M > log `average_run_length`, M = sum of w_j M_j, M_j <- L_j max(1, M_j), M_j = 1 at first.
 
     Parameters, increments L_j, what holds and what is not allowed: as `ESr`. M is at most the M of e-SR, so the run
     length is at least `average_run_length` too, and in practice many times that (36 000 for a stated 1000, planned for

@@ -131,7 +131,7 @@ class EDetectorLogic:
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
         require_observation(x, self._kind)
-        mixed, self._carried = step(self._bets, self._carried, np.float64(x), join=self._join)
+        mixed, self._carried = step(self._bets, self._carried, np.asarray(x, dtype=np.float64), join=self._join)
         statistic = float(mixed)
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
