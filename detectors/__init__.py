@@ -9,8 +9,9 @@ loaded when the first one is used: whoever only reads settings need not wait for
 from detectors.charts import BernoulliCusum, Cusum, Ewma, PageHinkley, PoissonCusum
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin
+from detectors.sequential import ECusum, ESr
 
-AnyDetector = Adwin | BernoulliCusum | Cusum | Ewma | PageHinkley | PoissonCusum
+AnyDetector = Adwin | BernoulliCusum | Cusum | ECusum | ESr | Ewma | PageHinkley | PoissonCusum
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Cusum",
     "Direction",
     "Domain",
+    "ECusum",
+    "ESr",
     "Ewma",
     "Logic",
     "PageHinkley",

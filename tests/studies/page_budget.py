@@ -23,7 +23,14 @@ from scipy.special import ndtri
 from detectors.charts import BernoulliCusum
 from detectors.comparison import ks, psi
 from detectors.intervals import wilson
-from detectors.multiplicity import PagePlan, bernoulli_cusum_plan, e_detector_plan, page_shares
+from detectors.multiplicity import (
+    PagePlan,
+    bernoulli_cusum_plan,
+    confidence_sequence_alpha,
+    e_detector_plan,
+    page_shares,
+)
+from detectors.sequential import bernoulli_e_value
 from tests.bench.tables import Table, begin, show
 from tests.studies.segments import DAY, Floats, Labels, Segments, draw, rhythm
 
@@ -148,6 +155,37 @@ def e_alarms(plan: PagePlan, place: int, bad: npt.NDArray[np.bool_], *, join: np
             carried = float(total[-1] + joined[-1])
             start += BLOCK
     return found
+
+
+def confidence_sequences(family: Family) -> Rule:
+    """The objective is outside the confidence sequence, on the bad side; begun anew each quarter and after a page."""
+    p0, alpha = family.segments.shares(), float(confidence_sequence_alpha(family.share))
+
+    def rule(policy: int, segment: int, labels: Labels) -> npt.NDArray[np.int64]:
+        share = float(p0[policy, segment])
+        tuned = 2.0 * np.log(1.0 / alpha) * share * (1.0 - share) / family.change**2
+        quarters = np.arange(0.0, labels.minute[-1] + 1 if len(labels.minute) else 0.0, QUARTER_DAYS * DAY)
+        ends = np.append(np.searchsorted(labels.minute, quarters[1:]), len(labels.bad))
+        found, start = [], 0
+        for end in ends:
+            while start < end:
+                # Only a bad label raises the evidence.
+                place = start + np.flatnonzero(labels.bad[start:end])
+                evidence = bernoulli_e_value(
+                    np.arange(1, len(place) + 1),
+                    place - start + 1,
+                    share=share,
+                    alpha=alpha,
+                    optimal_n=tuned,
+                    evidence="rise",
+                )
+                over = evidence > np.log(1.0 / alpha)
+                start = int(place[np.argmax(over)]) + 1 if over.any() else int(end)
+                if over.any():
+                    found.append(start - 1)
+        return labels.minute[found].astype(np.int64)
+
+    return rule
 
 
 def wilson_each_minute(p0: Floats, days: int) -> Rule:
@@ -395,6 +433,7 @@ def tables(
     """One after the other, so that each is printed when it is there."""
     width = family.segments.rates().shape[1]
     rules = {name: planned.rule(width) for name, planned in found.items()}
+    rules["confidence sequence of a quarter, p0 known"] = confidence_sequences(family)
     yield plan_table(family, found)
     yield false_pages(rng, family, rules, days=days, tenth=tenth)
     for change in CHANGES:
