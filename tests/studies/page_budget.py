@@ -34,7 +34,7 @@ from detectors.sequential import bernoulli_e_value
 from tests.bench.tables import Table, begin, show
 from tests.studies.segments import DAY, Floats, Labels, Segments, draw, rhythm
 
-SMALL: Final = "--policies 1 --regions 2 --languages 2 --days 30 --rate 2 --horizon 5"
+SMALL: Final = "--policies 1 --regions 1 --languages 2 --days 20 --rate 2 --horizon 3 --budget 1"
 
 QUARTER_DAYS: Final = 365 / 4
 BLOCK: Final = 1 << 16
@@ -430,7 +430,7 @@ def tables(
     tenth: int,
     horizon: int,
 ) -> Iterator[Table]:
-    """One after the other, so that each is printed when it is there."""
+    """The plans, the quiet year, and the changes."""
     width = family.segments.rates().shape[1]
     rules = {name: planned.rule(width) for name, planned in found.items()}
     rules["confidence sequence of a quarter, p0 known"] = confidence_sequences(family)
