@@ -20,6 +20,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "delay": (Step("delay", "--runs 4000", package="tests.studies"),),
     "proxies": (Step("proxies", "--runs 2000", package="tests.studies"),),
     "coverage": (Step("coverage", "--runs 2000", package="tests.studies"),),
+    "page_budget": (Step("page_budget", "", package="tests.studies"),),
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
     "attribution": (Step("attribution", package="tests.studies"),),
 }
