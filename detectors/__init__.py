@@ -9,14 +9,15 @@ loaded when the first one is used: whoever only reads settings need not wait for
 from detectors.charts import PageHinkley
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin
-from detectors.sequential import ECusum, ESr
+from detectors.sequential import ConfidenceSequence, ECusum, ESr
 
-AnyDetector = Adwin | ECusum | ESr | PageHinkley
+AnyDetector = Adwin | ConfidenceSequence | ECusum | ESr | PageHinkley
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
     "Adwin",
     "AnyDetector",
+    "ConfidenceSequence",
     "Direction",
     "Domain",
     "ECusum",
