@@ -9,11 +9,12 @@ loaded when the first one is used: whoever only reads settings need not wait for
 from detectors.charts import BernoulliCusum, Cusum, Ewma, PageHinkley, PoissonCusum
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin
-from detectors.sequential import ECusum, ESr
+from detectors.sequential import ConfidenceSequence, ECusum, ESr
 
 AnyDetector = (
     Adwin
     | BernoulliCusum
+    | ConfidenceSequence
     | Cusum
     | Ddm
     | ECusum
@@ -33,6 +34,7 @@ __all__ = [
     "Adwin",
     "AnyDetector",
     "BernoulliCusum",
+    "ConfidenceSequence",
     "Cusum",
     "Ddm",
     "Direction",

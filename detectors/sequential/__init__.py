@@ -3,8 +3,10 @@
 from detectors.sequential.alternatives import Alternatives, alternatives
 from detectors.sequential.bernoulli import bernoulli_e_value, bernoulli_sequence
 from detectors.sequential.beta_binomial import beta_binomial, beta_binomial_bound
+from detectors.sequential.confidence_sequence import ConfidenceSequence
 from detectors.sequential.e_cusum import ECusum
 from detectors.sequential.e_sr import ESr
+from detectors.sequential.family import EDetectors
 from detectors.sequential.gamma_mixture import (
     gamma_exponential,
     gamma_exponential_bound,
@@ -17,7 +19,9 @@ from detectors.sequential.weighted import weighted_observations
 
 __all__ = [
     "Alternatives",
+    "ConfidenceSequence",
     "ECusum",
+    "EDetectors",
     "ESr",
     "alternatives",
     "bernoulli_e_value",

@@ -74,7 +74,7 @@ def bernoulli_sequence(
     k, n, tuned = np.broadcast_arrays(*counts(successes, observations), np.asarray(optimal_n, dtype=np.float64))
     if not (tuned > 0.0).all():
         raise ValueError("optimal_n: found a number that is not above 0")
-    known = n > 0
+    known = (n > 0) & np.isfinite(k)
     n = np.where(known, n, 1.0)
     k = np.clip(np.where(known, k, 0.5), 0.0, n)
     ends = np.zeros(n.shape), k / n

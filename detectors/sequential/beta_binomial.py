@@ -38,19 +38,16 @@ def beta_binomial(
     -0.6941
     """
     g, h = np.asarray(below, dtype=np.float64), np.asarray(above, dtype=np.float64)
-    width = g + h
-    r: Floats = np.maximum(np.asarray(rho, dtype=np.float64) - g * h, 1e-3 * g * h)
+    width: Floats = g + h
+    r: Floats = np.asarray(np.maximum(np.asarray(rho) - g * h, 1e-3 * g * h), dtype=np.float64)
     a, b, p = r / (h * width), r / (g * width), g / width
     n = np.asarray(v, dtype=np.float64) / (g * h)
     k = (np.asarray(s, dtype=np.float64) + n * g) / width
     special = scipy.special
-    ratio: Floats = (
-        special.betaln(a + k, b + n - k) - special.betaln(a, b) - special.xlogy(k, p) - special.xlog1py(n - k, -p)
-    )
-    if not one_sided:
-        return ratio
-    found: Floats = ratio + _log_upper_tail(a + k, b + n - k, p) - _log_upper_tail(a, b, p)
-    return found
+    ratio = special.betaln(a + k, b + n - k) - special.betaln(a, b) - special.xlogy(k, p) - special.xlog1py(n - k, -p)
+    if one_sided:
+        ratio = ratio + _log_upper_tail(a + k, b + n - k, p) - _log_upper_tail(a, b, p)
+    return np.asarray(ratio, dtype=np.float64)
 
 
 def beta_binomial_bound(
@@ -81,16 +78,16 @@ def beta_binomial_bound(
 def _log_upper_tail(a: Floats, b: Floats, x: Floats) -> Floats:
     """ln of the share of Beta(a, b) above x, also where that share underflows (x far above the mean)."""
     special = scipy.special
-    tail: Floats = special.betaincc(a, b, x)
+    tail = np.asarray(special.betaincc(a, b, x), dtype=np.float64)
     tiny: Bools = tail < 1e-280
     with np.errstate(divide="ignore"):
         found: Floats = np.log(tail)
     if not tiny.any():
         return found
-    term: Floats = np.ones(tail.shape)
-    total: Floats = np.ones(tail.shape)
-    for index in range(_TERMS):
-        term = term * (a + b + index) / (b + 1.0 + index) * (1.0 - x)
-        total = total + np.where(tiny, term, 0.0)
+    a, b, x = (np.broadcast_to(part, tail.shape)[tiny] for part in (a, b, x))
+    index = np.arange(_TERMS)[:, np.newaxis]
+    total = 1.0 + np.cumprod((a + b + index) / (b + 1.0 + index) * (1.0 - x), axis=0).sum(axis=0)
     series = special.xlogy(a, x) + special.xlog1py(b, -x) - np.log(b) - special.betaln(a, b) + np.log(total)
-    return np.where(tiny, series, found)
+    found = np.array(found)
+    found[tiny] = series
+    return found

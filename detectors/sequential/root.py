@@ -10,7 +10,7 @@ from detectors.arrays import Floats
 
 
 def increasing_root(function: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    """x between `low` and `high` with function(x) = 0, to 2^-60 of the bracket; without a change of sign the nearer end.
+    """x between `low` and `high` with function(x) = 0, to 2^-60 of the bracket; the nearer end if no sign changes.
 
     >>> increasing_root(lambda x: x**2 - np.array([2.0, 9.0]), np.zeros(2), np.full(2, 4.0)).round(6).tolist()
     [1.414214, 3.0]

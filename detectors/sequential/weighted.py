@@ -20,9 +20,11 @@ def weighted_observations(
     Why one W for all, and not a bet scaled to each label's own probability: decisions that are reviewed more often
     differ in y, so a bet that depends on the probability tests a differently weighted mean. `smallest_probability` is
     a promise of the sampling design; where single labels break it, ValueError, because a cut weight changes what is
-    tested. The price: a shift d of the mean moves v by d mean(w) / W only, so plan changes in these units (the doubling
-    grid reaches up from there), and let review keep a floor probability: one in 50 beside one in 2 costs little, one
-    in 10 000 blinds the test.
+    tested. The price: a shift d of the mean moves v by d mean(w) / W only; the doubling grid, which reaches up from the
+    smallest change, finds the larger bets that this needs. Half of the traffic at probability 1/2, the rest of the
+    traffic at a floor, precision .9 to .85, `ESr` at run length 10 000 [simulated]: 376 labels to the alarm at a floor
+    of 1/2, 457 at 1/10, 955 at 1/50, 2611 at 1/250, where Kish's effective share of the labels is 1, .56, .15 and .03:
+    what unequal weights cost any estimate, and no more.
 
     >>> weighted_observations([1, 0, 1], [0.5, 0.5, 0.1], mean=0.9, smallest_probability=0.1).round(3).tolist()
     [0.92, 0.72, 1.0]

@@ -23,6 +23,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "page_budget": (Step("page_budget", "", package="tests.studies"),),
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
     "attribution": (Step("attribution", package="tests.studies"),),
+    "sequential": (Step("sequential", "", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library
