@@ -6,26 +6,32 @@ packages of it and are imported from there: `from detectors.estimation import ha
 loaded when the first one is used: whoever only reads settings need not wait for them.
 """
 
-from detectors.charts import PageHinkley
+from detectors.charts import BernoulliCusum, Cusum, Ewma, PageHinkley, PoissonCusum
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin
 
-AnyDetector = Adwin | Ddm | Eddm | Fhddm | HddmA | HddmW | Kswin | PageHinkley
+AnyDetector = (
+    Adwin | BernoulliCusum | Cusum | Ddm | Eddm | Ewma | Fhddm | HddmA | HddmW | Kswin | PageHinkley | PoissonCusum
+)
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
 __all__ = [
     "Adwin",
     "AnyDetector",
+    "BernoulliCusum",
+    "Cusum",
     "Ddm",
     "Direction",
     "Domain",
     "Eddm",
+    "Ewma",
     "Fhddm",
     "HddmA",
     "HddmW",
     "Kswin",
     "Logic",
     "PageHinkley",
+    "PoissonCusum",
     "Reading",
     "Readings",
     "Spec",

@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import LARGEST, Bools, Floats
+
+MOST: Final = 1e9
+"""The greatest count: sums of whole steps of up to 1e9 counts stay exact."""
 
 
 class Domain(StrEnum):
@@ -28,6 +31,8 @@ class Domain(StrEnum):
     """numbers within [0, 1]: shares, scores"""
     BINARY = "binary"
     """0 and 1: single verdicts"""
+    COUNT = "count"
+    """whole numbers from 0 to 1e9: events of equal intervals"""
 
     @property
     def allowed(self) -> str:
@@ -39,6 +44,7 @@ _ALLOWED = {
     Domain.REAL: f"finite numbers of at most {LARGEST:g} in size",
     Domain.UNIT: "numbers within [0, 1]",
     Domain.BINARY: "0 and 1",
+    Domain.COUNT: f"whole numbers from 0 to {MOST:g}",
 }
 
 
@@ -110,8 +116,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         """A specification for a series around .5, for tests and documentation.
 
         It speaks within 50 observations and is quiet on values of mean .5 and standard deviation .05 (single verdicts
-        with a share of .5, where the domain is binary); a level of .9 or .1 is an alarm if it moves in a direction of
-        `directions`.
+        with a share of .5, where the domain is binary; Poisson counts with 20 times the level as mean, where it is
+        counts); a level of .9 or .1 is an alarm if it moves in a direction of `directions`.
         """
         raise NotImplementedError
 
@@ -214,6 +220,8 @@ def one_by_one(logic: Logic, values: Iterable[float]) -> Readings:
 def _usable(x: float, domain: Domain) -> bool:
     if domain is Domain.REAL:
         return abs(x) <= LARGEST
+    if domain is Domain.COUNT:
+        return 0.0 <= x <= MOST and x == int(x)
     return 0.0 <= x <= 1.0 if domain is Domain.UNIT else x in (0, 1)
 
 
@@ -221,6 +229,9 @@ def _usable_all(x: Floats, domain: Domain) -> Bools:
     if domain is Domain.REAL:
         usable: Bools = np.abs(x) <= LARGEST
         return usable
+    if domain is Domain.COUNT:
+        whole: Bools = (x >= 0.0) & (x <= MOST) & (np.floor(x) == x)
+        return whole
     return (x >= 0.0) & (x <= 1.0) if domain is Domain.UNIT else (x == 0.0) | (x == 1.0)
 
 

@@ -98,7 +98,7 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
             "drift.thresholds: expected statistics out of psi, ks, jensen_shannon",
         ),
         ({"drift": {"thresholds": {"psi": -1}}}, "drift.thresholds.psi: Input should be greater than 0, got -1"),
-        ({"drift": {"detectors": [{"kind": "cusum"}]}}, "drift.detectors: Invalid value 'cusum'"),
+        ({"drift": {"detectors": [{"kind": "tarot"}]}}, "drift.detectors: Invalid value 'tarot'"),
         ({"drift": {"detectors": [{"kind": "adwin", "delta": 2}]}}, "drift.detectors: Expected `float` < 1.0"),
         ({"drift": {"detectors": [{"kind": "adwin", "dleta": 2}]}}, "unknown field `dleta`"),
         ({"drift": {"detectors": [{"kind": "adwin"}, {"kind": "adwin"}]}}, "expected each kind once, got adwin, adwin"),

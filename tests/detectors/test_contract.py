@@ -17,11 +17,13 @@ ELEMENTS = {
     Domain.REAL: st.floats(-1e6, 1e6) | st.floats(0, 1),
     Domain.UNIT: st.floats(0, 1),
     Domain.BINARY: st.sampled_from([0.0, 1.0]),
+    Domain.COUNT: st.integers(0, 30).map(float) | st.integers(0, 10**9).map(float),
 }
 OUTSIDE = {
     Domain.REAL: [float("nan"), float("inf"), float("-inf"), 1e300],
     Domain.UNIT: [float("nan"), float("inf"), float("-inf"), -0.01, 1.01],
     Domain.BINARY: [float("nan"), float("inf"), float("-inf"), 0.5, -1.0],
+    Domain.COUNT: [float("nan"), float("inf"), float("-inf"), 0.5, -1.0, 1e10],
 }
 KINDS_AND_OUTSIDE = [
     pytest.param(kind, bad, id=f"{kind.__name__}-{bad!r}")
@@ -44,6 +46,8 @@ def stream(kind: type[Spec], length: int, *, seed: int, to: float = 0.9) -> list
     level = np.where(np.arange(length) < length // 2, 0.5, to)
     if kind.domain is Domain.BINARY:
         return [float(value) for value in rng.random(length) < level]
+    if kind.domain is Domain.COUNT:
+        return [float(value) for value in rng.poisson(20.0 * level)]
     return [float(value) for value in np.clip(rng.normal(level, 0.05), 0, 1)]
 
 

@@ -1,0 +1,125 @@
+"""Many tabular CUSUMs in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.arrays import Floats, Ints, finite
+from detectors.charts.cusum import LOWEST, Cusum, held_sum
+from detectors.charts.family import ChartFamily, State
+from detectors.charts.normal_run_length import Sides, cusum_threshold
+from detectors.contract import Spec
+
+
+def cusum_family(
+    target: npt.ArrayLike,
+    sigma: npt.ArrayLike,
+    *,
+    slack: npt.ArrayLike = 0.5,
+    threshold: npt.ArrayLike | None = None,
+    average_run_length: float | None = None,
+    head_start: npt.ArrayLike = 0.0,
+    direction: Sides = "both",
+) -> ChartFamily:
+    """A `Cusum` for each target: arrays of shape (charts,) or single numbers, with the meaning of its parameters.
+
+    A wanted `average_run_length` is that of each chart and needs one slack and head start for all.
+    Raises ValueError where `Cusum` would.
+
+    >>> family = cusum_family([0.0, 0.5], [1.0, 0.1], threshold=5.0)
+    >>> family.update([[1.0, 1.0, 1.0], [0.4, 0.4, 0.4]]).statistic.round(9).tolist()
+    [[0.5, 1.0, 1.5], [0.5, 1.0, 1.5]]
+    """
+    if (threshold is None) == (average_run_length is None):
+        raise ValueError("threshold, average_run_length: allowed is one of the two")
+    if average_run_length is not None:
+        threshold = cusum_threshold(
+            average_run_length,
+            slack=float(np.asarray(slack)),
+            head_start=float(np.asarray(head_start)),
+            direction=direction,
+        )
+    arrays = (
+        finite(name, value)
+        for name, value in (
+            ("target", target),
+            ("sigma", sigma),
+            ("slack", slack),
+            ("threshold", threshold),
+            ("head_start", head_start),
+        )
+        if value is not None
+    )
+    parameters = np.array(np.broadcast_arrays(*(np.atleast_1d(array) for array in arrays)))
+    _, sigmas, slacks, thresholds, starts = parameters
+    if not ((sigmas > 0).all() and (slacks >= 0).all() and (thresholds > 0).all()):
+        raise ValueError("sigma, slack, threshold: allowed are sigma > 0, slack >= 0 and threshold > 0")
+    if not ((starts >= 0) & (starts < 1)).all():
+        raise ValueError("head_start: allowed are fractions of the threshold within [0, 1)")
+    return ChartFamily(CusumArithmetic(parameters, direction))
+
+
+@dataclass(frozen=True, eq=False)
+class CusumArithmetic:
+    """`table` has a row each for target, sigma, slack, threshold and head start."""
+
+    table: Floats
+    direction: Sides
+    spec: ClassVar[type[Spec]] = Cusum
+
+    @property
+    def threshold(self) -> Floats:
+        """In sigmas."""
+        threshold: Floats = self.table[3]
+        return threshold
+
+    def start(self) -> State:
+        """Sum and lowest of the rise, then of the fall."""
+        lowest = -(self.table[4] * self.table[3])
+        return np.zeros_like(lowest), lowest.copy(), np.zeros_like(lowest), lowest.copy()
+
+    def select(self, charts: Ints) -> Self:
+        """Some of the charts."""
+        return type(self)(self.table[:, charts], self.direction)
+
+    def step(self, state: State, x: Floats) -> Floats:
+        """Across the charts."""
+        count = len(x)
+        target, sigma, slack = self.table[:3, :count]
+        z = (x - target) / sigma
+        if self.direction == "both":
+            return np.maximum(_advance(state[:2], z - slack), _advance(state[2:], -z - slack))
+        return _advance(state[:2], z - slack) if self.direction == "rise" else _advance(state[2:], -z - slack)
+
+    def run(self, state: State, chart: int, x: Floats) -> Floats:
+        """Along one chart."""
+        target, sigma, slack = self.table[:3, chart]
+        z = (x - target) / sigma
+        statistic = np.zeros(len(x))
+        for sign, side, (total, lowest) in ((1.0, "rise", state[:2]), (-1.0, "fall", state[2:])):
+            if self.direction in (side, "both"):
+                held, total[chart], lowest[chart] = held_sum(
+                    sign * z - slack, float(total[chart]), float(lowest[chart])
+                )
+                statistic = np.maximum(statistic, held)
+        return statistic
+
+    def parameters(self) -> bytes:
+        """All of them."""
+        return self.direction.encode() + self.table.tobytes()
+
+
+def _advance(side: State, increment: Floats) -> Floats:
+    total, lowest = (array[: len(increment)] for array in side)
+    total += increment
+    np.minimum(lowest, total, out=lowest)
+    low = lowest < LOWEST
+    if low.any():
+        total[low] -= lowest[low]
+        lowest[low] = 0.0
+    held: Floats = total - lowest
+    return held
