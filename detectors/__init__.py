@@ -9,9 +9,24 @@ loaded when the first one is used: whoever only reads settings need not wait for
 from detectors.charts import BernoulliCusum, Cusum, Ewma, PageHinkley, PoissonCusum
 from detectors.contract import Direction, Domain, Logic, Reading, Readings, Spec, StateMismatch, resume, save
 from detectors.river import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin
+from detectors.sequential import ConfidenceSequence, ECusum, ESr
 
 AnyDetector = (
-    Adwin | BernoulliCusum | Cusum | Ddm | Eddm | Ewma | Fhddm | HddmA | HddmW | Kswin | PageHinkley | PoissonCusum
+    Adwin
+    | BernoulliCusum
+    | ConfidenceSequence
+    | Cusum
+    | Ddm
+    | ECusum
+    | ESr
+    | Eddm
+    | Ewma
+    | Fhddm
+    | HddmA
+    | HddmW
+    | Kswin
+    | PageHinkley
+    | PoissonCusum
 )
 """The streaming detectors: the only list of them. A decoder of this type picks the class by the `kind` of the input."""
 
@@ -19,10 +34,13 @@ __all__ = [
     "Adwin",
     "AnyDetector",
     "BernoulliCusum",
+    "ConfidenceSequence",
     "Cusum",
     "Ddm",
     "Direction",
     "Domain",
+    "ECusum",
+    "ESr",
     "Eddm",
     "Ewma",
     "Fhddm",

@@ -19,6 +19,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "evaluation": (Step("evaluation", "--runs 2", package="tests.studies"),),
     "river_detectors": (Step("river_detectors", "--runs 30", package="tests.studies"),),
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
+    "sequential": (Step("sequential", "", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library

@@ -1,0 +1,95 @@
+"""A family of e-detectors says what single ones say, to the last bit."""
+
+import numpy as np
+import pytest
+
+from detectors import ECusum, ESr
+from detectors.sequential import EDetectors
+
+kinds = pytest.mark.parametrize("kind", [ESr, ECusum])
+
+
+def specs(kind: type[ESr] | type[ECusum]) -> list[ESr] | list[ECusum]:
+    """Grids of different lengths, directions and thresholds."""
+    rng = np.random.default_rng(31)
+    return [  # type: ignore[return-value]
+        kind(
+            mean=float(rng.uniform(0.2, 0.8)),
+            smallest_change=float(rng.uniform(0.01, 0.15)),
+            direction=("rise", "fall", "both")[index % 3],
+            average_run_length=float(rng.uniform(10, 1000)),
+        )
+        for index in range(17)
+    ]
+
+
+@kinds
+def test_columns_are_what_single_updates_say(kind: type[ESr] | type[ECusum]) -> None:
+    rng = np.random.default_rng(32)
+    family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
+    for _ in range(60):
+        x = rng.random(17)
+        found = family.update(x)
+        expected = [single.update(float(value)) for single, value in zip(singles, x, strict=True)]
+
+        assert [reading.statistic for reading in expected] == found.statistic.tolist()
+        assert [reading.threshold for reading in expected] == found.threshold.tolist()
+        assert [reading.alarm for reading in expected] == found.alarm.tolist()
+
+
+@kinds
+def test_blocks_are_what_single_batches_say(kind: type[ESr] | type[ECusum]) -> None:
+    x = np.random.default_rng(33).random((17, 1100))
+    family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
+    found = [family.update(x[:, :700]), family.update(x[:, 700:])]
+    expected = [[single.update_many(row[:700]), single.update_many(row[700:])] for single, row in zip(singles, x)]  # noqa: B905
+
+    for part in range(2):
+        assert (np.stack([each[part].statistic for each in expected]) == found[part].statistic).all()
+        assert (np.stack([each[part].alarm for each in expected]) == found[part].alarm).all()
+
+
+@kinds
+def test_sparse_observations_keep_their_order_within_a_series(kind: type[ESr] | type[ECusum]) -> None:
+    rng = np.random.default_rng(34)
+    rows, x = rng.integers(0, 17, 300), rng.random(300)
+    family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
+    found = family.update_sparse(rows, x)
+    expected = [singles[row].update(float(value)) for row, value in zip(rows, x, strict=True)]
+
+    assert [reading.statistic for reading in expected] == found.statistic.tolist()
+    assert [reading.alarm for reading in expected] == found.alarm.tolist()
+
+
+def test_a_snapshot_goes_on_and_a_mask_restarts() -> None:
+    x = np.random.default_rng(35).random((17, 50))
+    family = EDetectors(specs(ESr))
+    family.update(x)
+    again = EDetectors(specs(ESr), carried=family.snapshot())
+    fresh = EDetectors(specs(ESr))
+    mask = np.arange(17) % 2 == 0
+    family.restart(mask)
+    found, untouched, new = (each.update(x).statistic for each in (family, again, fresh))
+
+    assert (found[mask] == new[mask]).all()
+    assert (found[~mask] == untouched[~mask]).all()
+    assert (untouched != new).any()
+
+
+def test_observations_of_the_wrong_shape_or_range_are_refused_by_name() -> None:
+    family = EDetectors(specs(ESr))
+    before = family.snapshot()
+    with pytest.raises(ValueError, match=r"x: got shape \(3,\)"):
+        family.update([0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="x: found nan at position 1"):
+        family.update_sparse([0, 1], [0.5, np.nan])
+    with pytest.raises(ValueError, match="series: found a number outside 0 to 16"):
+        family.update_sparse([17], [0.5])
+    with pytest.raises(ValueError, match="which: got shape"):
+        family.restart([True])
+    with pytest.raises(ValueError, match="carried: got shape"):
+        EDetectors(specs(ESr), carried=[0.0])
+    with pytest.raises(ValueError, match="of 0 kinds"):
+        EDetectors([])
+
+    assert (before == family.snapshot()).all()
