@@ -16,7 +16,7 @@ REPORT: Final = Path(__file__).parent / "REPORT.md"
 
 SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "comparison": (Step("comparison", "--runs 20000", package="tests.studies"),),
-    "evaluation": (Step("evaluation", "--runs 2", package="tests.studies"),),
+    "evaluation": (Step("evaluation", "--runs 3", package="tests.studies"),),
     "river_detectors": (Step("river_detectors", "--runs 30", package="tests.studies"),),
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
     "sequential": (Step("sequential", "", package="tests.studies"),),

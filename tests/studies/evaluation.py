@@ -12,6 +12,7 @@ import math
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -62,7 +63,7 @@ CALIBRATED: Final[Mapping[str, Callable[[float, float], dict[str, Any]]]] = {
     },
     "poisson_cusum": lambda mean, sd: {
         "mean0": round(max(mean, 0.1), 1),
-        "mean1": round(max(mean, 0.1) + sd / 2, 1),
+        "mean1": round(max(mean, 0.1) + max(sd / 2, 0.2), 1),
         "average_run_length": WANTED,
         "direction": "both",
     },
@@ -70,6 +71,12 @@ CALIBRATED: Final[Mapping[str, Callable[[float, float], dict[str, Any]]]] = {
         "mean": _share(mean),
         "smallest_change": 0.25 * min(_share(mean), 1 - _share(mean)),
         "average_run_length": WANTED,
+        "direction": "both",
+    },
+    "confidence_sequence": lambda mean, _: {
+        "target": _share(mean),
+        "alpha": 2000 / WANTED,
+        "period": 2000,
         "direction": "both",
     },
 }
@@ -103,25 +110,27 @@ class Stream:
     changes: tuple[int, ...]
 
 
+def places(rng: np.random.Generator, *, apart: int) -> tuple[int, ...]:
+    """Where changes begin: up to a third later than regular, so that nothing that alarms regularly keeps their time."""
+    return tuple(apart * (number + 1) + int(rng.integers(apart // 3)) for number in range(CHANGES))
+
+
 def weights(shape: str, rng: np.random.Generator, *, apart: int) -> tuple[Floats, tuple[int, ...]]:
     """How much of the second level there is at each observation, and where changes begin."""
-    length = apart * (CHANGES + 1)
-    changes = tuple(apart * (number + 1) for number in range(CHANGES))
-    time = np.arange(length)
-    alternating = (time // apart % 2).astype(float)
+    time = np.arange(apart * (CHANGES + 1))
+    changes = places(rng, apart=apart)
     if shape in {"none", "seasonal without change"}:
-        changes, alternating = (), np.zeros(length)
+        changes = ()
+    number = np.searchsorted(changes, time, side="right")
+    since = time - np.array([0, *changes])[number]
+    level = number / CHANGES if shape == "stairs" else (number % 2).astype(np.float64)
     if shape in {"gradual", "incremental"}:
-        into = np.clip((time % apart) / (apart / 6), 0.0, 1.0)
-        ramp = np.where(time < apart, 1.0, into)
-        before = 1.0 - alternating
-        share = alternating * ramp + before * (1.0 - ramp)
-        alternating = share if shape == "incremental" else (rng.random(length) < share).astype(float)
-    if shape == "stairs":
-        alternating = time // apart / CHANGES
+        ramp = np.where(number > 0, np.minimum(since / (apart / 6), 1.0), 1.0)
+        share = np.where(number % 2 == 1, ramp, np.where(number > 0, 1.0 - ramp, 0.0))
+        level = share if shape == "incremental" else (rng.random(len(time)) < share).astype(np.float64)
     if shape.startswith("seasonal"):
-        alternating = alternating + 0.3 * np.sin(2 * np.pi * time / (apart / 3))
-    return alternating, changes
+        level = level + 0.3 * np.sin(2 * np.pi * time / (apart / 3))
+    return level, changes
 
 
 SHAPES: Final = ("abrupt and back", "gradual", "incremental", "stairs", "seasonal", "none", "seasonal without change")
@@ -153,12 +162,14 @@ def errors(*, runs: int, apart: int, learn: int, seed: int) -> list[Stream]:
             model = tree.HoeffdingTreeClassifier(grace_period=50)
             for x, y in source(0, seed + turn).take(learn):
                 model.learn_one(x, y)
+            changes = places(np.random.default_rng([seed, turn]), apart=apart)
+            ends = (*changes, apart * (CHANGES + 1))
             wrong = [
                 float(model.predict_one(x) != y)
-                for place in range(CHANGES + 1)
-                for x, y in source(place, 100 + seed + 10 * turn + place).take(apart)
+                for concept, (first, end) in enumerate(pairwise((0, *ends)))
+                for x, y in source(concept, 100 + seed + 10 * turn + concept).take(end - first)
             ]
-            made.append(Stream(name, np.array(wrong), tuple(apart * (place + 1) for place in range(CHANGES))))
+            made.append(Stream(name, np.array(wrong), changes))
     return made
 
 
@@ -223,7 +234,7 @@ def alarms(kind: type[Spec], values: Floats, *, baseline: int) -> Iterator[int]:
 
 def suits(kind: type[Spec], domain: str) -> bool:
     """Whether a detector takes such values."""
-    wider = {"binary": ("binary", "unit", "real", "count"), "unit": ("unit", "real"), "count": ("count", "real")}
+    wider = {"binary": ("binary", "unit", "real"), "unit": ("unit", "real"), "count": ("count", "real")}
     return kind.domain.value in wider.get(domain, (domain,))
 
 
@@ -310,7 +321,7 @@ def by_shape(found: Sequence[tuple[str, Stream, list[int]]], *, tolerance: int) 
 def run(arguments: Sequence[str]) -> list[Table]:
     """Simulate and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2, help="streams of each shape and family")
+    parser.add_argument("--runs", type=int, default=3, help="streams of each shape and family")
     parser.add_argument("--apart", type=int, default=3000, help="observations between changes")
     parser.add_argument("--baseline", type=int, default=500, help="observations that the calibrated are set from")
     parser.add_argument("--tolerance", type=int, default=1000, help="delay up to which a change is found")
