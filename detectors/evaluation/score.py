@@ -47,7 +47,7 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Share of the episodes that tell of a change; NaN where there was no episode."""
+        """Share of the episodes that tell of a change, repeats among them; NaN where there was no episode."""
         return 1.0 - self.false_alarms / self.episodes if self.episodes else math.nan
 
     @property

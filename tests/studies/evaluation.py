@@ -101,6 +101,14 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all tables share."""
+
+    kinds: Sequence[type[Spec]]
+    seed: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
     """Values and where they change; `shape` says how."""
@@ -206,11 +214,11 @@ def recorded(*, baseline: int) -> list[Stream]:
     return made
 
 
-def specification(kind: type[Spec], begins: Floats) -> Spec:
-    """A specification for a series that begins so."""
+def specification(kind: type[Spec], *, mean: float, sd: float) -> Spec:
+    """A specification for a series with this mean and standard deviation."""
     name = kind_name(kind)
     settings = CALIBRATED.get(CALIBRATED_LIKE.get(name, name))
-    return kind(**settings(float(begins.mean()), max(float(begins.std(ddof=1)), 1e-3))) if settings else kind()
+    return kind(**settings(mean, max(sd, 1e-3))) if settings else kind()
 
 
 def alarms(kind: type[Spec], values: Floats, *, baseline: int) -> Iterator[int]:
@@ -221,7 +229,7 @@ def alarms(kind: type[Spec], values: Floats, *, baseline: int) -> Iterator[int]:
         begins = values[place : place + baseline]
         if needs and len(begins) < baseline:
             return
-        logic = specification(kind, begins).build()
+        logic = specification(kind, mean=float(begins.mean()), sd=float(begins.std())).build()
         place += baseline if needs else 0
         while place < len(values):
             told: Bools = logic.update_many(values[place : place + AT_ONCE]).alarm
@@ -229,6 +237,21 @@ def alarms(kind: type[Spec], values: Floats, *, baseline: int) -> Iterator[int]:
                 place += int(np.argmax(told)) + 1
                 yield place - 1
                 break
+            place += AT_ONCE
+
+
+def until_found(spec: Spec, values: Floats, *, change: int) -> Iterator[int]:
+    """Places of the alarms with a fresh start after each, up to the first one that the change may have caused."""
+    logic, place = spec.build(), 0
+    while place < len(values):
+        told: Bools = logic.update_many(values[place : place + AT_ONCE]).alarm
+        if told.any():
+            place += int(np.argmax(told)) + 1
+            yield place - 1
+            if place > change:
+                return
+            logic = spec.build()
+        else:
             place += AT_ONCE
 
 
@@ -260,12 +283,28 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What all tables share."""
-
-    kinds: Sequence[type[Spec]]
-    seed: int
+def known_level(setting: Setting, name: str, family: Family, *, runs: int, apart: int, tolerance: int) -> Table:
+    """One abrupt change; the calibrated know mean and standard deviation in control."""
+    long = family.draw(np.random.default_rng(setting.seed), np.full(200_000, family.low))
+    level = np.repeat([family.low, family.high], [apart, tolerance + 1])
+    values = [family.draw(np.random.default_rng([setting.seed, turn]), level) for turn in range(runs)]
+    changes, lengths = [[apart]] * runs, [len(level)] * runs
+    rows = []
+    for kind in setting.kinds:
+        if suits(kind, family.domain):
+            spec = specification(kind, mean=float(long.mean()), sd=float(long.std()))
+            told = [list(until_found(spec, one, change=apart)) for one in values]
+            found = evaluate(told, changes, lengths=lengths, tolerance=tolerance)
+            rows.append(cells(kind_name(kind), found.score, f"{found.chance.f1:.2f}"))
+    beside = evaluate([[]] * runs, changes, lengths=lengths, tolerance=tolerance)
+    rows.append(cells(f"always fire, every {beside.every}", beside.always_fire))
+    rows.append(cells("never fire", beside.never_fire))
+    return Table(
+        title=f"{name}: one abrupt change, the level before it known",
+        columns=COLUMNS,
+        rows=rows,
+        notes=(f"{runs} streams of {apart:,} values in control and {tolerance:,} after the change.",),
+    )
 
 
 def table(
@@ -332,6 +371,10 @@ def run(arguments: Sequence[str]) -> list[Table]:
     wanted = set(told.only.split(",")) if told.only else {kind_name(kind) for kind in KINDS}
     setting = Setting(kinds=[kind for kind in KINDS if kind_name(kind) in wanted], seed=told.seed)
     tables, all_found = [], []
+    for name, family in FAMILIES.items():
+        tables.append(
+            known_level(setting, name, family, runs=10 * told.runs, apart=told.apart, tolerance=told.tolerance)
+        )
     for name, family in FAMILIES.items():
         streams = simulated(family, runs=told.runs, apart=told.apart, seed=told.seed)
         one, found = table(
