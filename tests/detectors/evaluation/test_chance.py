@@ -6,7 +6,8 @@ from math import isnan
 import numpy as np
 import pytest
 
-from detectors.evaluation import Chance, Streams, chance, evaluate
+from detectors.evaluation import Chance, Streams, chance
+from detectors.evaluation.score import score
 
 LENGTH, TOLERANCE, CHANGES = 13, 3, [2, 4, 9]
 
@@ -35,17 +36,16 @@ def test_expectations_are_means_over_every_placement(count: int) -> None:
 
 def test_many_alarms_at_random_score_what_is_expected() -> None:
     rng = np.random.default_rng(3)
-    changes, length, count = [[1000, 1030, 4000], [2500]], [6000, 4000], 150
-    scores = []
-    for _ in range(300):
-        placed = np.sort(rng.choice(10_000, size=count, replace=False))
-        alarms = [placed[placed < 6000], placed[placed >= 6000] - 6000]
-        # Neighbours are one episode to `evaluate` and two to chance; they are rare here.
-        scores.append(evaluate(alarms, changes, lengths=length, tolerance=60, every=61).score)
-    expected = chance(Streams.of(changes, lengths=length, tolerance=60), count=count, tolerance=60)
+    count, tolerance = 150, 60
+    streams = Streams.of([[1000, 1030, 4000], [2500]], lengths=[6000, 4000], tolerance=tolerance)
+    scores = [
+        score(streams, np.sort(rng.choice(10_000, size=count, replace=False)), tolerance=tolerance, confidence=0.95)
+        for _ in range(500)
+    ]
+    expected = chance(streams, count=count, tolerance=tolerance)
 
     for name in ("precision", "recall", "f1"):
-        values = np.array([getattr(score, name) for score in scores])
+        values = np.array([getattr(found, name) for found in scores])
         assert abs(values.mean() - getattr(expected, name)) < 4 * values.std() / np.sqrt(len(values))
 
 
