@@ -78,7 +78,7 @@ def season_sums(x: npt.ArrayLike, seconds: npt.ArrayLike, *, size: npt.ArrayLike
 
     def summed(each: Floats) -> Floats:
         sums = np.bincount(cells, weights=each.ravel(), minlength=series * BINS)
-        return sums.reshape(*values.shape[:-1], BINS)
+        return sums.astype(np.float64).reshape(*values.shape[:-1], BINS)
 
     return Season(
         count=summed(np.where(n > 0, 1.0, 0.0)),

@@ -12,8 +12,7 @@ def test_a_study_fills_its_tables(name: str, capsys: pytest.CaptureFixture[str])
     module = importlib.import_module(f"tests.studies.{name}")
 
     tables = module.run(module.SMALL.split())
-    printed = capsys.readouterr().out
-
+    shown = capsys.readouterr().out
     for table in tables:
         assert {len(table.columns)} == {len(row) for row in table.rows}
-        assert table.title in printed
+        assert table.title in shown
