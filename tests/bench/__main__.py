@@ -37,6 +37,7 @@ SUITE: Final = {
     "tick": (Step("tick"),),
     "join": (Step("join", "--decisions 300000"),),
     "simulate": (Step("simulate"),),
+    "statistics": (Step("statistics"),),
     "charts": (Step("charts"),),
 }
 

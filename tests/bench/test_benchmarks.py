@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +19,7 @@ from monitor.decode import decode_event
 from monitor.events import Decision, Review
 from monitor.settings import Settings
 from monitor.topics import DECISIONS, REVIEWS
-from tests.bench import watch
+from tests.bench import statistics_peers, watch
 from tests.bench.__main__ import SUITE, write_report
 from tests.bench.decisions import Decisions
 from tests.bench.load import audit, stream
@@ -36,6 +37,7 @@ WITHOUT_KAFKA = {
     "tick": "--models 1 --decisions 2000 --pinned 2000 --ticks 1 --peer-series 2",
     "join": "--decisions 500",
     "simulate": "--per-minute 100 --minutes 1",
+    "statistics": "--rows 500 --segments 3 --charts 5 --length 100 --runs 1",
     "charts": "--charts 50 --times 3 --series 1000 --runs 1",
 }
 WITH_KAFKA = {
@@ -100,6 +102,20 @@ def _without_descriptions(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_descriptions(value) for key, value in node.items() if key != "description"}
     return node
+
+
+def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "evidently", None)
+
+    told = statistics_peers.main("evidently", 10, 1)
+
+    assert {"seconds": [], "why": "not installed (evidently): pip install --group peers"} == told
+
+
+def test_a_peer_that_fails_says_why() -> None:
+    measured = statistics_peers.measure("nobody", python=sys.executable, rows=10, runs=1)
+
+    assert statistics_peers.Measured(why="failed: KeyError: 'nobody'") == measured
 
 
 def progress(at: float, *, lag: dict[int, int], counted: int = 0) -> watch.Progress:

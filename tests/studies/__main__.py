@@ -16,6 +16,7 @@ REPORT: Final = Path(__file__).parent / "REPORT.md"
 
 SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "comparison": (Step("comparison", "--runs 20000", package="tests.studies"),),
+    "evaluation": (Step("evaluation", "--runs 3", package="tests.studies"),),
     "river_detectors": (Step("river_detectors", "--runs 30", package="tests.studies"),),
     "delay": (Step("delay", "--runs 4000", package="tests.studies"),),
     "proxies": (Step("proxies", "--runs 2000", package="tests.studies"),),

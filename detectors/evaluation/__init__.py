@@ -1,0 +1,21 @@
+"""How well alarms tell of known changes: delay, missed changes, false alarms, beside alarms that know nothing."""
+
+from detectors.evaluation.chance import Chance, chance
+from detectors.evaluation.episodes import Episodes, episodes
+from detectors.evaluation.evaluate import Evaluation, evaluate
+from detectors.evaluation.poisson_rate import PoissonRate, poisson_rate
+from detectors.evaluation.score import Score
+from detectors.evaluation.streams import Streams
+
+__all__ = [
+    "Chance",
+    "Episodes",
+    "Evaluation",
+    "PoissonRate",
+    "Score",
+    "Streams",
+    "chance",
+    "episodes",
+    "evaluate",
+    "poisson_rate",
+]
