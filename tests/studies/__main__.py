@@ -14,7 +14,9 @@ from tests.bench.suite import Found, Step, run_suite, sections
 
 REPORT: Final = Path(__file__).parent / "REPORT.md"
 
-SUITE: Final[dict[str, tuple[Step, ...]]] = {}
+SUITE: Final[dict[str, tuple[Step, ...]]] = {
+    "launch": (Step("launch", "--runs 1000", package="tests.studies"),),
+}
 
 HEAD: Final = """# Studies of the statistics library
 
