@@ -39,7 +39,7 @@ def allocate(budget: float, *, size: npt.ArrayLike, second_moment: npt.ArrayLike
 
     scales = np.unique(np.concatenate([[0.0], floor / root[known], 1.0 / root[known]]))
     totals = spent(scales)
-    pi = np.clip(np.interp(budget, totals, scales) * root, floor, 1.0)
+    pi: Floats = np.clip(np.interp(budget, totals, scales) * root, floor, 1.0)
     left, rest = budget - totals[-1], n[~known].sum()
     if left > 0 and rest > 0:
         pi[~known] = min(1.0, floor + left / rest)
@@ -53,7 +53,8 @@ def precision_second_moment(rate: npt.ArrayLike, *, precision: float) -> Floats:
     [0.4525, 0.0475]
     """
     y = fractions("rate", rate)
-    return y * (1.0 - precision) ** 2 + (1.0 - y) * precision**2
+    moment: Floats = y * (1.0 - precision) ** 2 + (1.0 - y) * precision**2
+    return moment
 
 
 def recall_second_moment(rate: npt.ArrayLike, *, acted: npt.ArrayLike, recall: float) -> Floats:

@@ -120,7 +120,7 @@ def confidence_sequence(found: Outcomes, contrast: Contrast, *, design: Design, 
     >>> found = Outcomes(np.array([[8.0, 32.0, 0.0, 32.0, 8.0, 0.0]]), np.array(2000.0))
     >>> limits = confidence_sequence(found, Contrast((1.0,), (0.0,)), design=Design())
     >>> float(limits.lower.round(4)), float(limits.upper.round(4))
-    (-0.0217, -0.0029)
+    (-0.0232, -0.0016)
     """
     need = np.log(2.0 / require_fraction("alpha", alpha))
 

@@ -40,10 +40,10 @@ def labels_needed(
 
     `share` (6 strata + 1,) are the expected counts (any scale) of the kinds in `Outcomes`, row by row, then of `both`.
     The mixture is at least each bet's wealth over the number of bets, so bet b needs ln(bets / alpha) / E[ln(1 + b g)]
-    decisions on average (Wald); `enough` adds the normal quantile of the random walk. Both figures are
-    those of the bet best for them: cautious, since neighbours win too, but for the overshoot. Design with `bets=(bet,)` to bet on
-    the plan alone (growth-rate optimal; Grunwald, de Heide, Koolen, Safe testing, 2024): ln(bets) is saved, at the
-    price of slow growth where the plan is wrong.
+    decisions on average (Wald); `enough` adds the normal quantile of the random walk. Both figures are those of the bet
+    best for them: cautious, since neighbours win too, but for the overshoot. Design with `bets=(bet,)` to bet on the
+    plan alone (growth-rate optimal; Grunwald, de Heide and Koolen, Safe testing, 2024): ln(bets) is saved, at the price
+    of slow growth where the plan is wrong.
 
     Raises ValueError for shares that are negative, sum to 0 or are of another length.
 

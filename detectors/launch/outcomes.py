@@ -53,12 +53,14 @@ class Outcomes:
     @property
     def labels(self) -> Floats:
         """Labels bought, shape (...)."""
-        return self.discordant[..., [0, 1, 3, 4]].sum(axis=(-1, -2))
+        labels: Floats = self.discordant[..., [0, 1, 3, 4]].sum(axis=(-1, -2))
+        return labels
 
     @property
     def decisions(self) -> Floats:
         """Decisions on which at least one acts, shape (...)."""
-        return self.discordant.sum(axis=(-1, -2)) + self.both
+        decisions: Floats = self.discordant.sum(axis=(-1, -2)) + self.both
+        return decisions
 
 
 def outcomes(
