@@ -15,7 +15,7 @@ from detectors.intervals import Interval
 from detectors.launch.contrast import Contrast
 from detectors.launch.outcomes import Outcomes
 
-_HALVINGS = 45  # of the reach: bounds to 1e-13 of it
+_HALVINGS = 34  # of the reach: bounds to 1e-10 of it
 
 
 class Design(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from detectors.arrays import Floats, require_fraction
+from detectors.intervals import Interval
 from detectors.launch.contrast import Contrast
 from detectors.launch.evidence import Design, confidence_sequence, log_e_value
 from detectors.launch.outcomes import KINDS, Outcomes
@@ -33,16 +34,11 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class EndpointEvidence(msgspec.Struct, frozen=True):
-    """ln of the e-values for "not worse than the margin" and for "worse", and the confidence sequence.
-
-    An infinite limit is one about which nothing can be said yet.
-    """
+    """ln of the e-values for "not worse than the margin" and for "worse"."""
 
     name: str
     log_e_pass: float
     log_e_block: float
-    lower: float
-    upper: float
 
 
 class GateState(msgspec.Struct, frozen=True):
@@ -131,8 +127,7 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Steps may be of one decision or of many, and parts of a step may be merged before (`Outcomes.__add__`).
         ValueError, for a state of another specification, an unknown segment and outcomes of another shape.
         """
-        if state.fingerprint != self.fingerprint() or state.version != 1:
-            raise ValueError(f"state: of another gate ({state.fingerprint}, version {state.version})")
+        self._require_own(state)
         if segment is None and len(self.segments) > 1:
             raise ValueError(f"segment: got None, allowed are {', '.join(self.segments)}")
         name = self.segments[0] if segment is None else segment
@@ -144,15 +139,30 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"outcomes: got series of shape {new.both.shape}, allowed is one series")
         if state.verdict is not Verdict.KEEP_GOING:
             return state
-        counts = np.array(state.counts, dtype=np.float64)
-        sums = Outcomes(counts[:, :-1].reshape(len(counts), -1, KINDS), counts[:, -1])
+        sums = _sums(state)
         place = self.segments.index(name)
         added = Outcomes(sums.discordant[place], sums.both[place]) + new
         sums.discordant[place], sums.both[place] = added.discordant, added.both
         return self._judge(sums, at)
 
+    def interval(self, state: GateState, endpoint: str) -> Interval:
+        """Confidence sequence of level `alpha_interval` on one endpoint's difference; apart, since it costs more.
+
+        An infinite limit is one about which nothing can be said yet. Raises ValueError for another gate or endpoint.
+        """
+        self._require_own(state)
+        for known in self.endpoints:
+            if known.name == endpoint:
+                whole = _whole(_sums(state))
+                return confidence_sequence(whole, known.contrast, design=self.design, alpha=self.alpha_interval)
+        raise ValueError(f"endpoint: got {endpoint!r}, allowed are {', '.join(e.name for e in self.endpoints)}")
+
+    def _require_own(self, state: GateState) -> None:
+        if state.fingerprint != self.fingerprint() or state.version != 1:
+            raise ValueError(f"state: of another gate ({state.fingerprint}, version {state.version})")
+
     def _judge(self, sums: Outcomes, at: float | None) -> GateState:
-        whole = Outcomes(sums.discordant.sum(axis=0), sums.both.sum(axis=0))
+        whole = _whole(sums)
         shown = tuple(self._evidence(endpoint, whole) for endpoint in self.endpoints)
         grossly = np.stack([self._worse(endpoint, sums, self.gross_margin) for endpoint in self.endpoints])
         verdict, reason = self._verdict(whole, shown, grossly, at)
@@ -194,19 +204,25 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         good = endpoint.contrast.more_is_better
         limit = -endpoint.margin if good else endpoint.margin
         not_worse = log_e_value(whole, endpoint.contrast, design=self.design, difference=limit, above=good)
-        interval = confidence_sequence(whole, endpoint.contrast, design=self.design, alpha=self.alpha_interval)
         return EndpointEvidence(
             name=endpoint.name,
             log_e_pass=float(not_worse),
             log_e_block=float(self._worse(endpoint, whole, 0.0)),
-            lower=float(interval.lower),
-            upper=float(interval.upper),
         )
 
     def _worse(self, endpoint: Endpoint, sums: Outcomes, margin: float) -> Floats:
         good = endpoint.contrast.more_is_better
         limit = -margin if good else margin
         return log_e_value(sums, endpoint.contrast, design=self.design, difference=limit, above=not good)
+
+
+def _sums(state: GateState) -> Outcomes:
+    counts = np.array(state.counts, dtype=np.float64)
+    return Outcomes(counts[:, :-1].reshape(len(counts), -1, KINDS), counts[:, -1])
+
+
+def _whole(segments: Outcomes) -> Outcomes:
+    return Outcomes(segments.discordant.sum(axis=0), segments.both.sum(axis=0))
 
 
 def _log_mean(logs: Floats, *, axis: int) -> Floats:
