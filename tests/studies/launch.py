@@ -218,7 +218,8 @@ def quiet_table(runs: int, disagreements: int, seed: int) -> Table:
         columns=("case", "blocked", "passed", "labels", "p90", "z-test at every label says worse"),
         rows=rows,
         notes=(
-            "Champion's precision .95; other settings as above. Only blocks, only passes: the other verdict is not looked at, so each runs until the labels end.",
+            "Champion's precision .95; other settings as above.",
+            "Only blocks, only passes: the other verdict is not looked at, so each runs until the labels end.",
         ),
     )
 
@@ -227,7 +228,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     """Simulate and print; the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--disagreements", type=int, default=1500)
+    parser.add_argument("--disagreements", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     told = parser.parse_args(arguments)
     return show(

@@ -25,10 +25,10 @@ DESIGNS = (
 )
 
 
-def truth(design: Design, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def truth(design: Design, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Random probabilities of (stratum, challenger or champion alone, violating or benign), and of `both`."""
     drawn = rng.dirichlet(np.ones(4 * len(design.inclusion_probability) + 1))
-    return drawn[:-1].reshape(-1, 2, 2), drawn[-1]
+    return drawn[:-1].reshape(-1, 2, 2), float(drawn[-1])
 
 
 def kinds(design: Design, p: np.ndarray, both: float) -> np.ndarray:
@@ -109,9 +109,9 @@ def test_an_interval_for_the_champions_precision_claims_no_more_than_any_value_w
 @pytest.mark.parametrize("contrast", [true_positives(), false_positives(), precision(0.93, 0.96)])
 def test_a_limit_is_where_the_e_value_crosses(contrast: Contrast) -> None:
     rng = np.random.default_rng(3)
-    counts = rng.integers(0, 60, (40, 1, 6))
+    counts = rng.integers(0, 60, (40, 1, 6)).astype(float)
     counts[..., [2, 5]] = 0
-    found = Outcomes(counts, rng.integers(0, 4000, 40))
+    found = Outcomes(counts, rng.integers(0, 4000, 40).astype(float))
 
     limits = confidence_sequence(found, contrast, design=Design(), alpha=0.1)
 
@@ -144,7 +144,7 @@ def test_nothing_seen_is_no_evidence_and_limits_nothing() -> None:
     limits = confidence_sequence(nothing, true_positives(), design=Design())
 
     assert 0.0 == pytest.approx(log_e_value(nothing, true_positives(), design=Design(), difference=0, above=True))
-    assert (-np.inf, np.inf) == (limits.lower, limits.upper)
+    assert [-np.inf, np.inf] == [float(limits.lower), float(limits.upper)]
 
 
 @pytest.mark.parametrize(

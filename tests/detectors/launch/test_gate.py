@@ -15,6 +15,7 @@ from detectors.launch import (
     false_positives,
     precision,
     true_positives,
+    two_sample_labels_needed,
 )
 from tests.studies.launch import Plan, gate, peeking, simulate
 
@@ -32,10 +33,8 @@ def tally(*counts: int, both: int = 0) -> Outcomes:
 def test_a_regression_of_one_point_is_blocked_with_a_fifth_of_the_labels_at_most(
     champion: float, discordant: float
 ) -> None:
-    from detectors.launch import two_sample_labels_needed
-
     plan = Plan(champion, discordant, -0.01)
-    found = simulate(plan, runs=300, disagreements=1200, rng=np.random.default_rng(7))
+    found = simulate(plan, runs=300, disagreements=2000, rng=np.random.default_rng(7))
 
     ended = gate(found, plan, design=Design())
 
@@ -66,10 +65,10 @@ def test_a_model_at_the_margin_seldom_passes_whatever_the_weights_and_the_drift(
 @pytest.mark.parametrize("difference", [-0.02, 0.01])
 def test_the_gate_decides_when_the_study_does_and_a_replay_gives_the_same(difference: float) -> None:
     plan = Plan(0.95, 0.05, difference)
-    found = simulate(plan, runs=5, disagreements=200, rng=np.random.default_rng(3))
+    found = simulate(plan, runs=3, disagreements=200, rng=np.random.default_rng(3))
     told = gate(found, plan, design=Design())
     spec = Gate(endpoints=(PRECISION,), minimum_labels=1)
-    for run in range(5):
+    for run in range(3):
         states = [spec.start(), spec.start()]
         steps = np.diff(found.discordant[run], axis=0, prepend=0), np.diff(found.both[run], prepend=0)
         for discordant, both in zip(*steps, strict=True):
@@ -143,9 +142,13 @@ def test_a_grossly_worse_segment_blocks_although_the_whole_is_better() -> None:
 def test_the_interval_agrees_with_the_verdict() -> None:
     spec = Gate(endpoints=(TRUE,), alpha_interval=0.1)
 
-    (shown,) = spec.step(spec.start(), tally(10, 10, 0, 60, 10, 0, both=1000)).endpoints
+    state = spec.step(spec.start(), tally(10, 10, 0, 60, 10, 0, both=1000))
+    limits = spec.interval(state, "true positives")
 
-    assert -0.1 < shown.lower < shown.upper < 0 and shown.log_e_block >= math.log(20)
+    assert -0.1 < limits.lower < limits.upper < 0
+    assert Verdict.BLOCK is state.verdict
+    with pytest.raises(ValueError, match="endpoint: got 'other'"):
+        spec.interval(state, "other")
 
 
 @pytest.mark.parametrize(
