@@ -27,7 +27,7 @@ from detectors.launch import (
 )
 from tests.bench.tables import Table, begin, show
 
-SMALL: Final = "--runs 40"
+SMALL: Final = "--runs 10 --disagreements 500"
 ALPHA: Final = 0.05
 MARGIN: Final = 0.01
 UNEQUAL: Final = Design(inclusion_probability=(1.0, 0.2))

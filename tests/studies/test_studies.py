@@ -11,6 +11,9 @@ from tests.studies.__main__ import SUITE
 def test_a_study_fills_its_tables(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module(f"tests.studies.{name}")
 
-    for table in module.run(module.SMALL.split()):
+    tables = module.run(module.SMALL.split())
+    shown = capsys.readouterr().out
+
+    for table in tables:
         assert {len(table.columns)} == {len(row) for row in table.rows}
-        assert table.title in capsys.readouterr().out
+        assert table.title in shown

@@ -1,3 +1,5 @@
+"""Allocation: no feasible move of labels does better; second moments beside simulated labels."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

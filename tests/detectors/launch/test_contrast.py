@@ -1,3 +1,5 @@
+"""Contrasts: which way is worse, and what is refused."""
+
 import math
 
 import pytest

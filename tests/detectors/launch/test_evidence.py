@@ -1,3 +1,5 @@
+"""E-values: mean exactly one by enumeration, products of single bets, and limits where they cross."""
+
 import itertools
 import math
 

@@ -1,3 +1,5 @@
+"""The gate: rates of wrong and right verdicts by simulation, replay, reasons, and what is refused."""
+
 import math
 from typing import Any
 

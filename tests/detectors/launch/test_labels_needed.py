@@ -1,3 +1,5 @@
+"""Planned labels beside simulated ones; fixed-size tests of the planned size have the planned power."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Counts of disagreements: by hand, in any order of the parts, and what is refused."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
