@@ -25,6 +25,7 @@ SUITE: Final[dict[str, tuple[Step, ...]]] = {
     "run_lengths": (Step("run_lengths", "--runs 2000 --fewer 1000", package="tests.studies"),),
     "attribution": (Step("attribution", package="tests.studies"),),
     "sequential": (Step("sequential", "", package="tests.studies"),),
+    "launch": (Step("launch", "--runs 1000", package="tests.studies"),),
 }
 
 HEAD: Final = """# Studies of the statistics library
