@@ -136,9 +136,11 @@ def _typical(weights: Floats, squares: Floats) -> Floats:
     series = len(weights) // len(WINDOWS)
     longest = slice(_LONGEST * series, (_LONGEST + 1) * series)
     weight, square = weights[longest], squares[longest]
-    with np.errstate(invalid="ignore"):
-        typical = np.where(weight > 0, square / weight, square.sum() / weight.sum())
-    return np.tile(typical, len(WINDOWS))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own, pooled = square / weight, square.sum() / weight.sum()
+    typical = np.where(weight > 0, own, pooled)
+    # A damaged checkpoint may hold weights without squares; what is no weight is not known.
+    return np.tile(np.where((typical > 0) & np.isfinite(typical), typical, np.nan), len(WINDOWS))
 
 
 def _drift(ledger: ModelLedger, sums: Ints, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:
