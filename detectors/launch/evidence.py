@@ -23,9 +23,10 @@ class Design(msgspec.Struct, frozen=True):
 
     `inclusion_probability`: one for each stratum. Bets are `bets` (fractions of the largest bet that cannot ruin, with
     equal weights), so that differences up to `reach` can be tested: a bound never lies beyond it. The default grid of
-    powers of two costs at most ln 7 = 1.9 nats against its best bet, less where neighbours win too; `labels_needed` tells what a single well-chosen bet would save. `guess` is a guessed rate of violating in each
-    stratum: sampled labels then carry only the surprise (difference estimator). A wrong guess costs labels, never
-    validity; it matters only where pi < 1.
+    powers of two costs at most ln 7 = 1.9 nats against its best bet, less where neighbours win too; `labels_needed`
+    tells what a single well-chosen bet would save. `guess` is a guessed rate of violating in each stratum: sampled
+    labels then carry only the surprise (difference estimator). A wrong guess costs labels, never validity; it matters
+    only where pi < 1.
     """
 
     inclusion_probability: tuple[float, ...] = (1.0,)
