@@ -5,13 +5,21 @@ DURATION ?=
 BENCH ?=
 STUDY ?=
 PYTEST_ARGS ?=
-JOBS ?= 3
+JOBS ?= 2
 LOCK_ARGS ?=
 
 BIN := .venv/bin
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# A file stays in one process, so that its tests share what they start. Many of them wait: more processes than cores.
+# Tests of real programs have deadlines: they run one after the other, and the others in as many processes as there are
+# cores. A file stays in one process, so that its tests share what they start. 5 is pytest's "nothing selected".
+REAL := kafka or prometheus or browser
 PARALLEL = --numprocesses $(JOBS) --dist loadfile
+define both
+failed=0; \
+$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
+$(BIN)/python -m pytest -m "$(REAL)" $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
+exit $$failed
+endef
 GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
@@ -26,14 +34,14 @@ setup: .venv/.development ## Create .venv with the locked development dependenci
 demo: .venv/.runtime ## Run the whole system against simulated traffic (DURATION=60 ends it after a minute)
 	@$(BIN)/moderation-monitor demo $(if $(DURATION),--duration $(DURATION))
 
-test: .venv/.development test-programs ## Run all tests (PYTEST_ARGS="-k ledger", JOBS=1 for one process)
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+test: .venv/.development test-programs ## Run all tests (PYTEST_ARGS="-k ledger")
+	@$(call both,)
 
-coverage: .venv/.development test-programs ## Run all tests, half as fast, and print which lines and branches they did not reach
-	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+coverage: .venv/.development test-programs ## Run all tests, slower, and print which lines and branches they did not reach
+	@$(call both,--cov --cov-append --cov-report=term-missing:skip-covered)
 
 test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
-	$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not prometheus and not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(PYTEST_ARGS)
 
 lint: .venv/.development ## Check style, formatting and types
 	$(BIN)/ruff check

@@ -64,13 +64,14 @@ def precision(count: Count, now: int) -> dict[str, Readings]:
     """
     names = ("estimate", "labels", "lower", "upper")
     found: dict[str, Readings] = {name: {} for name in names}
+    of_model: dict[str, list[Label]] = defaultdict(list)
+    for series, labels in count.labels.items():
+        of_model[series[0]] += _used(labels, "7d", now)
     for window in WINDOW_MINUTES:
         for series, labels in count.labels.items():
             used = _used(labels, window, now)
             if used:
-                longest = _used(labels, "7d", now)
-                of_model = [one for key, more in count.labels.items() if key[0] == series[0] for one in more]
-                told = _hajek(used, longest, _used(of_model, "7d", now))
+                told = _hajek(used, _used(labels, "7d", now), of_model[series[0]])
                 for name, value in zip(names, told, strict=True):
                     found[name][(*series, window, "hajek")] = value
     return found
@@ -96,7 +97,7 @@ def _hajek(
     spread, typical = {}, {}
     for verdict, (weight, square) in sums.items():
         spread[verdict] = (square + mean**2) / (weight + mean)
-        known = next(((w, s) for w, s in (_weights(longest, verdict), _weights(of_model, verdict)) if w), None)
+        known = next(((w, s) for w, s in (_weights(part, verdict) for part in (longest, of_model)) if w), None)
         guess, strength = (mean, 0.5) if known is None else (known[1] / known[0], 20.0)
         typical[verdict] = (square + strength * guess**2) / (weight + strength * guess)
     effective = total / ((1 - estimate) * spread[True] + estimate * spread[False])
@@ -105,8 +106,9 @@ def _hajek(
     def excess(p: float) -> float:
         return total * (estimate - p) ** 2 - z * z * p * (1 - p) * ((1 - p) * typical[True] + p * typical[False])
 
-    lower = 0.0 if estimate == 0 else optimize.brentq(excess, 0.0, estimate, xtol=1e-12)
-    upper = 1.0 if estimate == 1 else optimize.brentq(excess, estimate, 1.0, xtol=1e-12)
+    # 0 and 1 are roots of their own where all labels agree.
+    lower = 0.0 if estimate == 0 else optimize.brentq(excess, 0.0, min(estimate, 1 - 1e-9), xtol=1e-12)
+    upper = 1.0 if estimate == 1 else optimize.brentq(excess, max(estimate, 1e-9), 1.0, xtol=1e-12)
     return estimate, effective, lower, upper
 
 
