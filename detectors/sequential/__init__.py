@@ -16,6 +16,7 @@ from detectors.sequential.gamma_mixture import (
 from detectors.sequential.normal_mixture import mixture_precision, normal_mixture, normal_mixture_bound
 from detectors.sequential.stitching import stitched_bound
 from detectors.sequential.weighted import weighted_observations
+from detectors.sequential.weighted_sequence import weighted_sequence
 
 __all__ = [
     "Alternatives",
@@ -37,4 +38,5 @@ __all__ = [
     "normal_mixture_bound",
     "stitched_bound",
     "weighted_observations",
+    "weighted_sequence",
 ]
