@@ -38,6 +38,7 @@ test: .venv/.development test-programs ## Run all tests (PYTEST_ARGS="-k ledger"
 	@$(call both,)
 
 coverage: .venv/.development test-programs ## Run all tests, slower, and print which lines and branches they did not reach
+	@$(BIN)/coverage erase
 	@$(call both,--cov --cov-append --cov-report=term-missing:skip-covered)
 
 test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
