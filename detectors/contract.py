@@ -58,6 +58,15 @@ class Direction(StrEnum):
 BOTH: frozenset[Direction] = frozenset(Direction)
 
 
+def directions_of(direction: str) -> frozenset[Direction]:
+    """The moves that a parameter of "rise", "fall" or "both" names.
+
+    >>> sorted(directions_of("both")), sorted(directions_of("fall"))
+    ([<Direction.FALL: 'fall'>, <Direction.RISE: 'rise'>], [<Direction.FALL: 'fall'>])
+    """
+    return BOTH if direction == "both" else frozenset({Direction(direction)})
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a detector says after one observation; `alarm` is exactly `statistic > threshold`."""
 

@@ -23,7 +23,7 @@ from detectors.charts.lattice_cusum import (
     least_threshold,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import BOTH, Direction, Domain, Spec
+from detectors.contract import Direction, Domain, Spec, directions_of
 from detectors.intervals import wilson
 
 USUAL: Final = 10_000.0
@@ -114,7 +114,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     @property
     def steps(self) -> Steps:

@@ -16,7 +16,15 @@ from msgspec import Meta
 from detectors.arrays import Floats
 from detectors.charts.normal_run_length import baseline_range, cusum_run_length, cusum_threshold
 from detectors.charts.run_length import RunLength
-from detectors.contract import BOTH, Direction, Reading, Readings, Spec, require_observation, require_observations
+from detectors.contract import (
+    Direction,
+    Reading,
+    Readings,
+    Spec,
+    directions_of,
+    require_observation,
+    require_observations,
+)
 
 USUAL: Final = 10_000.0
 """The average run length in control where neither it nor a threshold is given."""
@@ -81,7 +89,7 @@ class Cusum(Spec, frozen=True, tag="cusum"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def decision_interval(self) -> float:
         """The threshold in sigmas: the one given, or that of the wanted average run length."""

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.contract import (
-    BOTH,
     Direction,
     Reading,
     Readings,
     Spec,
+    directions_of,
     one_by_one,
     require_observation,
     require_observations,
@@ -76,7 +76,7 @@ class PageHinkley(Spec, frozen=True, tag="page_hinkley"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: PageHinkleyState | None = None) -> PageHinkleyLogic:
         """A test that starts afresh, or goes on from `state`."""

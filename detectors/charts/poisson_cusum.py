@@ -24,7 +24,7 @@ from detectors.charts.lattice_cusum import (
     least_threshold,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import BOTH, Direction, Domain, Spec
+from detectors.contract import Direction, Domain, Spec, directions_of
 
 USUAL: Final = 10_000.0
 """The average run length in control where neither it nor a threshold is given."""
@@ -105,7 +105,7 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     @property
     def steps(self) -> Steps:

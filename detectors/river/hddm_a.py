@@ -13,12 +13,12 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.contract import (
-    BOTH,
     Direction,
     Domain,
     Reading,
     Readings,
     Spec,
+    directions_of,
     one_by_one,
     require_observation,
     require_observations,
@@ -70,7 +70,7 @@ class HddmA(Spec, frozen=True, tag="hddm_a"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: HddmAState | None = None) -> HddmALogic:
         """A test that starts afresh, or goes on from `state`."""

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.contract import (
-    BOTH,
     Direction,
     Domain,
     Reading,
     Readings,
     Spec,
+    directions_of,
     one_by_one,
     require_observation,
     require_observations,
@@ -91,7 +91,7 @@ class HddmW(Spec, frozen=True, tag="hddm_w"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: HddmWState | None = None) -> HddmWLogic:
         """A test that starts afresh, or goes on from `state`."""

@@ -15,13 +15,13 @@ from msgspec import Meta
 
 from detectors.arrays import Floats
 from detectors.contract import (
-    BOTH,
     Direction,
     Domain,
     Reading,
     Readings,
     Spec,
     StateMismatch,
+    directions_of,
     require_observation,
     require_observations,
 )
@@ -73,7 +73,7 @@ class ConfidenceSequence(Spec, frozen=True, tag="confidence_sequence"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: ConfidenceSequenceState | None = None) -> ConfidenceSequenceLogic:
         """A sequence that starts afresh, or goes on from `state`."""

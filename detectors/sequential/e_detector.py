@@ -17,12 +17,12 @@ from msgspec import Meta
 
 from detectors.arrays import Floats
 from detectors.contract import (
-    BOTH,
     Direction,
     Reading,
     Readings,
     Spec,
     StateMismatch,
+    directions_of,
     require_observation,
     require_observations,
 )
@@ -57,7 +57,7 @@ class EDetector(Spec, frozen=True):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return BOTH if self.direction == "both" else frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def bets(self) -> Bets:
         """The bets on the doubling grid of `alternatives`."""

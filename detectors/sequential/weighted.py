@@ -29,6 +29,20 @@ def weighted_observations(
     >>> weighted_observations([1, 0, 1], [0.5, 0.5, 0.1], mean=0.9, smallest_probability=0.1).round(3).tolist()
     [0.92, 0.72, 1.0]
     """
+    part = part_of_largest_weight(inclusion_probability, smallest_probability=smallest_probability)
+    m = fractions("mean", mean)
+    found: Floats = np.clip(m + part * (fractions("y", y) - m), 0.0, 1.0)
+    return found
+
+
+def part_of_largest_weight(inclusion_probability: npt.ArrayLike, *, smallest_probability: float) -> Floats:
+    """w / W = smallest / own inclusion probability, in (0, 1].
+
+    Raises ValueError for an inclusion probability outside (0, 1] or below the smallest.
+
+    >>> part_of_largest_weight([0.5, 0.1], smallest_probability=0.1).tolist()
+    [0.2, 1.0]
+    """
     smallest = 1.0 if smallest_probability == 1.0 else require_fraction("smallest_probability", smallest_probability)
     pi = probabilities("inclusion_probability", inclusion_probability)
     if (pi < smallest * (1.0 - 1e-12)).any():
@@ -36,6 +50,4 @@ def weighted_observations(
             f"inclusion_probability: found {float(pi.min())!r}, allowed are numbers from smallest_probability, "
             f"{smallest!r}, to 1"
         )
-    m = fractions("mean", mean)
-    found: Floats = np.clip(m + np.minimum(smallest / pi, 1.0) * (fractions("y", y) - m), 0.0, 1.0)
-    return found
+    return np.minimum(smallest / pi, 1.0)

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Floats, nonnegative, probabilities, require_fraction
+from detectors.arrays import Floats, nonnegative, require_fraction
 from detectors.intervals import Interval
 from detectors.sequential.root import increasing_root
+from detectors.sequential.weighted import part_of_largest_weight
 
 _BETS: Final = 0.5 ** np.arange(10)
 """From all that may be bet without ruin to a five-hundredth: for differences down to some .001."""
@@ -48,15 +49,10 @@ def weighted_sequence(
     >>> float(found.lower.round(3)), float(found.upper.round(3))
     (0.885, 0.965)
     """
-    smallest = 1.0 if smallest_probability == 1.0 else require_fraction("smallest_probability", smallest_probability)
-    pi = probabilities("inclusion_probability", inclusion_probability)
-    if (pi < smallest * (1.0 - 1e-12)).any():
-        raise ValueError(
-            f"inclusion_probability: found {float(pi.min())!r}, allowed are numbers from smallest_probability, "
-            f"{smallest!r}, to 1"
-        )
     ones, zeros, part = np.broadcast_arrays(
-        nonnegative("violating", violating), nonnegative("benign", benign), np.minimum(smallest / pi, 1.0)
+        nonnegative("violating", violating),
+        nonnegative("benign", benign),
+        part_of_largest_weight(inclusion_probability, smallest_probability=smallest_probability),
     )
     needed = float(np.log(2.0 / (1.0 - require_fraction("confidence", confidence))))
     return Interval(lower=_lower(ones, zeros, part, needed), upper=1.0 - _lower(zeros, ones, part, needed))
