@@ -89,10 +89,8 @@ def weighted_score(
     total = violating + benign
     with np.errstate(invalid="ignore"):
         share = violating / total
-    lower = _root(share, 0.0, total, g_violating, g_benign, z)
-    upper = _root(share, 1.0, total, g_violating, g_benign, z)
-    known = total > 0
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    lower, upper = (_limit(share, end, total, g_violating, g_benign, z) for end in (0.0, 1.0))
+    return Interval(lower=lower, upper=upper)
 
 
 def _typical(weight: Floats, square: Floats, mean_weight: Floats, name: str, given: npt.ArrayLike | None) -> Floats:
@@ -108,26 +106,33 @@ def _typical(weight: Floats, square: Floats, mean_weight: Floats, name: str, giv
     return typical
 
 
-def _root(share: Floats, end: float, total: Floats, g_violating: Floats, g_benign: Floats, z: float) -> Floats:
-    """The limit between `share` and `end`: Newton steps, kept between the points known to be inside and outside of it.
+def _limit(share: Floats, end: float, total: Floats, g_violating: Floats, g_benign: Floats, z: float) -> Floats:
+    """The limit between `share` and `end`; NaN without labels, `end` where the share is there already."""
+    limit = np.where(total > 0, end, np.nan)
+    sought = (total > 0) & (share != end)  # few, in most windows
+    limit[sought] = _root(share[sought], end, z * z / total[sought], g_violating[sought], g_benign[sought])
+    return limit
 
-    There is one, because (share - p)^2 / variance(p) falls from `end` to `share`. It is the root of the cubic
-    (share - p)^2 - k p (1 - p) ((1 - p) g_v + p g_b) with k = z^2 / total, which is below 0 inside.
+
+def _root(share: Floats, end: float, k: Floats, g_violating: Floats, g_benign: Floats) -> Floats:
+    """The root of (share - p)^2 - k p (1 - p) ((1 - p) g_v + p g_b), which is below 0 inside, with k = z^2 / total.
+
+    There is one between `share` and `end`, because (share - p)^2 / variance(p) falls from `end` to `share`. Newton
+    steps are kept between the points known to be inside and outside of the interval.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        k = z * z / total
-        inside, outside = share, np.full_like(share, end)
-        p = 0.5 * (inside + outside)
-        for _ in range(_STEPS):
-            spread = (1.0 - p) * g_violating + p * g_benign
-            excess = (share - p) ** 2 - k * p * (1.0 - p) * spread
-            slope = 2.0 * (p - share) - k * ((1.0 - 2.0 * p) * spread + p * (1.0 - p) * (g_benign - g_violating))
-            held = excess <= 0
-            inside, outside = np.where(held, p, inside), np.where(held, outside, p)
+    inside, outside = share, np.full_like(share, end)
+    p = 0.5 * (inside + outside)
+    for _ in range(_STEPS):
+        spread = (1.0 - p) * g_violating + p * g_benign
+        excess = (share - p) ** 2 - k * p * (1.0 - p) * spread
+        slope = 2.0 * (p - share) - k * ((1.0 - 2.0 * p) * spread + p * (1.0 - p) * (g_benign - g_violating))
+        held = excess <= 0
+        inside, outside = np.where(held, p, inside), np.where(held, outside, p)
+        with np.errstate(divide="ignore", invalid="ignore"):
             step = p - excess / slope
-            kept = (step - inside) * (step - outside) < 0
-            following = np.where(kept, step, 0.5 * (inside + outside))
-            if not np.any(np.abs(following - p) > _PRECISION):
-                break
-            p = following
-    return np.where(share == end, end, p)
+        kept = (step - inside) * (step - outside) < 0
+        following = np.where(kept, step, 0.5 * (inside + outside))
+        if not np.any(np.abs(following - p) > _PRECISION):
+            break
+        p = following
+    return p
