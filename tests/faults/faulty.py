@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tests.e2e.worker_process import WorkerProcess
 
+BLOCKED = Path("blocked")
+"""A file in the worker's directory: the fault `block` has begun."""
+
 PROGRAM = Path(__file__).with_name("faulty_worker.py")
 
 
@@ -23,5 +26,6 @@ class FaultyWorker(WorkerProcess):
         self._command = [sys.executable, str(PROGRAM), fault, "worker"]
 
     def block(self) -> None:
-        """Block its event loop for ever (fault `block`)."""
+        """Block its event loop for ever (fault `block`); returns when it stands still."""
         os.kill(self.pid, signal.SIGUSR1)
+        self.until((self.directory / BLOCKED).exists, what="the loop is blocked")

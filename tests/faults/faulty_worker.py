@@ -1,6 +1,6 @@
 """A worker with a fault inside, run as a program: `python faulty_worker.py FAULT worker [options]`.
 
-* `block`: SIGUSR1 blocks the main thread, and the event loop with it, for ever.
+* `block`: SIGUSR1 blocks the main thread, and the event loop with it, for ever; the file `blocked` says so.
 * `hang`: the first batch of decisions is never done.
 * `raise`: an exception in the processing of a batch, once in `FAIL_EVERY` records that were never committed before.
 """
@@ -18,11 +18,17 @@ from typing import Any
 from monitor.cli import cli
 from monitor.service.ingest import Ingest
 from monitor.topics import BY_TOPIC, DECISIONS
+from tests.faults.faulty import BLOCKED
 
 
 def block() -> None:
     """The handler runs in the main thread, where the loop is."""
-    signal.signal(signal.SIGUSR1, lambda *_: threading.Event().wait())
+
+    def wait(*_: object) -> None:
+        BLOCKED.touch()
+        threading.Event().wait()
+
+    signal.signal(signal.SIGUSR1, wait)
 
 
 def fail() -> None:

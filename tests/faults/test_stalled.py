@@ -55,5 +55,5 @@ def test_a_second_signal_ends_even_a_worker_whose_loop_is_blocked(
         worker.until_ready()
         worker.block()
         with pytest.raises(subprocess.TimeoutExpired):
-            worker.terminate(within=1)
+            worker.terminate(within=3)
         assert FORCED == worker.terminate(within=20), worker.log()
