@@ -12,10 +12,10 @@ from monitor.join.block import JoinSettings
 from monitor.layout import Layout
 from monitor.ledger import LedgerSettings
 from monitor.model import ModelSettings
-from monitor.partition import SummariseSettings
 from monitor.reference import Reference, baselines, load_reference
 from monitor.settings import ModelOverride, Settings
 from monitor.streams import StreamSettings
+from monitor.summarise_settings import SummariseSettings
 
 
 @dataclass(frozen=True, slots=True)

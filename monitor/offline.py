@@ -13,7 +13,8 @@ from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.model import Model
-from monitor.partition import DeadLetter, PartitionSummariser
+from monitor.open_block import DeadLetter
+from monitor.partition import PartitionSummariser
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.topics import SourceTopic
 

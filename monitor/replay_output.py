@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from monitor.partition import DeadLetter
+from monitor.open_block import DeadLetter
 from monitor.snapshot import Floats, ModelSnapshot, Snapshot
 
 READINGS: Final = "readings.jsonl"

@@ -31,6 +31,7 @@ from monitor.layout import (
 )
 from monitor.packing import pack
 from monitor.rows import DecisionRows, FeedbackRows, Rows
+from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,6 +42,15 @@ DENSE_PER_ENTRY: Final = 32
 """Sorting an entry takes as long as looking through so many places of a dense array."""
 EXACT: Final = 2**53
 """Integers up to this are sums that a double holds exactly."""
+
+GROUPS: Final[dict[str, Callable[[Layout], Group] | None]] = {
+    DECISIONS.topic: None,
+    REVIEWS.topic: lambda layout: layout.reviews,
+    APPEALS.topic: lambda layout: layout.appeals,
+    REPORTS.topic: lambda layout: layout.reports,
+    LAUNCHES.topic: None,
+}
+"""Column group that the rows of a topic count in; decisions have several."""
 
 MISSING: Final = 0
 OUT_OF_RANGE: Final = 1

@@ -55,7 +55,7 @@ from monitor.join.forwarding import (
 from monitor.join.index import CorruptIndex, Range
 from monitor.join.store import BlockChanges, Changes, Store
 from monitor.join.summary import JoinSummary
-from monitor.partition import SummariseSettings
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import JOIN
 
 DAY_MS: Final = 86_400_000

@@ -9,7 +9,7 @@ a chunk changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Annotated, Any, Final, get_type_hints
@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from xxhash import xxh3_128_digest
 
-from monitor.events import Action, Appeal, CountedDecision, Decision, DecisionContext, Report, Review
+from monitor.events import Appeal, Decision, DecisionContext, Report, Review
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
 FORMAT: Final = 2
@@ -136,19 +136,6 @@ def decision_key(decision_id: str) -> bytes:
 def join_partition(key: bytes, count: int) -> int:
     """Partition of JOIN, out of `count`, for the key of a decision."""
     return int.from_bytes(key[8:], "big") % count
-
-
-def is_sampled(sampled: bool | None, inclusion_probability: float | None) -> bool:
-    """Whether a decision was sampled for review.
-
-    A probability alone says so only where `sampled` is not told: many producers log it for all.
-    """
-    return inclusion_probability is not None if sampled is None else sampled
-
-
-def can_get_feedback(decision: CountedDecision, positive_actions: Collection[Action]) -> bool:
-    """Whether feedback may come that has to find this decision: it was acted on, or sampled for review."""
-    return decision.action in positive_actions or is_sampled(decision.sampled, decision.inclusion_probability)
 
 
 def forward_decision(decision: Decision, *, offset: int, timestamp_ms: int) -> ForwardedDecision:

@@ -22,8 +22,9 @@ from monitor.events import Appeal, AppealStage, DecisionContext, Modality, Revie
 from monitor.join.forwarding import KINDS, FeedbackEvent
 from monitor.join.mixed_feedback import mixed_feedback
 from monitor.model_block import GroupOf, model_block
-from monitor.partition import GROUPS, SummariseSettings
 from monitor.rows import FeedbackRows, concatenate, decision_key, feedback_rows, take
+from monitor.summarise import GROUPS
+from monitor.summarise_settings import SummariseSettings
 
 _GROUPS: Final[tuple[GroupOf, ...]] = tuple(group for kind in KINDS if (group := GROUPS[kind.topic]) is not None)
 """Column group of each kind, in the order of KINDS."""

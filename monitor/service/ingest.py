@@ -21,12 +21,14 @@ from monitor.decode import Reason
 from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
-from monitor.partition import DeadLetter, PartitionSummariser, SummariseSettings
+from monitor.open_block import DeadLetter
+from monitor.partition import PartitionSummariser
 from monitor.rows import hash_id
 from monitor.service.join_indexes import UNAVAILABLE, JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
 from monitor.snapshot import JoinStatistics
 from monitor.state import SEPARATOR
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import BLOCKS, BY_TOPIC, JOIN
 
 log = structlog.get_logger(__name__)

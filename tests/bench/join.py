@@ -28,11 +28,11 @@ from monitor.join.forwarding import Forward, chunks, forward_decision, forward_f
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import RocksIndex
 from monitor.layout import Layout
-from monitor.partition import SummariseSettings
 from monitor.rows import hash_id
 from monitor.service.outlet import KafkaOutlet, Record
 from monitor.settings import KafkaSettings
 from monitor.streaming.security import security_of
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import DECISIONS, JOIN, REVIEWS
 from tests.bench.tables import Table, begin, show
 from tests.core.strategies import T0, decision, encoded, review

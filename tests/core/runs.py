@@ -19,9 +19,11 @@ from monitor.evaluate import Checkpoints, PartitionEvaluator
 from monitor.layout import CategoricalFeature, Layout, NumericFeature
 from monitor.ledger import LedgerSettings, ModelLedger
 from monitor.model import ModelSettings
-from monitor.partition import DeadLetter, PartitionSummariser, SummariseSettings
+from monitor.open_block import DeadLetter
+from monitor.partition import PartitionSummariser
 from monitor.sources import merge_totals
 from monitor.streams import StreamSettings
+from monitor.summarise_settings import SummariseSettings
 from tests.core.strategies import Log
 
 BLOCK: Final = 16

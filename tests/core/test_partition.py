@@ -16,8 +16,10 @@ from monitor.cells import OTHER, Limits
 from monitor.decode import Rejected, decode_event
 from monitor.events import Appeal, Decision, Report, Review
 from monitor.layout import ACTIONS
+from monitor.open_block import CLOCK_RECORDS
 from monitor.packing import unpack
-from monitor.partition import CLOCK_RECORDS, PartitionSummariser, SummariseSettings
+from monitor.partition import PartitionSummariser
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
 from tests.core.runs import (
     BLOCK,

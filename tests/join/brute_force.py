@@ -15,7 +15,8 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, Entries, ModelBlock, SourceBlock
 from monitor.join.forwarding import KINDS
 from monitor.packing import Packed, unpack
-from monitor.partition import PartitionSummariser, SummariseSettings
+from monitor.partition import PartitionSummariser
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import JOIN
 from tests.join.traffic import LAYOUT, SETTINGS, Item, Place, Sent, identity
 

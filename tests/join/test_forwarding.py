@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.decode import decode_event
 from monitor.events import Decision, DecisionContext, Report, Review
+from monitor.join.capable import can_get_feedback
 from monitor.join.forwarding import (
     CHUNK_BYTES,
     CHUNK_RECORDS,
@@ -19,7 +20,6 @@ from monitor.join.forwarding import (
     FeedbackChunk,
     Forward,
     ForwardedFeedback,
-    can_get_feedback,
     chunks,
     decision_key,
     decode_chunk,

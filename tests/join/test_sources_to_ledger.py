@@ -17,7 +17,8 @@ from monitor.join.forwarding import chunks
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.layout import Layout
-from monitor.partition import PartitionSummariser, SummariseSettings
+from monitor.partition import PartitionSummariser
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import DECISIONS, JOIN, LAUNCHES
 from tests.core.runs import BLOCK, HORIZON, evaluated, facts, last_of, model_settings
 from tests.core.strategies import Log, context, examples, seeds, traffic

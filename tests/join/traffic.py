@@ -17,8 +17,8 @@ from monitor.events import Appeal, Decision, Report, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import KINDS, Forward, chunks, forward_decision, forward_feedback
 from monitor.layout import Layout
-from monitor.partition import SummariseSettings
 from monitor.rows import hash_id
+from monitor.summarise_settings import SummariseSettings
 from monitor.topics import DECISIONS, SourceTopic
 from tests.core.runs import BLOCK
 from tests.core.strategies import DAY, HOUR, MINUTE, T0, appeal, decision, encoded, report, review

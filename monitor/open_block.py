@@ -1,0 +1,246 @@
+"""The records of one block as far as they have been read, and the summaries that they make.
+
+Each step is one pass: bytes to events, events to columns, columns to the rows that count, those to sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from monitor import catalogue
+from monitor.acceptance import Counts, accept
+from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span
+from monitor.cells import BlockKeys
+from monitor.decode import Rejected, decode_decisions, decode_event, decode_many, invalid_name, name_is_allowed
+from monitor.events import CountedDecision, Decision, Launch, Variant
+from monitor.join.capable import Capable
+from monitor.join.clock import low_median
+from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback
+from monitor.known_names import KnownNames
+from monitor.model_block import model_block
+from monitor.rows import Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
+from monitor.seen_ids import Mask, SeenIds
+from monitor.summarise import GROUPS
+from monitor.summarise_settings import SummariseSettings
+from monitor.topics import DECISIONS, LAUNCHES, SourceTopic
+
+CLOCK_RECORDS: Final = 64
+"""The block's clock is the median Kafka timestamp of so many last records: one absurd timestamp moves nothing.
+
+The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
+DECODED_AT_ONCE: Final = 1024
+"""Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused record: its place in the sequence that was fed, its offset, and why."""
+
+    index: int
+    offset: int
+    why: Rejected
+
+
+class OpenBlock:
+    """One block of a partition: records in, summaries out; `begin` is its first offset that the log still holds."""
+
+    def __init__(
+        self,
+        source: SourceTopic,
+        partition: int,
+        first: int,
+        *,
+        begin: int,
+        clock: list[int],
+        keys: BlockKeys,
+        names: KnownNames,
+        ids: SeenIds,
+        settings: SummariseSettings,
+    ) -> None:
+        self.first = first
+        self.end = first + settings.block_size
+        self.through = first
+        self.timestamps: list[int] = []
+        """Kafka timestamps of the last records of the block, as many as the clock looks at"""
+        self._source = source
+        self._partition = partition
+        self._begin = begin
+        self._clock = clock
+        self._keys = keys
+        self._names = names
+        self._ids = ids
+        self._settings = settings
+        self._accepted: list[Rows] = []
+        self._launches: list[tuple[str, Launch]] = []
+        self._counts = Counts()
+        self._forwards: list[Forward] = []
+        self._capable = Capable(keys.table, settings.layout)
+
+    def take_forwards(self) -> list[Forward]:
+        """What goes to the join since the last call."""
+        forwards, self._forwards = self._forwards, []
+        return forwards
+
+    def add(
+        self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, base: int
+    ) -> list[DeadLetter]:
+        """Take the next records of the block; returns those that are refused."""
+        topic = self._source.topic
+        self.through = offsets[-1] + 1
+        self.timestamps = [*self.timestamps, *timestamps[-CLOCK_RECORDS:]][-CLOCK_RECORDS:]
+        self._counts.add(catalogue.RECORDS, (topic,), len(offsets))
+        refused: dict[int, Rejected] = {}
+        if self._source is DECISIONS:
+            rows: list[Rows] = []
+            for begin in range(0, len(values), DECODED_AT_ONCE):
+                part = slice(begin, begin + DECODED_AT_ONCE)
+                wrong = self._decisions(offsets[part], timestamps[part], values[part], rows)
+                refused |= {begin + index: why for index, why in wrong.items()}
+            self._take(concatenate(rows))
+        else:
+            refused = self._others(offsets, timestamps, values)
+        for why in refused.values():
+            self._counts.add(catalogue.DEAD_LETTERS, (topic, why.reason.value), 1)
+        return [DeadLetter(base + index, offsets[index], refused[index]) for index in sorted(refused)]
+
+    def messages(self, *, closed: bool) -> list[BlockMessage]:
+        """The block's summaries: one a model it speaks of, in order of name, then one of the source itself."""
+        span = Span(
+            topic=self._source.topic,
+            partition=self._partition,
+            first=self.first,
+            through=self.end if closed else self.through,
+            closed=closed,
+            begin=self._begin,
+            clock_ms=low_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
+        )
+        if len(self._accepted) > 1:
+            self._accepted = [concatenate(self._accepted)]
+        models = self._models(span, self._accepted[0] if self._accepted else no_decisions())
+        return [*models, SourceBlock(span=span, counts=self._counts.entries())]
+
+    def _decisions(
+        self,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        values: Sequence[bytes | None],
+        rows: list[Rows],
+    ) -> dict[int, Rejected]:
+        """Decode some decisions into `rows`; returns, by index, those that are refused."""
+        if self._names.renewed():
+            self._keys.table.codes.clear()  # its keys hold the former objects: equal, but slow to compare
+        decoded = decode_decisions(values, self._names)
+        events: list[CountedDecision] = decoded.events
+        places = decoded.places
+        table, features = self._keys.table, self._settings.features
+        found, unnamed = decision_rows(events, _at(timestamps, places), table, features=features)
+        rows.append(found)
+        if self._settings.join:
+            kept: Sequence[int] = range(len(events))
+            if unnamed:
+                kept = [index for index in kept if index not in unnamed]
+            named = [events[index] for index in kept] if unnamed else events
+            for row in self._capable.rows(found, named):
+                index = kept[row]
+                value = values[places[index]]
+                if value is not None:
+                    at = {"offset": offsets[places[index]], "timestamp_ms": timestamps[places[index]]}
+                    self._forwards.append(forward_decision(_whole(events[index], value), **at))
+        return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
+
+    def _others(
+        self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
+    ) -> dict[int, Rejected]:
+        """Take feedback or launches; returns, by index, those that are refused."""
+        decoded = decode_many(self._source, values)
+        places = decoded.places
+        if self._source is LAUNCHES:
+            unnamed = self._keep_launches(decoded.events)
+        else:
+            events: list[FeedbackEvent] = decoded.events
+            rows, unnamed = feedback_rows(events, _at(timestamps, places), self._keys.table)
+            fresh = self._take(rows)
+            if self._settings.join:
+                kept = [index for index in range(len(events)) if index not in unnamed]
+                for row in np.flatnonzero(fresh & (rows.key < 0)).tolist():
+                    self._forward(events[kept[row]], places[kept[row]], offsets, timestamps, int(rows.id_hash[row]))
+        return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
+
+    def _forward(
+        self, event: FeedbackEvent, index: int, offsets: Sequence[int], timestamps: Sequence[int], id_hash: int
+    ) -> None:
+        """Forward the first copy, within the horizon, of feedback without context; further ones count here."""
+        told = forward_feedback(
+            event,
+            self._source,
+            partition=self._partition,
+            offset=offsets[index],
+            timestamp_ms=timestamps[index],
+            id_hash=id_hash,
+        )
+        self._forwards.append(told)
+
+    def _refused(self, decoded: dict[int, Rejected | None]) -> dict[int, Rejected]:
+        """What is refused of what is no event; tombstones are counted."""
+        tombstones = sum(why is None for why in decoded.values())
+        self._counts.add(catalogue.TOMBSTONES, (self._source.topic,), tombstones)
+        return {index: why for index, why in decoded.items() if why is not None}
+
+    def _take(self, rows: Rows) -> Mask:
+        """Keep the rows that count; returns which are first copies."""
+        kept, fresh = accept(
+            rows, source=self._source, ids=self._ids, keys=self._keys, counts=self._counts, settings=self._settings
+        )
+        self._accepted.append(kept)
+        return fresh
+
+    def _models(self, span: Span, rows: Rows) -> list[ModelBlock]:
+        """One summary a model; the rows of each lie together once they are ordered by model."""
+        table = self._keys.table
+        codes = self._keys.counted(rows.key)
+        number = table.model_of(codes)
+        order = np.argsort(number.astype(np.min_scalar_type(len(table.models))), kind="stable")
+        rows = take(rows, order, key=codes)
+        found = np.unique(number[order], return_index=True, return_counts=True)
+        parts = {
+            table.models[model]: slice(begin, begin + count)
+            for model, begin, count in zip(*(column.tolist() for column in found), strict=True)
+        }
+        group = GROUPS[self._source.topic]
+        blocks = []
+        for name in sorted(parts.keys() | {model for model, _ in self._launches}):
+            own = take(rows, parts.get(name, slice(0)))
+            launches = tuple(launch for model, launch in self._launches if model == name)
+            layout = self._settings.layout(name)
+            blocks.append(model_block(span, name, own, table, group, layout, launches=launches))
+        return blocks
+
+    def _keep_launches(self, launches: Sequence[Launch]) -> dict[int, Rejected]:
+        refused: dict[int, Rejected] = {}
+        for index, launch in enumerate(launches):
+            names = {"model": launch.model, "model_version": launch.model_version, "stage": launch.stage}
+            bad = next((item for item in names.items() if not name_is_allowed(item[1])), None)
+            if bad is not None:
+                refused[index] = invalid_name(*bad)
+            else:
+                self._launches.append((self._keys.model(launch.model), launch))
+                unknown = int(launch.variant is Variant.OTHER)
+                self._counts.add(catalogue.UNKNOWN_VALUES, (self._source.topic, "variant"), unknown)
+        return refused
+
+
+def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
+    told = timestamps if isinstance(places, range) else [timestamps[place] for place in places]
+    return np.array(told, dtype=np.int64)
+
+
+def _whole(event: CountedDecision, value: bytes) -> Decision:
+    """The decision with all of its fields; without those that nobody counts where one of these is wrong."""
+    whole = decode_event(DECISIONS, value)
+    if isinstance(whole, Decision):
+        return whole
+    return Decision(**{name: getattr(event, name) for name in CountedDecision.__struct_fields__})
