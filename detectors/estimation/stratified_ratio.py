@@ -42,7 +42,7 @@ def stratified_ratio(
     ...     [1000, 200], [4, 4], numerator=[2, 9], denominator=[8, 12], numerator_squares=[2, 23],
     ...     denominator_squares=[18, 42], products=[5, 31])
     >>> round(float(found.estimate), 4), round(float(found.variance) ** 0.5, 4)
-    (0.3654, 0.1151)
+    (0.3654, 0.083)
     """
     v = nonnegative("denominator", denominator)
     below = stratified_total(sizes, labels, total=v, squares=denominator_squares)
