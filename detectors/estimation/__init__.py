@@ -13,6 +13,7 @@ from detectors.estimation.post_stratified import post_stratified
 from detectors.estimation.rate import Rate, false_positive_rate, rate, rate_interval, recall
 from detectors.estimation.ratio import ratio, ratio_from_labels
 from detectors.estimation.stratified import StratifiedEstimate, stratified_mean, stratified_total
+from detectors.estimation.stratified_ratio import stratified_ratio
 
 __all__ = [
     "ConfusionSums",
@@ -35,6 +36,7 @@ __all__ = [
     "recall",
     "share_interval",
     "stratified_mean",
+    "stratified_ratio",
     "stratified_total",
     "total_interval",
 ]

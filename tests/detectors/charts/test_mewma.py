@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy
 
+from detectors.arrays import Floats
 from detectors.charts import mewma, mewma_run_length, mewma_threshold, whiten
 
 PUBLISHED = {0.0: 199.78, 0.5: 35.05, 1.0: 12.17, 1.5: 7.22, 2.0: 5.19, 3.0: 3.42}
@@ -13,6 +15,53 @@ def test_run_lengths_of_four_features_are_those_of_the_published_chain_within_it
     found = mewma_run_length(shift, features=4, smoothing=0.1, threshold=12.73).mean
 
     assert found == pytest.approx(PUBLISHED[shift], rel=0.004)
+
+
+def chain(shift: float, *, rings: int) -> float:
+    """The approximation of Runger and Prabhu 1996 for the example: z is moved to the middle of a cell after each step.
+
+    In control the cells are rings of the length of z; after a shift, cells of a grid of its component along the shift
+    and the length of the rest, those with their middle inside the limit.
+    """
+    features, smoothing, threshold = 4, 0.1, 12.73
+    radius = np.sqrt(threshold * smoothing / (2 - smoothing))
+    width = 2 * radius / (2 * rings + 1)
+    middle = np.arange(rings + 1) * width
+    edge = np.clip((np.arange(rings + 2) - 0.5) * width, 0, None)
+
+    def across(freedom: int) -> Floats:
+        """Probability of each ring from each ring."""
+        start = ((1 - smoothing) * middle[:, np.newaxis] / smoothing) ** 2
+        return np.diff(scipy.special.chndtr((edge / smoothing) ** 2, freedom, start), axis=1)
+
+    if shift == 0:
+        kept, step = np.zeros(rings + 1), across(features)
+    else:
+        place = np.arange(-rings, rings + 1) * width
+        border = (np.arange(-rings, rings + 2) - 0.5) * width
+        along = scipy.special.ndtr((border - (1 - smoothing) * place[:, np.newaxis]) / smoothing - shift)
+        kept = (place[:, np.newaxis] ** 2 + middle**2).ravel()
+        inside = kept < radius**2
+        kept, step = kept[inside], np.kron(np.diff(along, axis=1), across(features - 1))[np.ix_(inside, inside)]
+    lengths = np.linalg.solve(np.eye(len(step)) - step, np.ones(len(step)))
+    return float(lengths[kept.argmin()])
+
+
+@pytest.mark.parametrize("shift", [shift for shift in PUBLISHED if shift > 0])
+def test_the_published_chain_of_25_rings_has_the_published_run_lengths_after_a_shift(shift: float) -> None:
+    # At a shift of .5 it gives 35.05505, and 35.05 is printed.
+    assert PUBLISHED[shift] == pytest.approx(chain(shift, rings=25), abs=0.0051)
+
+
+def test_the_run_length_in_control_is_the_limit_of_the_published_chain() -> None:
+    coarse, fine = chain(0.0, rings=100), chain(0.0, rings=200)
+
+    # 199.78 is printed: between 47 and 48 rings, where shifted run lengths are those of 25.
+    assert "198.00" == f"{chain(0.0, rings=25):.2f}"
+    # The error falls with the square of the number of rings.
+    assert fine + (fine - coarse) / 3 == pytest.approx(
+        mewma_run_length(features=4, smoothing=0.1, threshold=12.73).mean, abs=2e-3
+    )
 
 
 @pytest.mark.parametrize(("shift", "features"), [(0.0, 2), (1.0, 4), (2.0, 3)])

@@ -11,6 +11,7 @@ from detectors.arrays import Bools, Floats
 from detectors.estimation import hajek_from_labels
 from detectors.prediction_powered import (
     Gate,
+    PairSums,
     ProxySums,
     difference,
     pair_sums_from_labels,
@@ -27,6 +28,21 @@ def test_a_proxy_off_by_a_constant_costs_nothing() -> None:
     found = ppi(pair_sums_from_labels(y, y + 2, unlabelled_f=np.full(10_000, 2.0)), proxy_weight=1.0)
 
     assert float(found.estimate) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_effective_sample_of_the_published_power_analysis_is_reproduced() -> None:
+    # Notebook power_analysis of ppi_py, ballots: 418 labels and 5398 predictions are worth 3557 labels.
+    n, others, rho = 418, 5398, 0.975093210410465
+    # Labels and proxies with mean 0, variance 1 and that correlation, as sums.
+    moments = (n, 0, 0, n - 1, rho * (n - 1), n - 1, others, 0, others - 1)
+    sums = PairSums(*(np.array(float(moment)) for moment in moments))
+    tuned = ppi(sums)
+    planned = ppi(sums, proxy_weight=rho / (1 + n / others))
+
+    assert 3557 == round(float(planned.effective_n))
+    assert float(tuned.proxy_weight) == pytest.approx(float(planned.proxy_weight), rel=1e-3)
+    # A weight that is estimated costs one more degree of freedom, which the power analysis leaves out.
+    assert float(tuned.effective_n) == pytest.approx(3557, rel=2e-3)
 
 
 @pytest.mark.parametrize(
