@@ -15,12 +15,13 @@ import pytest
 
 from tests.e2e import topics
 from tests.e2e.independent_count import DECISIONS, REVIEWS
-from tests.faults.conftest import PATIENCE, Size
+from tests.faults.conftest import Size
 from tests.faults.fleet import Fleet
 from tests.faults.kafka_nodes import three_nodes
 from tests.faults.ledgers import Batch, from_checkpoints, integers, last_minute, state_of, unlike
 from tests.faults.schedule import Fault, moments, run
-from tests.faults.traffic import Publisher, simulated_minutes
+from tests.faults.traffic import Publisher
+from tests.faults.under_load import Load, under_load
 from tests.faults.verdict import settle
 from tests.kafka_cluster import KafkaCluster
 
@@ -30,13 +31,10 @@ INTERNAL = 4
 SEED = 71
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Load):
     """How much, how fast, and how many kills of workers."""
 
-    decisions: int
-    minutes: int
-    seconds_per_minute: float
     kills: int
 
 
@@ -108,16 +106,7 @@ def test_every_number_is_right_after_any_crash(
 ) -> None:
     plan = PLANS[size]
     topics.create(cluster, source=4, internal=INTERNAL)
-    batches = simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED)
-    with (
-        Publisher(cluster.bootstrap, batches, seconds_per_batch=plan.seconds_per_minute) as publisher,
-        Fleet(
-            cluster.bootstrap,
-            tmp_path / "workers",
-            acknowledged=lambda: publisher.acknowledged,
-            patience=PATIENCE[size],
-        ) as fleet,
-    ):
+    with under_load(plan, cluster.bootstrap, tmp_path / "workers", seed=SEED, size=size) as (publisher, fleet):
         fleet.start("first")
         fleet.start("second")
         fleet.until_ready(within=60)

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from tests.e2e import topics
-from tests.faults.conftest import PATIENCE, Size
-from tests.faults.fleet import Fleet
+from tests.faults.conftest import Size
 from tests.faults.kafka_nodes import one_node
 from tests.faults.schedule import Fault, moments, run
-from tests.faults.traffic import Publisher, simulated_minutes
+from tests.faults.under_load import Load, under_load
 from tests.faults.verdict import settle
 
 pytestmark = pytest.mark.kafka
@@ -22,13 +21,10 @@ pytestmark = pytest.mark.kafka
 SEED = 11
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Load):
     """How much, how fast, and how many kills."""
 
-    decisions: int
-    minutes: int
-    seconds_per_minute: float
     kills: int
 
 
@@ -48,19 +44,7 @@ def test_one_worker_killed_mid_batch_goes_on_exactly(tmp_path: Path, size: Size,
     first_commits: list[float] = []
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=2)
-        with (
-            Publisher(
-                kafka.bootstrap,
-                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
-                seconds_per_batch=plan.seconds_per_minute,
-            ) as publisher,
-            Fleet(
-                kafka.bootstrap,
-                tmp_path / "workers",
-                acknowledged=lambda: publisher.acknowledged,
-                patience=PATIENCE[size],
-            ) as fleet,
-        ):
+        with under_load(plan, kafka.bootstrap, tmp_path / "workers", seed=SEED, size=size) as (publisher, fleet):
             fleet.start("only")
             fleet.until_ready()
 
@@ -93,19 +77,7 @@ def test_two_workers_killed_in_turn_take_over_from_each_other_exactly(
     rng = np.random.default_rng(SEED)
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=4)
-        with (
-            Publisher(
-                kafka.bootstrap,
-                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED + 1),
-                seconds_per_batch=plan.seconds_per_minute,
-            ) as publisher,
-            Fleet(
-                kafka.bootstrap,
-                tmp_path / "workers",
-                acknowledged=lambda: publisher.acknowledged,
-                patience=PATIENCE[size],
-            ) as fleet,
-        ):
+        with under_load(plan, kafka.bootstrap, tmp_path / "workers", seed=SEED + 1, size=size) as (publisher, fleet):
             names = ("first", "second")
             for name in names:
                 fleet.start(name)

@@ -16,10 +16,9 @@ import pytest
 
 from tests.e2e import topics
 from tests.faults.conftest import PATIENCE, Size
-from tests.faults.fleet import Fleet
 from tests.faults.kafka_nodes import three_nodes
 from tests.faults.proxy import FAIR, Proxy, Weather
-from tests.faults.traffic import Publisher, simulated_minutes
+from tests.faults.under_load import Load, under_load
 from tests.faults.verdict import settle
 from tests.kafka_cluster import KafkaCluster
 
@@ -33,13 +32,10 @@ CUT_SECONDS: Final = 1.5 * SESSION_SECONDS
 """Long enough for the group to give up on its members."""
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Load):
     """How much, how fast, and for how many batches the network is bad."""
 
-    decisions: int
-    minutes: int
-    seconds_per_minute: float
     bad: int
 
 
@@ -82,20 +78,15 @@ def test_workers_recover_from_a_bad_network(
     name, bad = WEATHERS[weather]
     with proxied(tmp_path / "kafka") as (cluster, proxies):
         topics.create(cluster, source=4, internal=4)
-        with (
-            Publisher(
-                cluster.bootstrap,
-                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
-                seconds_per_batch=plan.seconds_per_minute,
-            ) as publisher,
-            Fleet(
-                ",".join(proxy.address for proxy in proxies.values()),
-                tmp_path / "workers",
-                settings={"kafka.session_timeout_seconds": SESSION_SECONDS},
-                acknowledged=lambda: publisher.acknowledged,
-                patience=PATIENCE[size],
-            ) as fleet,
-        ):
+        with under_load(
+            plan,
+            cluster.bootstrap,
+            tmp_path / "workers",
+            seed=SEED,
+            size=size,
+            reached_at=",".join(proxy.address for proxy in proxies.values()),
+            settings={"kafka.session_timeout_seconds": SESSION_SECONDS},
+        ) as (publisher, fleet):
             fleet.start("first")
             fleet.start("second")
             fleet.until_ready(within=60)

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from tests.e2e import topics
-from tests.faults.conftest import PATIENCE, Size
-from tests.faults.fleet import Fleet
+from tests.faults.conftest import Size
 from tests.faults.kafka_nodes import one_node
 from tests.faults.schedule import Fault, run
-from tests.faults.traffic import Publisher, simulated_minutes
+from tests.faults.under_load import Load, under_load
 from tests.faults.verdict import settle
 
 pytestmark = pytest.mark.kafka
@@ -22,13 +21,10 @@ pytestmark = pytest.mark.kafka
 SEED = 41
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Load):
     """How much, how fast, how many steps of scaling, and how many batches lie between two."""
 
-    decisions: int
-    minutes: int
-    seconds_per_minute: float
     steps: int
     every: int
 
@@ -45,19 +41,7 @@ def test_workers_come_and_go_under_load(tmp_path: Path, size: Size, outcome: Cal
     left: list[float] = []
     with one_node(tmp_path / "kafka") as kafka:
         topics.create(kafka, source=4, internal=4)
-        with (
-            Publisher(
-                kafka.bootstrap,
-                simulated_minutes(decisions=plan.decisions, minutes=plan.minutes, seed=SEED),
-                seconds_per_batch=plan.seconds_per_minute,
-            ) as publisher,
-            Fleet(
-                kafka.bootstrap,
-                tmp_path / "workers",
-                acknowledged=lambda: publisher.acknowledged,
-                patience=PATIENCE[size],
-            ) as fleet,
-        ):
+        with under_load(plan, kafka.bootstrap, tmp_path / "workers", seed=SEED, size=size) as (publisher, fleet):
 
             def add(name: str) -> None:
                 fleet.start(name)
