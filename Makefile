@@ -24,7 +24,7 @@ GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-fast lint format build-generated check-generated bench studies faults lock image clean test-programs
+.PHONY: help setup demo test coverage test-fast lint format build-generated check-generated peers bench studies faults lock image clean test-programs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,8 @@ check-generated: build-generated ## Fail when a generated file differs from the 
 	@test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
 		{ echo "generated, not committed:"; git ls-files --others --exclude-standard -- $(GENERATED); exit 1; }
 
+peers: .venv-peers/.installed ## Install NannyML and Evidently, in an environment of their own, to be measured by `make bench`
+
 bench: .venv/.development test-programs ## Run all benchmarks and write tests/bench/REPORT.md (BENCH=throughput runs one)
 	$(BIN)/python -m tests.bench $(BENCH)
 
@@ -91,4 +93,9 @@ test-programs:
 
 .venv/.development: requirements-dev.lock $(INPUTS)
 	@PYTHON="$(PYTHON)" deploy/bin/bootstrap requirements-dev.lock
+	@touch $@
+
+.venv-peers/.installed: pyproject.toml | .venv/.development
+	@$(BIN)/uv venv --quiet --clear .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers --group peers
 	@touch $@

@@ -1,14 +1,13 @@
 """The statistics library beside SciPy, River, NannyML and Evidently on the same arrays.
 
 Run: `python -m tests.bench.statistics`. CPU time of one thread, the median of some runs. NannyML and Evidently are
-optional (`pip install --group peers`, best into an environment of its own, which `--peers` names); where they are not
-installed their rows say so. How long all default readings of 1000 segments take is told by `tests.bench.tick`.
+optional: `make peers` installs them; where they are not installed their rows say so. How long all default readings of
+1000 segments take is told by `tests.bench.tick`.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import typing
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ from detectors.comparison import bin_counts, chi_square, cramer_von_mises, jense
 from detectors.label_free import cbpe
 from detectors.multiplicity import benjamini_hochberg
 from detectors.sequential import EDetectors, ESr
-from tests.bench.statistics_peers import CATEGORICAL, CATEGORIES, NUMERIC, PEERS, columns, labels, measure
+from tests.bench.statistics_peers import CATEGORICAL, CATEGORIES, INTERPRETER, NUMERIC, PEERS, columns, labels, measure
 from tests.bench.tables import Table, begin, show
 
 BINS: Final = 50
@@ -303,7 +302,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser.add_argument("--charts", type=int, default=10_000)
     parser.add_argument("--length", type=int, default=10_000, help="of the streams")
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--peers", default=sys.executable, help="the interpreter that has NannyML and Evidently")
+    parser.add_argument("--peers", default=INTERPRETER, help="the interpreter that has NannyML and Evidently")
     told = parser.parse_args(arguments)
     return show(
         [

@@ -25,7 +25,10 @@ NUMERIC: Final = 4
 CATEGORICAL: Final = 2
 CATEGORIES: Final = 8
 SEED: Final = 7
-INSTALL: Final = "pip install --group peers"
+INSTALL: Final = "make peers"
+_OWN: Final = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
+INTERPRETER: Final = str(_OWN) if _OWN.exists() else sys.executable
+"""The one that has the peers, if any has."""
 QUIET: Final = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"}
 
 Columns = dict[str, npt.NDArray[Any]]

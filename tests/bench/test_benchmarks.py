@@ -109,7 +109,7 @@ def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest
 
     told = statistics_peers.main("evidently", 10, 1)
 
-    assert {"seconds": [], "why": "not installed (evidently): pip install --group peers"} == told
+    assert {"seconds": [], "why": "not installed (evidently): make peers"} == told
 
 
 def test_a_peer_that_fails_says_why() -> None:
