@@ -121,7 +121,7 @@ class Bets:
         reach = np.abs(np.log([self.at_zero, self.at_zero + self.slope])).max()
         return int(REACH / max(reach, 1.0))
 
-    def of(self, series: npt.NDArray[np.int64] | slice) -> Bets:
+    def of(self, series: Ints) -> Bets:
         """The bets of some series."""
         return Bets(self.at_zero[:, series], self.slope[:, series], self.weight[:, series])
 
@@ -141,7 +141,10 @@ class Lanes:
         self._join.arrays(self._one, each, out=self.value)
         each *= self._share
         # Row by row: the order of the sum, and so its last bit, must not depend on the number of series.
-        statistic: Floats = np.log(sum(each[1:], start=each[0]))
+        mixture = each[0]
+        for bet in each[1:]:
+            mixture += bet
+        statistic: Floats = np.log(mixture)
         statistic += self._offset
         if self.value.max() > HIGHEST or (self._raised and self.value.min() < 1.0):
             up = self.value > HIGHEST
@@ -198,7 +201,7 @@ class EDetectorLogic:
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take observations of shape (n,), oldest first."""
+        """Take observations of shape (n,), oldest first. Some 100 µs a call, and 10 to 20 ns an observation and bet."""
         values = require_observations(x, self._kind)
         if len(values) <= FEW:
             return one_by_one(self, values.tolist())

@@ -59,18 +59,13 @@ def test_blocks_are_what_single_batches_say_to_rounding(kind: type[ESr] | type[E
     assert np.stack(expected) == pytest.approx(family.update(x).statistic, rel=1e-11, abs=1e-11)
 
 
-def test_many_strips_are_what_one_series_says() -> None:
-    x = np.random.default_rng(37).random((5000, 3))
-    spec = ESr(mean=0.4, smallest_change=0.01, direction="both")
-    family = EDetectors([spec] * 5000)
-    family.restart(np.ones(5000, dtype=bool))
-    found = family.update(x).statistic
-    expected = []
-    for row in (0, 2047, 2048, 4999):
-        logic = spec.build()
-        expected.append([logic.update(float(value)).statistic for value in x[row]])
+def test_a_block_without_observations_changes_nothing() -> None:
+    family = EDetectors(specs(ESr))
+    family.update(np.full(17, 0.3))
+    before = family.snapshot()
 
-    assert expected == found[[0, 2047, 2048, 4999]].tolist()
+    assert (17, 0) == family.update(np.empty((17, 0))).statistic.shape
+    assert (before == family.snapshot()).all()
 
 
 @kinds
