@@ -189,10 +189,10 @@ class EDetectorLogic:
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
         require_observation(x, self._kind)
-        largest, mixture = max(self._exponent), 0.0
+        observed, largest, mixture = float(x), max(self._exponent), 0.0
         for place, (at_zero, slope, weight) in enumerate(self._rows):
             exponent = self._exponent[place]
-            each = (slope * x + at_zero) * self._value[place]
+            each = (slope * observed + at_zero) * self._value[place]
             mixture += each * math.ldexp(weight, exponent - largest)
             value = self._join.numbers(math.ldexp(1.0, -exponent), each)
             power = POWER if value > HIGHEST else -POWER if value < 1.0 and exponent else 0
