@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from detectors.contract import Domain
-from detectors.sequential.e_detector import EDetector, EDetectorLogic, EDetectorState
+from detectors.sequential.e_detector import MAXIMUM, EDetector, EDetectorLogic, EDetectorState
 
 
 class ECusum(EDetector, frozen=True, tag="e_cusum"):
@@ -40,4 +38,4 @@ class ECusum(EDetector, frozen=True, tag="e_cusum"):
 
     def build(self, state: EDetectorState | None = None) -> EDetectorLogic:
         """A detector that starts afresh, or goes on from `state`."""
-        return EDetectorLogic(self, join=np.maximum, state=state)
+        return EDetectorLogic(self, join=MAXIMUM, state=state)

@@ -1,21 +1,25 @@
-"""What e-SR and e-CUSUM share: bets on bounded observations, carried on in logarithms, for one series or many.
+"""What e-SR and e-CUSUM share: bets on bounded observations, carried on for one series or many.
 
-The two differ in one operation. With a bet's log increment l and its carried W >= 0 the log of its e-detector is
-l + W; then W <- join(0, l + W), where join is log(e^a + e^b) for e-SR, so that W = log(1 + M), and the maximum for
-e-CUSUM, so that W = max(0, log M). W starts at 0 for both and no step leaves the range of a float.
+The two differ in one operation. With a bet's factor L and its carried V >= 1 its e-detector is L V; then
+V <- join(1, L V), where join is the sum for e-SR, so that V = 1 + M, and the maximum for e-CUSUM, so that
+V = max(1, M). V starts at 1 for both. It is kept as a number and a power of two, so that no step leaves the range of a
+float; a step costs a few products and sums a bet, and one logarithm a series.
 """
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.arrays import Floats
+from detectors.arrays import Floats, Ints
 from detectors.contract import (
     Direction,
     Reading,
@@ -23,25 +27,50 @@ from detectors.contract import (
     Spec,
     StateMismatch,
     directions_of,
+    one_by_one,
     require_observation,
     require_observations,
 )
 from detectors.sequential.alternatives import Side, alternatives
 
-# Sums of increments are restarted after so many observations: their rounding stays below 1e-11, their memory small.
-STRIDE = 512
+# A number above 2^POWER gives that power to its exponent. No factor is above 1e100: products stay below 2^1023.
+POWER: Final = 512
+HIGHEST: Final = 2.0**POWER
+LOG_2: Final = math.log(2.0)
+
+# So many numbers of one series at a time, in pieces with a product of their factors within exp(-REACH) and exp(REACH):
+# the arrays stay in the processor's cache, and sums of logarithms round by less than 1e-10.
+STRETCH: Final = 32_768
+REACH: Final = 300.0
+
+# Up to so many observations, one by one costs less than arrays.
+FEW: Final = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Join:
+    """An operation on arrays, on the arrays of their logarithms, and on two numbers."""
+
+    arrays: np.ufunc
+    logarithms: np.ufunc
+    numbers: Callable[[float, float], float]
+
+
+SUM: Final = Join(arrays=np.add, logarithms=np.logaddexp, numbers=operator.add)
+MAXIMUM: Final = Join(arrays=np.maximum, logarithms=np.maximum, numbers=max)
 
 
 class EDetectorState(msgspec.Struct, frozen=True):
-    """The carried W of each alternative."""
+    """The carried V of each bet: `value` times 2 to the power `exponent`."""
 
-    carried: tuple[float, ...] = ()
+    value: tuple[float, ...] = ()
+    exponent: tuple[Annotated[int, Meta(ge=0, le=2**53)], ...] = ()
 
 
 class EDetector(Spec, frozen=True):
     """The parameters of `ESr` and `ECusum`; see there."""
 
-    mean: Annotated[float, Meta(gt=0, lt=1)] = 0.9
+    mean: Annotated[float, Meta(ge=1e-100, lt=1)] = 0.9
     smallest_change: Annotated[float, Meta(gt=0, lt=1)] = 0.02
     largest_change: Annotated[float, Meta(gt=0, lt=1)] | None = None
     direction: Side = "fall"
@@ -68,83 +97,165 @@ class EDetector(Spec, frozen=True):
             direction=self.direction,
         )
         at_zero = (1.0 - grid.means) / (1.0 - self.mean)
-        return Bets(at_zero=at_zero, slope=grid.means / self.mean - at_zero, log_weight=np.log(grid.weights))
+        # A factor near 0 at x = 1 must not be rounded to 0 or below.
+        slope = np.maximum(grid.means / self.mean - at_zero, -at_zero * (1.0 - 1e-15))
+        return Bets(at_zero=at_zero[:, np.newaxis], slope=slope[:, np.newaxis], weight=grid.weights[:, np.newaxis])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bets:
-    """L = at_zero + slope x, the factor of each bet; shapes (grid,), or (series, grid). `log_weight`: of the stakes."""
+    """L = at_zero + slope x, the factor of each bet, and its share of the stake; shapes (grid, series or 1)."""
 
     at_zero: Floats
     slope: Floats
-    log_weight: Floats
+    weight: Floats
 
-    def log_increments(self, x: Floats) -> Floats:
-        """log L of observations of shape (...), on a further last axis (grid,)."""
-        increments: Floats = np.log(self.at_zero + x[..., np.newaxis] * self.slope)
-        return increments
+    def factors(self, x: Floats) -> Floats:
+        """L of observations x (..., series), shape (..., grid, series)."""
+        factors: Floats = self.slope * x[..., np.newaxis, :]
+        factors += self.at_zero
+        return factors
 
-    def log_mixture(self, log_each: Floats) -> Floats:
-        """log of the weighted sum over the grid, the last axis. Term by term, so that a bet of weight 0 is as none."""
-        mixed: Floats = np.logaddexp.reduce(log_each + self.log_weight, axis=-1)
-        return mixed
+    def longest(self) -> int:
+        """A number of observations the product of whose factors is within exp(-REACH) and exp(REACH)."""
+        reach = np.abs(np.log([self.at_zero, self.at_zero + self.slope])).max()
+        return int(REACH / max(reach, 1.0))
+
+    def of(self, series: Ints) -> Bets:
+        """The bets of some series."""
+        return Bets(self.at_zero[:, series], self.slope[:, series], self.weight[:, series])
 
 
-def step(bets: Bets, carried: Floats, x: Floats, *, join: np.ufunc) -> tuple[Floats, Floats]:
-    """One observation a series, x (...), carried (..., grid): the statistics (...) and what is carried on."""
-    log_each = bets.log_increments(x) + carried
-    return bets.log_mixture(log_each), join(0.0, log_each)
+class Lanes:
+    """Series side by side: V = `value` times 2^`exponent`, both (grid, series), and both changed in place."""
+
+    def __init__(self, bets: Bets, value: Floats, exponent: Ints, *, join: Join) -> None:
+        self._bets, self._join = bets, join
+        self.value, self.exponent = value, exponent
+        self._follow()
+
+    def update(self, x: Floats) -> Floats:
+        """One observation a series, x (series,): the statistics (series,)."""
+        each = self._bets.factors(x)
+        each *= self.value
+        self._join.arrays(self._one, each, out=self.value)
+        each *= self._share
+        # Row by row: the order of the sum, and so its last bit, must not depend on the number of series.
+        mixture = each[0]
+        for bet in each[1:]:
+            mixture += bet
+        statistic: Floats = np.log(mixture)
+        statistic += self._offset
+        if self.value.max() > HIGHEST or (self._raised and self.value.min() < 1.0):
+            up = self.value > HIGHEST
+            powers = POWER * (up.astype(np.int64) - ((self.value < 1.0) & (self.exponent > 0)))
+            self.value[...] = np.ldexp(self.value, -powers)
+            self.exponent += powers
+            self._follow()
+        return statistic
+
+    def _follow(self) -> None:
+        """What the exponents make of the 1 that is joined and of the weights, and what the log of the sum lacks."""
+        largest = self.exponent.max(axis=0)
+        self._raised = bool(largest.any())
+        self._one = np.ldexp(1.0, -self.exponent) if self._raised else 1.0
+        self._share = np.ldexp(self._bets.weight, self.exponent - largest) if self._raised else self._bets.weight
+        self._offset = largest * LOG_2
 
 
-def steps(bets: Bets, carried: Floats, x: Floats, *, join: np.ufunc) -> tuple[Floats, Floats]:
-    """Observations x (..., n), oldest first: the statistics (..., n) and what is carried on, (..., grid).
-
-    With C_t the sum of the first t log increments, W_t = C_t + join over s of (W_0, -C_1, ..., -C_t).
-    """
-    statistic = np.empty(x.shape)
-    spread = Bets(bets.at_zero[..., np.newaxis, :], bets.slope[..., np.newaxis, :], bets.log_weight[..., np.newaxis, :])
-    for start in range(0, x.shape[-1], STRIDE):
-        part = x[..., start : start + STRIDE]
-        increments = spread.log_increments(part)
-        total = np.cumsum(increments, axis=-2)
-        joined = join.accumulate(np.concatenate([carried[..., np.newaxis, :], -total], axis=-2), axis=-2)
-        before = np.concatenate([carried[..., np.newaxis, :], (total + joined[..., 1:, :])[..., :-1, :]], axis=-2)
-        statistic[..., start : start + STRIDE] = spread.log_mixture(increments + before)
-        carried = total[..., -1, :] + joined[..., -1, :]
-    return statistic, carried
+def usable(value: Floats, exponent: npt.NDArray[np.float64 | np.int64]) -> bool:
+    """Whether these can be carried on."""
+    return bool(((value > 0.0) & (value <= HIGHEST) & (exponent >= 0) & (exponent % POWER == 0)).all())
 
 
 class EDetectorLogic:
-    """The running e-detector: a number for each alternative."""
+    """The running e-detector: a number and an exponent for each alternative."""
 
-    def __init__(self, spec: EDetector, *, join: np.ufunc, state: EDetectorState | None) -> None:
+    def __init__(self, spec: EDetector, *, join: Join, state: EDetectorState | None) -> None:
         self._kind = type(spec)
         self._join = join
         self._bets = spec.bets()
+        self._rows: list[list[float]] = np.hstack([self._bets.at_zero, self._bets.slope, self._bets.weight]).tolist()
+        self._longest = self._bets.longest()
         self._threshold = float(np.log(spec.average_run_length))
-        grid = len(self._bets.at_zero)
-        carried = np.zeros(grid) if state is None else np.array(state.carried, dtype=np.float64)
-        if carried.shape != (grid,) or not np.isfinite(carried).all():
-            raise StateMismatch(f"building {self._kind.__name__}: expected a state of {grid} finite numbers")
-        self._carried = carried
+        grid = len(self._rows)
+        if state is None:
+            state = EDetectorState(value=(1.0,) * grid, exponent=(0,) * grid)
+        value, exponent = np.array(state.value, dtype=np.float64), np.array(state.exponent, dtype=np.int64)
+        if value.shape != (grid,) or exponent.shape != (grid,) or not usable(value, exponent):
+            raise StateMismatch(f"building {self._kind.__name__}: expected a state of {grid} numbers and exponents")
+        self._value, self._exponent = list(state.value), list(state.exponent)
 
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
         require_observation(x, self._kind)
-        mixed, self._carried = step(self._bets, self._carried, np.asarray(x, dtype=np.float64), join=self._join)
-        statistic = float(mixed)
+        observed, largest, mixture = float(x), max(self._exponent), 0.0
+        for place, (at_zero, slope, weight) in enumerate(self._rows):
+            exponent = self._exponent[place]
+            each = (slope * observed + at_zero) * self._value[place]
+            mixture += each * math.ldexp(weight, exponent - largest)
+            value = self._join.numbers(math.ldexp(1.0, -exponent), each)
+            power = POWER if value > HIGHEST else -POWER if value < 1.0 and exponent else 0
+            self._value[place], self._exponent[place] = math.ldexp(value, -power), exponent + power
+        statistic = float(np.log(mixture)) + largest * LOG_2
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take observations of shape (n,), oldest first."""
+        """Take observations of shape (n,), oldest first. Some 100 µs a call, and 10 to 20 ns an observation and bet."""
         values = require_observations(x, self._kind)
-        statistic, self._carried = steps(self._bets, self._carried, values, join=self._join)
+        if len(values) <= FEW:
+            return one_by_one(self, values.tolist())
+        statistic, length = np.empty(values.shape), -(-STRETCH // len(self._rows))
+        for start in range(0, len(values), length):
+            part = slice(start, start + length)
+            statistic[part] = self._take(values[part])
         return Readings(
             statistic=statistic,
             threshold=np.full(statistic.shape, self._threshold),
             alarm=statistic > self._threshold,
         )
 
+    def _take(self, x: Floats) -> Floats:
+        """Observations (n,), n >= 1: the statistics.
+
+        They are cut into pieces that run side by side. Where P is the product of the factors of a piece so far, and S
+        what it makes of V = 0, it makes join(S, P V) of any V: where the pieces start follows when they have run.
+        """
+        size = min(math.isqrt(len(x)) // 4 + 1, self._longest)
+        pieces = -(-len(x) // size)
+        end = len(x) - 1 - (pieces - 1) * size
+        filled = np.zeros(pieces * size)
+        filled[: len(x)] = x
+
+        products = self._bets.factors(np.ascontiguousarray(filled.reshape(pieces, size).T))
+        each = np.empty_like(products)
+        product, made = np.ones(products.shape[1:]), np.zeros(products.shape[1:])
+        for factors, before in zip(products, each, strict=True):
+            np.multiply(factors, made, out=before)
+            self._join.arrays(1.0, before, out=made)
+            factors *= product
+            product = factors
+        product[:, -1], made[:, -1] = products[end, :, -1], self._join.arrays(1.0, each[end, :, -1])
+
+        # Column by column what each piece starts from, and the last ends with.
+        logs, total = np.empty((len(made), pieces + 1)), np.zeros((len(made), pieces + 1))
+        np.cumsum(np.log(product), axis=1, out=total[:, 1:])
+        logs[:, 0] = np.log(self._value) + np.multiply(self._exponent, LOG_2)
+        logs[:, 1:] = np.log(made) - total[:, 1:]
+        logs = self._join.logarithms.accumulate(logs, axis=1) + total
+
+        # Bets far below the largest are lost in the sum, not in what is carried on.
+        scale = logs[:, :-1].max(axis=0)
+        each *= np.exp(-scale)
+        products *= np.exp(logs[:, :-1] - scale)
+        self._join.arrays(each, products, out=each)
+        statistic: Floats = np.log(self._bets.weight[:, 0] @ each) + scale
+
+        last: list[float] = logs[:, -1].tolist()
+        self._exponent = [POWER * max(math.ceil(log / (POWER * LOG_2)) - 1, 0) for log in last]
+        self._value = [math.exp(log - exponent * LOG_2) for log, exponent in zip(last, self._exponent, strict=True)]
+        return statistic.ravel(order="F")[: len(x)]
+
     def snapshot(self) -> EDetectorState:
         """What is carried on."""
-        return EDetectorState(carried=tuple(self._carried.tolist()))
+        return EDetectorState(value=tuple(self._value), exponent=tuple(self._exponent))

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from detectors.contract import Domain
-from detectors.sequential.e_detector import EDetector, EDetectorLogic, EDetectorState
+from detectors.sequential.e_detector import SUM, EDetector, EDetectorLogic, EDetectorState
 
 
 class ESr(EDetector, frozen=True, tag="e_sr"):
@@ -50,4 +48,4 @@ class ESr(EDetector, frozen=True, tag="e_sr"):
 
     def build(self, state: EDetectorState | None = None) -> EDetectorLogic:
         """A detector that starts afresh, or goes on from `state`."""
-        return EDetectorLogic(self, join=np.logaddexp, state=state)
+        return EDetectorLogic(self, join=SUM, state=state)

@@ -20,13 +20,13 @@ import river.drift
 import river.drift.binary
 from scipy import stats
 
-from detectors import AnyDetector, Kswin, Spec
+from detectors import AnyDetector, ECusum, ESr, Kswin, Spec
 from detectors.arrays import Floats
 from detectors.charts import bernoulli_cusum_family, cusum_family, ewma_family
 from detectors.comparison import bin_counts, chi_square, cramer_von_mises, jensen_shannon, ks, psi, wasserstein
 from detectors.label_free import cbpe
 from detectors.multiplicity import benjamini_hochberg
-from detectors.sequential import EDetectors, ESr
+from detectors.sequential import EDetectors
 from tests.bench.statistics_peers import CATEGORICAL, CATEGORIES, INTERPRETER, NUMERIC, PEERS, columns, labels, measure
 from tests.bench.tables import Table, begin, show
 
@@ -275,11 +275,14 @@ def families(*, charts: int, runs: int) -> Table:
     """Many charts in one call: one observation each, and a block of observations each."""
     rng = np.random.default_rng(11)
     real, verdict = rng.normal(0.5, 0.05, size=(charts, BATCH)), rng.random((charts, BATCH)) < 0.5
+    planned = ESr(mean=0.5, smallest_change=0.1, largest_change=0.1)
     made: list[tuple[str, Callable[[Any], object], Any]] = [
         ("cusum_family", cusum_family(np.full(charts, 0.5), 0.05, threshold=8.0).update, real),
         ("ewma_family", ewma_family(np.full(charts, 0.5), 0.05, threshold=3.0).update, real),
         ("bernoulli_cusum_family", bernoulli_cusum_family(np.full(charts, 0.5), 0.8, threshold=50).update, verdict),
-        ("EDetectors, ESr", EDetectors([ESr.example()] * charts).update, verdict),
+        ("EDetectors, ESr, six bets", EDetectors([ESr.example()] * charts).update, verdict),
+        ("EDetectors, ECusum, six bets", EDetectors([ECusum.example()] * charts).update, verdict),
+        ("EDetectors, ESr, one bet", EDetectors([planned] * charts).update, verdict),
     ]
     rows = []
     for name, update, values in made:

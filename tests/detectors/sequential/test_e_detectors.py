@@ -1,14 +1,17 @@
 """e-SR and e-CUSUM against plain recursions, the run lengths they promise, and the exact trade-off of the guide."""
 
 import math
+from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import ECusum, ESr
+from detectors import ECusum, ESr, StateMismatch, resume, save
 from detectors.sequential import alternatives, weighted_observations
+from detectors.sequential.e_detector import EDetectorState
 
 PLANNED = {"mean": 0.1, "smallest_change": 0.1, "largest_change": 0.1, "direction": "rise"}
 kinds = pytest.mark.parametrize("kind", [ESr, ECusum])
@@ -56,6 +59,84 @@ def test_millions_of_ones_do_not_overflow(kind: type[ESr] | type[ECusum]) -> Non
     assert 200_000 * math.log(0.81 / 0.01) == pytest.approx(found.statistic[-1], rel=0.06)
     assert np.isfinite(found.statistic).all()
     assert logic.update(0.0).alarm
+
+
+@kinds
+def test_far_beyond_the_range_of_a_float_and_back_it_is_the_recursion(kind: type[ESr] | type[ECusum]) -> None:
+    # Up to e^1269 for the bet on the largest rise, then down, while those on a fall climb from 1.
+    x = np.concatenate([np.ones(1500), np.zeros(2000), np.full(300, 0.4)])
+    spec = kind(mean=0.3, smallest_change=0.1, direction="both")
+    grid = alternatives(0.3, smallest_change=0.1, direction="both")
+    factors = {
+        value: [
+            Decimal(q) / Decimal("0.3") * value + (1 - Decimal(q)) / Decimal("0.7") * (1 - value) for q in grid.means
+        ]
+        for value in (Decimal(1), Decimal(0), Decimal("0.4"))
+    }
+    stakes, carried, expected = [Decimal(weight) for weight in grid.weights], [Decimal(1)] * len(grid.means), []
+    for value in x.tolist():
+        each = [factor * before for factor, before in zip(factors[Decimal(str(value))], carried, strict=True)]
+        carried = [1 + one if kind is ESr else max(Decimal(1), one) for one in each]
+        mixture = sum((stake * one for stake, one in zip(stakes, each, strict=True)), start=Decimal(0))
+        expected.append(float(mixture.ln()))
+    one_by_one = spec.build()
+    found = [one_by_one.update(value).statistic for value in x.tolist()]
+
+    assert max(expected) > 1200
+    assert expected == pytest.approx(found, rel=1e-10, abs=1e-9)
+    for cut in ([1700], [3], range(0, 3800, 100)):
+        batches = spec.build()
+        parts = [batches.update_many(part).statistic for part in np.split(x, cut)]
+        assert expected == pytest.approx(np.concatenate(parts), rel=1e-10, abs=1e-9)
+
+
+@kinds
+def test_a_state_far_beyond_the_range_of_a_float_goes_on_to_the_bit(kind: type[ESr] | type[ECusum]) -> None:
+    spec = kind(mean=0.3, smallest_change=0.1, direction="both")
+    logic = spec.build()
+    assert logic.update_many(np.ones(3000)).statistic[-1] > 2500
+    resumed = resume(spec, save(spec, logic))
+    falling = [0.1 * (index % 5) for index in range(4000)]
+
+    assert [logic.update(x) for x in falling] == [resumed.update(x) for x in falling]
+    assert logic.snapshot() == resumed.snapshot()
+
+
+@kinds
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"carried": [0.0, 0.4]},
+        {"value": [1.0], "exponent": [0]},
+        {"value": [1.0, 0.0], "exponent": [0, 0]},
+        {"value": [1.0, 1e300], "exponent": [0, 0]},
+        {"value": [1.0, 1.0], "exponent": [0, 3]},
+        {"value": [1.0, 1.0], "exponent": [0, -512]},
+    ],
+)
+def test_a_state_of_logarithms_or_of_impossible_numbers_is_not_continued(
+    kind: type[ESr] | type[ECusum], state: dict[str, list[float]]
+) -> None:
+    spec = kind(mean=0.5, smallest_change=0.1, largest_change=0.2)
+    assert spec.build().snapshot() == EDetectorState(value=(1.0, 1.0), exponent=(0, 0))
+    saved = msgspec.msgpack.encode([spec.fingerprint(), state])
+
+    with pytest.raises(StateMismatch):
+        resume(spec, saved)
+
+
+@kinds
+@pytest.mark.parametrize(("mean", "direction"), [(1e-100, "rise"), (1 - 2**-53, "fall"), (0.1 * 3, "fall")])
+def test_factors_at_the_limits_of_the_range_keep_it_finite(
+    kind: type[ESr] | type[ECusum], mean: float, direction: str
+) -> None:
+    spec = kind(mean=mean, smallest_change=0.15, direction=direction)  # type: ignore[arg-type]  # drawn from the words
+    x = np.tile([0.0, 1.0, 0.5, 1.0, 1.0], 300)
+    logic = spec.build()
+    found = np.array([logic.update(value).statistic for value in x.tolist()])
+
+    assert np.isfinite(found).all()
+    assert spec.build().update_many(x).statistic == pytest.approx(found, rel=1e-10, abs=1e-9)
 
 
 def run_lengths(spec: ESr | ECusum, share: float, *, series: int, longest: int, seed: int) -> np.ndarray:

@@ -38,15 +38,52 @@ def test_columns_are_what_single_updates_say(kind: type[ESr] | type[ECusum]) -> 
 
 
 @kinds
-def test_blocks_are_what_single_batches_say(kind: type[ESr] | type[ECusum]) -> None:
-    x = np.random.default_rng(33).random((17, 1100))
+def test_blocks_are_what_single_updates_say_however_they_are_cut(kind: type[ESr] | type[ECusum]) -> None:
+    x = np.random.default_rng(33).random((17, 120))
     family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
-    found = [family.update(x[:, :700]), family.update(x[:, 700:])]
-    expected = [[single.update_many(row[:700]), single.update_many(row[700:])] for single, row in zip(singles, x)]  # noqa: B905
+    found = [family.update(x[:, :70]), family.update(x[:, 70]), family.update(x[:, 71:])]
+    expected = [[single.update(float(value)) for value in row] for single, row in zip(singles, x, strict=True)]
+    statistic = np.column_stack([part.statistic for part in found])
+    alarm = np.column_stack([part.alarm for part in found])
 
-    for part in range(2):
-        assert (np.stack([each[part].statistic for each in expected]) == found[part].statistic).all()
-        assert (np.stack([each[part].alarm for each in expected]) == found[part].alarm).all()
+    assert [[reading.statistic for reading in row] for row in expected] == statistic.tolist()
+    assert [[reading.alarm for reading in row] for row in expected] == alarm.tolist()
+
+
+@kinds
+def test_blocks_are_what_single_batches_say_to_rounding(kind: type[ESr] | type[ECusum]) -> None:
+    x = np.random.default_rng(36).random((17, 700))
+    family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
+    expected = [single.update_many(row).statistic for single, row in zip(singles, x, strict=True)]
+
+    assert np.stack(expected) == pytest.approx(family.update(x).statistic, rel=1e-11, abs=1e-11)
+
+
+def test_a_block_without_observations_changes_nothing() -> None:
+    family = EDetectors(specs(ESr))
+    family.update(np.full(17, 0.3))
+    before = family.snapshot()
+
+    assert (17, 0) == family.update(np.empty((17, 0))).statistic.shape
+    assert (before == family.snapshot()).all()
+
+
+@kinds
+def test_a_series_far_beyond_the_range_of_a_float_and_back_says_what_it_says_alone(
+    kind: type[ESr] | type[ECusum],
+) -> None:
+    x = np.concatenate([np.ones(1500), np.zeros(2500)])
+    spec, calm = (kind(mean=mean, smallest_change=0.1, direction="both") for mean in (0.3, 0.5))
+    pair: list[ESr] | list[ECusum] = [calm, spec]  # type: ignore[assignment]  # both of one kind
+    family, single = EDetectors(pair), spec.build()
+    blocks = [np.stack([np.full(len(part), 0.5), part]) for part in np.split(x, [1490, 1501, 3000])]
+    statistic = np.concatenate([family.update(block).statistic[1] for block in blocks])
+    rows = np.ones(20, dtype=np.int64)
+
+    assert statistic.max() > 1000
+    assert [single.update(value).statistic for value in x.tolist()] == statistic.tolist()
+    assert [single.update(0.5).statistic for _ in rows] == family.update_sparse(rows, rows * 0.5).statistic.tolist()
+    assert (EDetectors(pair, carried=family.snapshot()).snapshot() == family.snapshot()).all()
 
 
 @kinds
@@ -89,6 +126,8 @@ def test_observations_of_the_wrong_shape_or_range_are_refused_by_name() -> None:
         family.restart([True])
     with pytest.raises(ValueError, match="carried: got shape"):
         EDetectors(specs(ESr), carried=[0.0])
+    with pytest.raises(ValueError, match="carried: got"):
+        EDetectors(specs(ESr), carried=-before)
     with pytest.raises(ValueError, match="of 0 kinds"):
         EDetectors([])
 
