@@ -14,10 +14,11 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # cores. A file stays in one process, so that its tests share what they start. 5 is pytest's "nothing selected".
 REAL := kafka or prometheus or browser
 PARALLEL = --numprocesses $(JOBS) --dist loadfile
+SLOWEST = --durations 15 --durations-min 5
 define both
 failed=0; \
-$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
-$(BIN)/python -m pytest -m "$(REAL)" $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
+$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(SLOWEST) $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
+$(BIN)/python -m pytest -m "$(REAL)" $(SLOWEST) $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
 exit $$failed
 endef
 GENERATED := deploy/prometheus/rules grafana/dashboards

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
@@ -126,7 +126,6 @@ def test_infinities_and_nan_are_spelled_as_both_formats_want() -> None:
     assert repr(numbers) == repr(list(plain.values())) == repr(list(open_metrics.values()))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(), min_size=1, max_size=30), st.lists(st.integers(-(2**62), 2**62), max_size=5))
 def test_every_number_reads_back_as_itself(floats: list[float], integers: list[int]) -> None:
     parts = [Samples([(f"f{n}",) for n in range(len(floats))], np.array(floats))]
@@ -143,7 +142,6 @@ def test_abused_label_values_survive_and_stay_apart() -> None:
     assert (expected, expected) == both(found)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), unique=True, min_size=1, max_size=10))
 def test_any_text_is_escaped_so_that_it_reads_back(texts: list[str]) -> None:
     found = [Family(COUNTER, [Samples([(text,) for text in texts], np.ones(len(texts), dtype=np.int64))])]

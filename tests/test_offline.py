@@ -107,7 +107,7 @@ def test_a_pipeline_that_was_fed_nothing_has_an_empty_snapshot(pipeline: Pipelin
     assert ((), None, None) == (offline.tick().models, offline.tick().clock, offline.clock_ms)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True)
 @given(
     st.lists(st.integers(0, 40 * MINUTE_MS), min_size=1, max_size=80),
     st.lists(st.integers(0, 80), max_size=6),
@@ -126,7 +126,7 @@ def test_ticks_do_not_depend_on_batches_and_lose_nothing(times: list[int], place
     assert [False] * (len(found) - 1) + [True] == [last for _, _, last in found]
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True)
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60), st.lists(st.integers(0, 60), max_size=6))
 def test_records_in_order_of_time_are_due_at_their_time(times: list[int], places: list[int]) -> None:
     times = sorted(times)

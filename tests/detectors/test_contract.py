@@ -52,7 +52,7 @@ def stream(kind: type[Spec], length: int, *, seed: int, to: float = 0.9) -> list
 
 
 @every_detector
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_snapshot_anywhere_changes_nothing(kind: type[Spec], data: st.DataObject) -> None:
     values = data.draw(series(kind))
@@ -101,7 +101,7 @@ def test_a_value_that_is_not_usable_is_refused_by_name_and_changes_nothing(kind:
 
 
 @every_detector
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_batch_says_what_its_observations_say_one_by_one_however_it_is_cut(
     kind: type[Spec], data: st.DataObject
@@ -137,7 +137,7 @@ def test_the_same_stream_gives_the_same_readings_and_the_same_bytes(kind: type[S
 
 
 @every_detector
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_an_alarm_is_exactly_a_statistic_above_its_threshold(kind: type[Spec], data: st.DataObject) -> None:
     for reading in readings(kind.example().build(), data.draw(series(kind))):
@@ -188,7 +188,7 @@ def test_a_state_saved_with_other_parameters_is_not_continued(kind: type[Spec]) 
 
 @every_detector
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_damaged_state_is_a_mismatch_and_never_anything_else(kind: type[Spec], data: st.DataObject) -> None:
     spec = kind.example()
     logic = spec.build()

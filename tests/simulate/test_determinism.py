@@ -28,7 +28,7 @@ def run(what: Scenario, *, first: int, minutes: int, drain: bool = False, seed: 
     return [*flat(batches)]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cuts=st.sets(st.integers(1, MINUTES - 1)))
 def test_any_way_to_cut_a_range_gives_the_same_bytes(cuts: set[int]) -> None:
     bounds = [0, *sorted(cuts), MINUTES]

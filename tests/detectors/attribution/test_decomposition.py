@@ -53,7 +53,7 @@ def swapped(both: Cells) -> Cells:
     return Cells(both.dimensions, both.codes, both.current, both.reference)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**9), st.sampled_from([0.0, 0.3, 0.7]))
 def test_components_add_up_to_the_observed_change_whatever_is_missing(seed: int, empty: float) -> None:
     both = random_cells(seed, empty)
@@ -70,7 +70,7 @@ def test_components_add_up_to_the_observed_change_whatever_is_missing(seed: int,
         assert np.isfinite(found.standard_errors).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**9))
 def test_swapping_the_windows_changes_all_signs_and_no_error(seed: int) -> None:
     both = random_cells(seed)
@@ -81,7 +81,7 @@ def test_swapping_the_windows_changes_all_signs_and_no_error(seed: int) -> None:
     np.testing.assert_allclose(there.standard_errors, back.standard_errors, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**9))
 def test_neither_the_order_of_rows_nor_how_sums_are_split_nor_the_codes_of_values_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -53,7 +53,6 @@ def test_the_decomposition_of_cells_gives_the_same_published_effects() -> None:
     assert 1.5415096 == round(1000 * found.component(Factor.MIX), 7)
 
 
-@settings(deadline=None)
 @given(VOLUMES, RATES, VOLUMES, RATES)
 def test_effects_add_up_to_the_change_and_change_sign_with_the_windows(
     volume: np.ndarray, rate: np.ndarray, volume_now: np.ndarray, rate_now: np.ndarray
@@ -77,7 +76,7 @@ def test_a_category_that_is_new_is_all_mix_whatever_its_rate_was_said_to_be() ->
     assert -0.2 == pytest.approx(float(found.mix.sum()))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_many_series_at_once_give_what_each_gives_alone(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,7 +17,6 @@ def test_the_glove_game_pays_the_owner_of_the_only_right_glove_two_thirds() -> N
     np.testing.assert_allclose(shapley(values), [1 / 6, 1 / 6, 4 / 6])
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.float64, 16, elements=st.floats(-10, 10)))
 def test_values_are_the_mean_over_all_orders_of_switching_and_add_up(values: np.ndarray) -> None:
     gains = np.zeros(4)

@@ -32,7 +32,7 @@ def values(spec: Spec, count: int, *, seed: int) -> list[float]:
 
 
 @pytest.mark.parametrize("spec", CHARTS, ids=repr)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 3000), max_size=4), seed=st.integers(0, 1000))
 def test_arrays_give_the_bits_of_single_values_however_they_are_cut(spec: Spec, cuts: list[int], seed: int) -> None:
     stream = values(spec, 3000, seed=seed)
@@ -119,7 +119,7 @@ def test_steps_of_a_rise_are_those_of_reynolds_and_stoumbos(p0: float, m: int, p
     assert (m, 1, 0) == bernoulli_steps(p0, p1)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(p0=st.floats(0.005, 0.9), odds=st.floats(1.2, 5.0))
 def test_steps_drift_down_in_control_and_up_at_what_they_look_for(p0: float, odds: float) -> None:
     above, below = p0 * odds / (1 - p0 + p0 * odds), p0 / (p0 + odds * (1 - p0))

@@ -15,7 +15,7 @@ DIRECTIONS = {"rise": "up", "fall": "down", "both": "both"}
 Direction = Literal["rise", "fall", "both"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.floats(-5, 5), max_size=200),
     direction=st.sampled_from(sorted(DIRECTIONS)),

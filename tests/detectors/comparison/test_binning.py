@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.comparison import bin_counts
@@ -11,7 +11,6 @@ VALUES = st.lists(st.floats(-2, 2) | st.sampled_from([0.0, 0.5, 1.0]), max_size=
 CUTS = st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), unique=True, max_size=5).map(sorted)
 
 
-@settings(deadline=None)
 @given(values=VALUES, cuts=CUTS)
 def test_no_value_is_lost_and_each_lies_from_its_cut_up_to_the_next(values: list[float], cuts: list[float]) -> None:
     expected = [0] * (len(cuts) + 1)
@@ -21,7 +20,6 @@ def test_no_value_is_lost_and_each_lies_from_its_cut_up_to_the_next(values: list
     assert expected == bin_counts(values, cuts).tolist()
 
 
-@settings(deadline=None)
 @given(values=VALUES, cuts=CUTS, cut=st.integers(0, 50))
 def test_counts_of_parts_add_up_to_the_counts_of_all(values: list[float], cuts: list[float], cut: int) -> None:
     parts = bin_counts(values[:cut], cuts) + bin_counts(values[cut:], cuts)
@@ -29,7 +27,6 @@ def test_counts_of_parts_add_up_to_the_counts_of_all(values: list[float], cuts: 
     np.testing.assert_array_equal(bin_counts(values, cuts), parts)
 
 
-@settings(deadline=None)
 @given(values=VALUES, cuts=CUTS, data=st.data())
 def test_many_series_at_once_equal_one_by_one(values: list[float], cuts: list[float], data: st.DataObject) -> None:
     rows = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(values), max_size=len(values))), dtype=np.int64)

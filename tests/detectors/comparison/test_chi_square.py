@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -20,7 +20,6 @@ def test_the_published_example_is_reproduced() -> None:
     assert stats.chi2.isf(0.05, 4) == pytest.approx(float(found.threshold))
 
 
-@settings(deadline=None)
 @given(data=st.data(), reference=COUNTS)
 def test_it_is_scipys_test_of_the_table_and_its_effect_size_is_twice_cramers_v_at_equal_samples(
     data: st.DataObject, reference: list[int]

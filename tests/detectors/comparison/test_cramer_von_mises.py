@@ -37,7 +37,7 @@ def test_a_permutation_test_finds_the_exact_p_value_of_the_example() -> None:
     assert 0.1867543 == pytest.approx(float(found.p_value), abs=3 * np.sqrt(0.1867 * 0.8133 / 20_000))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), n=st.integers(3, 60), m=st.integers(3, 60))
 def test_without_ties_it_is_scipys_asymptotic_test(seed: int, n: int, m: int) -> None:
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_the_tail_falls_smoothly_where_its_formula_changes() -> None:
     assert 0.0 < limit_tail(20.0) < 1e-40
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     p=st.lists(st.integers(0, 50), min_size=6, max_size=6).filter(any),
     q=st.lists(st.integers(0, 50), min_size=6, max_size=6).filter(any),

@@ -32,7 +32,7 @@ COUNTS = hnp.arrays(np.int64, (7, 5), elements=st.integers(0, 300))
 
 
 @every_method
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(reference=COUNTS, current=COUNTS)
 def test_many_series_at_once_equal_one_by_one(method: Method, reference: np.ndarray, current: np.ndarray) -> None:
     together = method(reference, current)
@@ -46,7 +46,7 @@ def test_many_series_at_once_equal_one_by_one(method: Method, reference: np.ndar
 
 
 @every_method
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(reference=COUNTS, current=COUNTS)
 def test_distances_are_symmetric_and_never_negative(method: Method, reference: np.ndarray, current: np.ndarray) -> None:
     there, back = method(reference, current), method(current, reference)

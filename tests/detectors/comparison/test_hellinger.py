@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -11,7 +11,6 @@ from detectors.comparison import hellinger, total_variation
 COUNTS = st.lists(st.integers(0, 3000), min_size=6, max_size=6).filter(any)
 
 
-@settings(deadline=None)
 @given(p=COUNTS, q=COUNTS)
 def test_its_square_and_the_bhattacharyya_coefficient_add_up_to_one(p: list[int], q: list[int]) -> None:
     coefficient = np.sqrt(np.array(p) / sum(p) * np.array(q) / sum(q)).sum()
@@ -19,7 +18,6 @@ def test_its_square_and_the_bhattacharyya_coefficient_add_up_to_one(p: list[int]
     assert 1.0 == pytest.approx(float(hellinger(p, q).statistic) ** 2 + coefficient, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(p=COUNTS, q=COUNTS)
 def test_it_bounds_total_variation_from_both_sides(p: list[int], q: list[int]) -> None:
     distance, variation = float(hellinger(p, q).statistic), float(total_variation(p, q).statistic)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import distance
 
@@ -22,7 +22,6 @@ def test_published_distances_are_reproduced(p: list[float], q: list[float], base
     assert published == round(float(jensen_shannon(p, q, base=base).statistic), 7)
 
 
-@settings(deadline=None)
 @given(data=st.data(), bins=st.integers(1, 30), base=st.sampled_from([2.0, np.e, 10.0]))
 def test_distance_agrees_with_scipy_and_its_square_is_the_divergence(
     data: st.DataObject, bins: int, base: float

@@ -48,7 +48,7 @@ def test_bins_that_separate_all_values_give_the_published_distance(
     assert distance == pytest.approx(float(ks(binned(x, edges), binned(y, edges)).statistic))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(x=VALUES, y=VALUES, bins=st.integers(1, 40))
 def test_binning_never_adds_distance_and_hides_at_most_the_largest_share_of_a_bin(
     x: list[float], y: list[float], bins: int

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -42,7 +42,6 @@ def test_the_five_percent_threshold_is_the_published_one(n: int, m: int, bins: i
     assert threshold == round(float(found.threshold), 5)
 
 
-@settings(deadline=None)
 @given(data=st.data(), reference=COUNTS)
 def test_the_index_is_the_symmetric_relative_entropy(data: st.DataObject, reference: list[int]) -> None:
     size = len(reference)

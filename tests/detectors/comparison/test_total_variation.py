@@ -12,7 +12,7 @@ from detectors.comparison import total_variation
 COUNTS = st.lists(st.integers(0, 100), min_size=5, max_size=5).filter(any)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(p=COUNTS, q=COUNTS)
 def test_it_is_the_largest_difference_over_all_sets_of_bins(p: list[int], q: list[int]) -> None:
     difference = np.array(p) / sum(p) - np.array(q) / sum(q)

@@ -28,7 +28,6 @@ def test_the_values_of_scipys_documentation_are_reproduced(
     assert published == pytest.approx(float(wasserstein_on_points(left, right, points=points).statistic), rel=1e-14)
 
 
-@settings(deadline=None)
 @given(data=st.data(), widths=st.lists(st.floats(0.01, 10), min_size=1, max_size=30))
 def test_it_is_scipys_distance_of_the_middles_of_the_bins(data: st.DataObject, widths: list[float]) -> None:
     edges = np.concatenate([[0.0], np.cumsum(widths)])
@@ -40,7 +39,7 @@ def test_it_is_scipys_distance_of_the_middles_of_the_bins(data: st.DataObject, w
     assert expected == pytest.approx(float(wasserstein(p, q, edges=edges).statistic), rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     x=st.lists(st.floats(0, 1), min_size=1, max_size=60),
     y=st.lists(st.floats(0, 1), min_size=1, max_size=60),

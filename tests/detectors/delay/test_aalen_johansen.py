@@ -29,7 +29,7 @@ def test_one_minus_kaplan_meier_of_one_kind_overstates_its_share() -> None:
     assert alone > 0.44 > aalen_johansen(exits.events, exits.censored).incidence[0, -1]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(counts=COUNTS)
 def test_with_one_cause_it_is_kaplan_meier_with_greenwoods_variance(counts: np.ndarray) -> None:
     expected = kaplan_meier(counts[0], counts[2])
@@ -41,7 +41,7 @@ def test_with_one_cause_it_is_kaplan_meier_with_greenwoods_variance(counts: np.n
     np.testing.assert_allclose(expected.variance[known], found.variance[0][known], atol=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(counts=COUNTS)
 def test_without_censoring_shares_and_variances_are_those_of_a_multinomial(counts: np.ndarray) -> None:
     events = counts[:2] + np.array([[0, 0, 0, 0, 0, 1]] * 2)
@@ -54,7 +54,7 @@ def test_without_censoring_shares_and_variances_are_those_of_a_multinomial(count
     np.testing.assert_allclose(share * (1 - share) / n, found.variance, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(counts=COUNTS)
 def test_weighted_by_inverse_probability_of_censoring_the_labels_give_the_same_shares(counts: np.ndarray) -> None:
     n = max(int(counts.sum()), 1)

@@ -48,7 +48,7 @@ def test_the_remissions_under_6mp_have_the_published_survival_and_error(
 
 
 @pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(observations=TIMES)
 def test_survival_and_log_log_limits_agree_with_scipy(observations: list[tuple[int, bool]]) -> None:
     times, arrived = [time for time, _ in observations], [int(flag) for _, flag in observations]
@@ -123,7 +123,7 @@ def test_the_tail_is_unknown_where_nobody_is_left_and_zero_where_all_have_their_
     assert np.isnan([found.lower[1, 1], found.variance[1, 1], found.lower[0, 2]]).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(weight=st.floats(0.1, 50), observations=TIMES)
 def test_equal_weights_of_any_size_change_nothing(weight: float, observations: list[tuple[int, bool]]) -> None:
     times, arrived = [time for time, _ in observations], [int(flag) for _, flag in observations]

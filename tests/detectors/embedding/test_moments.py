@@ -12,7 +12,7 @@ from detectors.embedding.moments import pooled_covariance
 VECTORS = hnp.arrays(np.float64, st.tuples(st.integers(2, 30), st.just(3)), elements=st.floats(-100, 100))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(vectors=VECTORS, data=st.data())
 def test_merging_parts_in_any_order_gives_the_moments_of_all(vectors: np.ndarray, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(vectors)), max_size=4)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,7 +22,6 @@ def test_the_stratified_schools_of_the_r_survey_package_give_the_published_share
     assert 168.581 == round(float(found.effective_n), 3)
 
 
-@settings(deadline=None)
 @given(data=st.data(), n=st.integers(1, 60))
 def test_sums_give_what_the_formula_over_single_labels_gives(data: st.DataObject, n: int) -> None:
     y = data.draw(hnp.arrays(np.float64, n, elements=st.sampled_from([0.0, 1.0])))
@@ -79,7 +78,6 @@ def test_a_verdict_other_than_zero_and_one_is_refused() -> None:
         hajek_from_labels([1, 2], 0.5)
 
 
-@settings(deadline=None)
 @given(labels=st.integers(1, 50), pi=PROBABILITIES, violating=st.booleans())
 def test_where_all_labels_agree_or_weigh_the_same_both_sample_sizes_are_the_count(
     labels: int, pi: float, violating: bool

@@ -23,7 +23,7 @@ from detectors.estimation import (
 BITS = st.sampled_from([0.0, 1.0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data(), n=st.integers(1, 30), which=st.sampled_from(list(Rate)))
 def test_a_rate_is_the_linearised_ratio_of_its_two_counts(data: st.DataObject, n: int, which: Rate) -> None:
     a, y = (data.draw(hnp.arrays(np.float64, n, elements=BITS)) for _ in range(2))

@@ -10,7 +10,7 @@ from detectors.estimation import Reason, ratio, ratio_from_labels
 LABEL = st.tuples(st.floats(-50, 50), st.floats(0.5, 50), st.floats(0.01, 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(labels=st.lists(LABEL, min_size=1, max_size=30))
 def test_sums_give_the_variance_of_the_residuals_over_single_labels(labels: list[tuple[float, float, float]]) -> None:
     u, v, pi = np.array(labels).T

@@ -83,7 +83,7 @@ def test_a_bin_with_one_label_keeps_its_mean_and_borrows_a_variance() -> None:
     assert 1 == found.collapsed
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data(), strata=st.integers(1, 6))
 def test_no_label_and_no_decision_is_lost_whatever_is_collapsed(data: st.DataObject, strata: int) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 4), min_size=strata, max_size=strata)))

@@ -27,7 +27,7 @@ def from_labels(sizes: list[int], strata: list[np.ndarray]) -> StratifiedEstimat
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(drawn=st.lists(STRATUM, min_size=1, max_size=4))
 def test_sums_give_the_variance_of_the_residuals_over_single_labels(
     drawn: list[tuple[int, list[tuple[float, float]]]],

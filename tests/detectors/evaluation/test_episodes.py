@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from detectors.evaluation import episodes
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 60), max_size=30), st.integers(1, 6))
 def test_episodes_are_those_of_a_walk_through_the_alarms(alarms: list[int], merge_within: int) -> None:
     expected: list[list[int]] = []

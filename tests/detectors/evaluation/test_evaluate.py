@@ -166,7 +166,7 @@ def test_without_changes_every_alarm_is_false_and_recall_is_not_known() -> None:
     assert isnan(found.restricted_delay)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 199), max_size=40), st.lists(st.integers(0, 199), max_size=8), st.integers(0, 30))
 def test_the_sparsest_always_firing_detector_misses_no_change_that_is_followed(
     alarms: list[int], changes: list[int], tolerance: int
@@ -177,7 +177,7 @@ def test_the_sparsest_always_firing_detector_misses_no_change_that_is_followed(
     assert not np.isnan(found.always_fire.delay[apart >= found.every]).any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 199), max_size=40), st.lists(st.integers(0, 199), max_size=8), st.integers(0, 30))
 def test_each_alarm_is_looked_at_by_hand(alarms: list[int], changes: list[int], tolerance: int) -> None:
     alarms, changes = sorted({alarm - alarm % 2 for alarm in alarms}), sorted(set(changes))

@@ -66,7 +66,7 @@ def test_values_of_r_are_reproduced_to_the_digits_printed(
     assert (low, high) == (printed(float(found.lower), low), printed(float(found.upper), high))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(1, 3000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 @pytest.mark.parametrize(("method", "name"), [(clopper_pearson, "exact"), (wilson_continuity, "wilsoncc")])
 def test_whole_counts_agree_with_scipy(
@@ -116,7 +116,7 @@ def test_exact_coverage_is_what_the_docs_of_a_method_say(
     assert mean[0] <= coverage.mean() <= mean[1]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(n=st.floats(0.01, 1e6), share=st.floats(0, 1), method=st.sampled_from(METHODS))
 def test_limits_of_an_effective_sample_enclose_the_estimate_and_mirror_those_of_the_other_verdict(
     method: Callable[..., Interval], n: float, share: float

@@ -15,7 +15,7 @@ def sums(weights: list[float]) -> tuple[float, float]:
     return float(np.sum(weights)), float(np.sum(np.square(weights)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(k=st.integers(0, 300), misses=st.integers(0, 300), weight=st.floats(1, 1e4))
 def test_equal_weights_give_wilsons_interval_whatever_their_size(k: int, misses: int, weight: float) -> None:
     expected = wilson(k, k + misses)
@@ -28,7 +28,7 @@ def test_equal_weights_give_wilsons_interval_whatever_their_size(k: int, misses:
     assert found.upper == pytest.approx(expected.upper, abs=1e-12, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(violating=WEIGHTS.filter(bool), benign=WEIGHTS.filter(bool), typical=st.floats(1, 200))
 def test_limits_are_the_roots_of_the_score_equation(
     violating: list[float], benign: list[float], typical: float
@@ -48,7 +48,7 @@ def test_limits_are_the_roots_of_the_score_equation(
     assert float(found.upper) == pytest.approx(optimize.brentq(excess, a / (a + b), 1, xtol=1e-14), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(violating=WEIGHTS, benign=WEIGHTS.filter(bool))
 def test_exchanging_the_verdicts_mirrors_the_interval(violating: list[float], benign: list[float]) -> None:
     (a, a2), (b, b2) = sums(violating), sums(benign)

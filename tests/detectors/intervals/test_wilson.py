@@ -27,7 +27,7 @@ def test_published_intervals_are_reproduced_to_the_digits_printed(k: int, n: int
     assert (lower, upper) == (round(float(found.lower), digits), round(float(found.upper), digits))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(n=st.integers(1, 10_000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_whole_counts_agree_with_scipy(n: int, share: float, confidence: float) -> None:
     k = round(n * share)
@@ -38,7 +38,6 @@ def test_whole_counts_agree_with_scipy(n: int, share: float, confidence: float) 
     assert (expected.low, expected.high) == pytest.approx((float(found.lower), float(found.upper)), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(n=st.floats(0.01, 1e7), share=st.floats(0, 1))
 def test_limits_of_an_effective_sample_enclose_the_estimate_and_stay_in_the_unit_interval(
     n: float, share: float

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.label_free import isotonic, isotonic_from_labels
@@ -21,7 +21,6 @@ def test_no_non_decreasing_map_on_a_grid_fits_better() -> None:
     assert fitted.tolist() == pytest.approx([0.1, 0.4, 0.6])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
 def test_labels_in_any_order_give_the_fit_of_their_counts(labels: list[tuple[int, bool]]) -> None:
     score, y = np.array([s / 10 for s, _ in labels]), np.array([v for _, v in labels])

@@ -17,7 +17,7 @@ def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, floa
     return size, moment, floor, float(rng.uniform(floor, 1.0) * size.sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STRATA)
 def test_no_feasible_move_of_labels_lowers_the_variance(rng: np.random.Generator) -> None:
     size, moment, floor, budget = drawn(rng)
@@ -36,7 +36,7 @@ def test_no_feasible_move_of_labels_lowers_the_variance(rng: np.random.Generator
         assert (size * moment / other).sum() >= least * (1 - 1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(STRATA)
 def test_more_labels_leave_no_stratum_with_fewer(rng: np.random.Generator) -> None:
     size, moment, floor, budget = drawn(rng)

@@ -92,7 +92,7 @@ def test_the_e_value_is_the_mean_wealth_of_single_bets_one_after_the_other() -> 
     assert pytest.approx(math.log(wealth.mean()), abs=1e-9) == found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 40), min_size=7, max_size=7), st.floats(0.9, 0.99), st.floats(-0.1, 0.1), st.booleans())
 def test_an_interval_for_the_champions_precision_claims_no_more_than_any_value_within(
     counts: list[int], champion: float, difference: float, above: bool

@@ -10,7 +10,7 @@ from detectors.launch import Outcomes, outcomes
 DECISION = st.tuples(st.booleans(), st.booleans(), st.sampled_from([0.0, 1.0, float("nan")]), st.integers(0, 2))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(DECISION, min_size=1, max_size=30), st.integers(0, 30))
 def test_parts_in_any_order_add_up_to_a_count_by_hand(decisions: list[tuple[bool, bool, float, int]], cut: int) -> None:
     def count(part: list[tuple[bool, bool, float, int]]) -> Outcomes:

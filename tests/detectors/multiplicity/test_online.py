@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -82,7 +82,6 @@ def test_e_lond_gives_the_thresholds_of_its_formula() -> None:
     assert (5, 3) == (state.tested, state.discovered)
 
 
-@settings(deadline=None)
 @given(VALUES, st.integers(0, 40))
 def test_hypotheses_in_two_calls_are_decided_as_in_one(values: list[float], cut: int) -> None:
     p = np.array(values)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.arrays import Bools, Floats
@@ -139,7 +139,6 @@ def test_equal_probabilities_give_ppi_with_a_weight_larger_by_the_share_labelled
     assert float(found.estimate) == pytest.approx(float(same.estimate))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 100), st.integers(0, 200))
 def test_sums_of_parts_add_up(seed: int, cut: int) -> None:
     y, f, pi, seen = labels(seed, 200)

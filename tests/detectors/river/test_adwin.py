@@ -39,7 +39,7 @@ def test_the_change_of_rivers_documentation_is_found_at_its_index() -> None:
     assert 1023 == first_alarm(Adwin(clock=32, warm_up=10), values)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     shift=st.floats(-0.5, 0.5),

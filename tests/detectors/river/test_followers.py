@@ -41,7 +41,7 @@ def verdicts(seed: int, *spans: tuple[int, float]) -> list[int]:
 
 
 @every_pair
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32), before=st.floats(0.0, 1.0), after=st.floats(0.0, 1.0))
 def test_with_a_fresh_start_after_each_alarm_it_alarms_where_river_does(
     spec: Spec, make: Make, seed: int, before: float, after: float
@@ -66,7 +66,7 @@ def test_the_pairs_do_alarm() -> None:
         assert any(reading is not None and reading.alarm for reading in found[500:])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(values=st.lists(st.floats(0, 1), max_size=300))
 def test_weighted_and_plain_means_are_rivers_to_the_last_bit(values: list[float]) -> None:
     plain, weighted = drift.binary.HDDMA(), drift.binary.HDDMW()

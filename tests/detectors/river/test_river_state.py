@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors import Adwin, StateMismatch
@@ -37,7 +37,6 @@ def test_another_river_version_is_a_mismatch_that_names_both() -> None:
         thaw(state)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_flipped_bit_is_a_mismatch(data: st.DataObject) -> None:
     state = Adwin().build().snapshot()

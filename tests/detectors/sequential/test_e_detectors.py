@@ -34,7 +34,7 @@ def plain(kind: type[ESr] | type[ECusum], spec: ESr | ECusum, values: list[float
 
 
 @kinds
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     values=st.lists(st.floats(0, 1), min_size=1, max_size=120),
     mean=st.floats(0.1, 0.9),

@@ -27,8 +27,8 @@ class PublishedESr(ESr, frozen=True, tag="published_e_sr"):
     lambdas: tuple[float, ...] = ()
 
     def bets(self) -> Bets:
-        each = np.array(self.lambdas)
-        return Bets(at_zero=1 - each, slope=each / self.mean, log_weight=np.full(each.shape, -np.log(len(each))))
+        each = np.array(self.lambdas)[:, np.newaxis]
+        return Bets(at_zero=1 - each, slope=each / self.mean, weight=np.full(each.shape, 1 / len(each)))
 
 
 def gain(change: Any) -> Any:

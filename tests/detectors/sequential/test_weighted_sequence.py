@@ -64,7 +64,7 @@ def test_it_holds_at_every_label_where_review_follows_the_score_and_the_naive_sh
     assert np.mean(found.upper[:, -1] - found.lower[:, -1]) < 0.25
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(violating=COUNTS, benign=COUNTS)
 def test_exchanging_verdicts_mirrors_it_and_strata_of_one_probability_are_one(
     violating: list[int], benign: list[int]
