@@ -15,8 +15,9 @@ from monitor.join.joiner import JoinPartition
 from monitor.model import Model
 from monitor.open_block import DeadLetter
 from monitor.partition import PartitionSummariser
+from monitor.shared_keys import SharedKeys
 from monitor.snapshot import ServiceSnapshot, Snapshot
-from monitor.topics import SourceTopic
+from monitor.topics import BY_TOPIC, SourceTopic
 
 
 class OfflinePipeline:
@@ -28,6 +29,7 @@ class OfflinePipeline:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._summarisers: dict[tuple[str, int], PartitionSummariser] = {}
+        self._keys = {topic: SharedKeys(pipeline.summarise) for topic in BY_TOPIC}
         self._evaluator = PartitionEvaluator(pipeline.evaluate)
         self._joiner = None if pipeline.join is None else JoinPartition(0, MemoryIndex(), settings=pipeline.join)
         self._joined = 0
@@ -55,7 +57,12 @@ class OfflinePipeline:
         summariser = self._summarisers.get((source.topic, partition))
         if summariser is None:
             summariser = self._summarisers[source.topic, partition] = PartitionSummariser(
-                source, partition, summarise_from=0, log_start=0, settings=self._pipeline.summarise
+                source,
+                partition,
+                summarise_from=0,
+                log_start=0,
+                settings=self._pipeline.summarise,
+                keys=self._keys[source.topic],
             )
         refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
         for message in closed:

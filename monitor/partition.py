@@ -8,43 +8,40 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final
 
 from monitor.blocks import BlockMessage, block_first
-from monitor.cells import BlockKeys, KeyTable
+from monitor.cells import BlockKeys
 from monitor.join.forwarding import Forward
-from monitor.known_names import KnownNames
 from monitor.open_block import CLOCK_RECORDS, DeadLetter, OpenBlock
 from monitor.seen_ids import SeenIds
+from monitor.shared_keys import SharedKeys
 from monitor.summarise_settings import SummariseSettings
 from monitor.topics import SourceTopic
-
-KEYS_KEPT: Final = 20_000
-"""A key table with more keys, some 20 MB, is begun anew with the next block."""
-CROWDED_KEYS: Final = 8_000
-CROWDED_BLOCKS: Final = 64
-"""One that has met more names than the caps allow is begun anew with so many keys, or after so many blocks: the names
-may have gone."""
 
 
 class PartitionSummariser:
     """Follows one partition of a source topic from `start`.
 
     Records below `summarise_from` (the first offset of the open block) only tell which ids have been seen.
-    `log_start` is the first offset that the log still holds.
+    `log_start` is the first offset that the log still holds. Partitions of one source may share their `keys`.
     """
 
     def __init__(
-        self, source: SourceTopic, partition: int, *, summarise_from: int, log_start: int, settings: SummariseSettings
+        self,
+        source: SourceTopic,
+        partition: int,
+        *,
+        summarise_from: int,
+        log_start: int,
+        settings: SummariseSettings,
+        keys: SharedKeys | None = None,
     ) -> None:
         self._source = source
         self._partition = partition
         self._settings = settings
         self._from = summarise_from
         self._log_start = log_start
-        self._table = KeyTable(settings.limits, settings.kinds)
-        self._table_blocks = 0
-        self._names = KnownNames(features=settings.features)
+        self._keys = keys or SharedKeys(settings)
         self._ids = SeenIds(horizon=settings.horizon, block_size=settings.block_size)
         self._clocks: dict[int, list[int]] = {}
         self._block: OpenBlock | None = None
@@ -103,12 +100,7 @@ class PartitionSummariser:
         return block.messages(closed=False)
 
     def _open(self, first: int) -> OpenBlock:
-        self._table_blocks += 1
-        keys = len(self._table.keys) + len(self._table.refusals)
-        tired = self._table.crowded and (keys > CROWDED_KEYS or self._table_blocks > CROWDED_BLOCKS)
-        if tired or keys > KEYS_KEPT:
-            self._table, self._table_blocks = KeyTable(self._settings.limits, self._settings.kinds), 0
-            self._names = KnownNames(features=self._settings.features)
+        table, names = self._keys.for_block()
         self._ids.begin(first // self._settings.block_size)
         return OpenBlock(
             self._source,
@@ -116,8 +108,8 @@ class PartitionSummariser:
             first,
             begin=max(first, self._log_start),
             clock=self._clock(first),
-            keys=BlockKeys(self._table),
-            names=self._names,
+            keys=BlockKeys(table),
+            names=names,
             ids=self._ids,
             settings=self._settings,
         )

@@ -26,6 +26,7 @@ from monitor.partition import PartitionSummariser
 from monitor.rows import hash_id
 from monitor.service.join_indexes import UNAVAILABLE, JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
+from monitor.shared_keys import SharedKeys
 from monitor.snapshot import JoinStatistics
 from monitor.state import SEPARATOR
 from monitor.summarise_settings import SummariseSettings
@@ -103,6 +104,7 @@ class Ingest:
         self._settings = settings
         self._indexes = indexes
         self._outlet = outlet
+        self._keys = {topic: SharedKeys(settings) for topic in BY_TOPIC}
         self._poison = {topic: _PoisonBudget(topic, poison_ratio, poison_window) for topic in BY_TOPIC}
         self._version = app_version
         self._partitions: dict[tuple[str, int], _Partition] = {}
@@ -144,6 +146,7 @@ class Ingest:
                 summarise_from=block_first(committed, self._settings.block_size),
                 log_start=log_start,
                 settings=self._settings,
+                keys=self._keys[topic],
             )
 
     def revoke(self, topic: str, partition: int) -> None:

@@ -21,6 +21,7 @@ from monitor.ledger import LedgerSettings, ModelLedger
 from monitor.model import ModelSettings
 from monitor.open_block import DeadLetter
 from monitor.partition import PartitionSummariser
+from monitor.shared_keys import SharedKeys
 from monitor.sources import merge_totals
 from monitor.streams import StreamSettings
 from monitor.summarise_settings import SummariseSettings
@@ -66,7 +67,9 @@ def model_settings(
 EVALUATE: Final = model_settings(layout=LAYOUT)
 
 
-def summariser(log: Log, settings: SummariseSettings = SUMMARISE, *, committed: int = 0) -> PartitionSummariser:
+def summariser(
+    log: Log, settings: SummariseSettings = SUMMARISE, *, committed: int = 0, keys: SharedKeys | None = None
+) -> PartitionSummariser:
     """What a new owner makes of a partition that was processed up to `committed`."""
     return PartitionSummariser(
         log.source,
@@ -74,6 +77,7 @@ def summariser(log: Log, settings: SummariseSettings = SUMMARISE, *, committed: 
         summarise_from=block_first(committed, settings.block_size),
         log_start=0,
         settings=settings,
+        keys=keys,
     )
 
 
@@ -98,14 +102,14 @@ def dead_letters(log: Log, settings: SummariseSettings = SUMMARISE) -> list[Dead
 
 
 def disturbed_summaries(
-    log: Log, rng: random.Random, settings: SummariseSettings = SUMMARISE
+    log: Log, rng: random.Random, settings: SummariseSettings = SUMMARISE, keys: SharedKeys | None = None
 ) -> Iterator[BlockMessage]:
     """The messages of a worker that fetches as it likes, publishes the open block now and then, and crashes.
 
     Each new owner starts from some offset that a former one may have committed.
     """
     at = committed = 0
-    follower = summariser(log, settings)
+    follower = summariser(log, settings, keys=keys)
     while at < len(log):
         end = min(len(log), at + rng.choice((1, 3, 10, 40)))
         _, closed = feed(follower, log, at, end)
@@ -117,11 +121,11 @@ def disturbed_summaries(
             committed = log.offsets[at - 1] + 1
         if rng.random() < 0.25:
             start = rewind(committed, size=settings.block_size, horizon=settings.horizon)
-            follower = summariser(log, settings, committed=committed)
+            follower = summariser(log, settings, committed=committed, keys=keys)
             at = next((index for index, offset in enumerate(log.offsets) if offset >= start), len(log))
     # The last owner has read everything; it may have to be asked for a block that nobody published.
     start = rewind(committed, size=settings.block_size, horizon=settings.horizon)
-    follower = summariser(log, settings, committed=committed)
+    follower = summariser(log, settings, committed=committed, keys=keys)
     at = next((index for index, offset in enumerate(log.offsets) if offset >= start), len(log))
     yield from feed(follower, log, at, len(log))[1]
     yield from follower.open_block()
@@ -129,7 +133,8 @@ def disturbed_summaries(
 
 def interleaved(logs: Sequence[Log], rng: random.Random, settings: SummariseSettings = SUMMARISE) -> list[BlockMessage]:
     """The blocks topic after disturbed runs over several partitions, in one of the orders that it may have."""
-    running = [disturbed_summaries(log, random.Random(rng.random()), settings) for log in logs]
+    keys = {log.source: SharedKeys(settings) for log in logs}
+    running = [disturbed_summaries(log, random.Random(rng.random()), settings, keys[log.source]) for log in logs]
     topic: list[BlockMessage] = []
     while running:
         one = rng.choice(running)

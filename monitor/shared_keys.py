@@ -1,0 +1,42 @@
+"""The numbers of keys and the known names that the partitions of one source share: each would learn the same ones.
+
+What a block's summary says does not depend on them (`monitor.cells`), only how fast it is made, and how much memory a
+worker of many partitions takes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.cells import KeyTable
+from monitor.known_names import KnownNames
+from monitor.summarise_settings import SummariseSettings
+
+KEYS_KEPT: Final = 20_000
+"""A key table with more keys, some 20 MB, is begun anew with the next block."""
+CROWDED_KEYS: Final = 8_000
+CROWDED_BLOCKS: Final = 64
+"""One that has met more names than the caps allow is begun anew with so many keys, or after so many blocks: the names
+may have gone."""
+
+
+class SharedKeys:
+    """A key table and the names that go with it; a block keeps those that it began with."""
+
+    def __init__(self, settings: SummariseSettings) -> None:
+        self._settings = settings
+        self._table, self._names = self._begin()
+        self._blocks = 0
+
+    def for_block(self) -> tuple[KeyTable, KnownNames]:
+        """Those of a block that begins."""
+        self._blocks += 1
+        keys = len(self._table.keys) + len(self._table.refusals)
+        tired = self._table.crowded and (keys > CROWDED_KEYS or self._blocks > CROWDED_BLOCKS)
+        if tired or keys > KEYS_KEPT:
+            self._table, self._names = self._begin()
+            self._blocks = 0
+        return self._table, self._names
+
+    def _begin(self) -> tuple[KeyTable, KnownNames]:
+        return KeyTable(self._settings.limits, self._settings.kinds), KnownNames(features=self._settings.features)
