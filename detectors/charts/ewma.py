@@ -7,7 +7,7 @@ observations in control; an EWMA forgives skewed ones more than other charts do,
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -15,12 +15,10 @@ import numpy.typing as npt
 import scipy
 from msgspec import Meta
 
+from detectors.charts.design import designed_threshold, require_one_design
 from detectors.charts.normal_run_length import baseline_range, ewma_run_length, ewma_width
 from detectors.charts.run_length import RunLength
 from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
-
-USUAL: Final = 10_000.0
-"""The average run length in control where neither it nor a width is given."""
 
 
 class EwmaState(msgspec.Struct, frozen=True):
@@ -63,8 +61,7 @@ class Ewma(Spec, frozen=True, tag="ewma"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold is not None and self.average_run_length is not None:
-            raise ValueError("Ewma: got threshold and average_run_length, allowed is one of the two")
+        require_one_design(self)
 
     @classmethod
     def example(cls) -> Ewma:
@@ -73,10 +70,7 @@ class Ewma(Spec, frozen=True, tag="ewma"):
 
     def width(self) -> float:
         """The threshold in standard deviations: the one given, or that of the wanted average run length."""
-        if self.threshold is not None:
-            return self.threshold
-        wanted = USUAL if self.average_run_length is None else self.average_run_length
-        return ewma_width(wanted, smoothing=self.smoothing, limits=self.limits)
+        return designed_threshold(self, lambda wanted: ewma_width(wanted, smoothing=self.smoothing, limits=self.limits))
 
     def run_length(self, mean: float, *, steady: bool = False) -> RunLength:
         """The run length of independent normal observations with this mean and standard deviation `sigma`.

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Floats, Ints, finite
+from detectors.arrays import Floats, Ints
+from detectors.charts.design import family_threshold
 from detectors.charts.ewma import Ewma
-from detectors.charts.family import ChartFamily, State
+from detectors.charts.family import ChartFamily, State, table
 from detectors.charts.normal_run_length import Limits, ewma_width
 from detectors.contract import Spec
 
@@ -34,16 +35,12 @@ def ewma_family(
     >>> family.update([1.0, 0.4]).statistic.round(6).tolist()
     [0.866025, 0.866025]
     """
-    if (threshold is None) == (average_run_length is None):
-        raise ValueError("threshold, average_run_length: allowed is one of the two")
-    if average_run_length is not None:
-        threshold = ewma_width(average_run_length, smoothing=float(np.asarray(smoothing)), limits=limits)
-    arrays = (
-        finite(name, value)
-        for name, value in (("target", target), ("sigma", sigma), ("smoothing", smoothing), ("threshold", threshold))
-        if value is not None
+    width = family_threshold(
+        threshold,
+        average_run_length,
+        lambda wanted: ewma_width(wanted, smoothing=float(np.asarray(smoothing)), limits=limits),
     )
-    parameters = np.array(np.broadcast_arrays(*(np.atleast_1d(array) for array in arrays)))
+    parameters = table(target=target, sigma=sigma, smoothing=smoothing, threshold=width)
     _, sigmas, weights, thresholds = parameters
     if not ((sigmas > 0).all() and (weights > 0).all() and (weights <= 1).all() and (thresholds > 0).all()):
         raise ValueError("sigma, smoothing, threshold: allowed are sigma > 0, 0 < smoothing <= 1 and threshold > 0")

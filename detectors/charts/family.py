@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats, Ints
+from detectors.arrays import Bools, Floats, Ints, finite
 from detectors.contract import Spec, StateMismatch, require_observations
 
 State = tuple[npt.NDArray[Any], ...]
@@ -68,6 +68,18 @@ class FamilySnapshot:
     fingerprint: str
     n: Ints
     state: State
+
+
+def table(**parameters: npt.ArrayLike) -> Floats:
+    """A row for each of `parameters`, in their order, and a column for each chart; a single number is for all charts.
+
+    Raises ValueError, naming the parameter, for NaN and infinity.
+
+    >>> table(target=[0.0, 0.5], sigma=1.0).tolist()
+    [[0.0, 0.5], [1.0, 1.0]]
+    """
+    rows = (np.atleast_1d(finite(name, values)) for name, values in parameters.items())
+    return np.array(np.broadcast_arrays(*rows))
 
 
 class ChartFamily:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats, Ints, finite, nonnegative
 from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
+from detectors.charts.design import family_threshold
 from detectors.charts.family import ChartFamily, FamilyReadings, State
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import Steps, reflected
@@ -197,12 +199,7 @@ def _larger(up: Ints, down: Ints, direction: Sides) -> Floats:
 def _parameters(
     first: npt.ArrayLike, second: npt.ArrayLike, threshold: npt.ArrayLike | None, average: npt.ArrayLike | None
 ) -> list[Floats]:
-    if threshold is not None and average is None:
-        third = finite("threshold", threshold)
-    elif average is not None and threshold is None:
-        third = finite("average_run_length", average)
-    else:
-        raise ValueError("threshold, average_run_length: allowed is one of the two")
+    third = finite("threshold", family_threshold(threshold, average, partial(finite, "average_run_length")))
     if (third < 1).any() or (threshold is not None and (third != np.floor(third)).any()):
         raise ValueError(
             "threshold, average_run_length: allowed are whole thresholds >= 1 and average run lengths >= 1"

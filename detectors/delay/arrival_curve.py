@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Bools, Floats
 from detectors.delay.exits import observed, require_passed, squared
+from detectors.delay.kaplan_meier import from_here_on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ class Triangle:
         """log G at ages 0 to bins (..., bins + 1); -inf where no label is that young, NaN where not identified."""
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.log(self.earlier / self.until)
-        later = np.cumsum(steps[..., ::-1], axis=-1)[..., ::-1]
+        later = from_here_on(steps)
         return np.concatenate([later, np.zeros_like(later[..., :1])], axis=-1)
 
     def influence(self, pending: Floats) -> Floats:
