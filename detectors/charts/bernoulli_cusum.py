@@ -8,7 +8,7 @@ together alarm earlier than stated. A p0 that is itself an estimate moves the ru
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -25,12 +25,12 @@ from detectors.charts.lattice_cusum import (
     whole_steps,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import Direction, Domain, Spec, directions_of
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
 from detectors.intervals import wilson
 
 
 @lru_cache(maxsize=65_536)
-def bernoulli_steps(p0: float, p1: float, *, direction: Literal["rise", "fall", "both"] = "rise") -> Steps:
+def bernoulli_steps(p0: float, p1: float, *, direction: Sides = "rise") -> Steps:
     """The whole numbers that stand for the log-likelihood ratio of p1 against p0.
 
     With t = ln[p1 (1 - p0) / (p0 (1 - p1))] a verdict y is worth t (y - k), k = ln[(1 - p0) / (1 - p1)] / t between p0
@@ -92,7 +92,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     threshold: Annotated[int, Meta(ge=1, le=4_000_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e12)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ length a guess (`average_run_length_range`), and observations that depend on eac
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from detectors.contract import (
     Direction,
     Reading,
     Readings,
+    Sides,
     Spec,
     directions_of,
     require_observation,
@@ -72,7 +73,7 @@ class Cusum(Spec, frozen=True, tag="cusum"):
     threshold: Annotated[float, Meta(gt=0, lt=10_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e9)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "both"
+    direction: Sides = "both"
 
     def __post_init__(self) -> None:
         super().__post_init__()

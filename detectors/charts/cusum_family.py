@@ -12,8 +12,8 @@ from detectors.arrays import Floats, Ints
 from detectors.charts.cusum import LOWEST, Cusum, held_sum
 from detectors.charts.design import family_threshold
 from detectors.charts.family import ChartFamily, State, table
-from detectors.charts.normal_run_length import Sides, cusum_threshold
-from detectors.contract import Spec
+from detectors.charts.normal_run_length import cusum_threshold
+from detectors.contract import Sides, Spec
 
 
 def cusum_family(
@@ -29,7 +29,7 @@ def cusum_family(
     """A `Cusum` for each target: arrays of shape (charts,) or single numbers, with the meaning of its parameters.
 
     A wanted `average_run_length` is that of each chart and needs one slack and head start for all.
-    Raises ValueError where `Cusum` would.
+    Raises ValueError where `Cusum` would, and unless one of `threshold` and `average_run_length` is given.
 
     >>> family = cusum_family([0.0, 0.5], [1.0, 0.1], threshold=5.0)
     >>> family.update([[1.0, 1.0, 1.0], [0.4, 0.4, 0.4]]).statistic.round(9).tolist()

@@ -7,7 +7,7 @@ observations in control; an EWMA forgives skewed ones more than other charts do,
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -15,8 +15,9 @@ import numpy.typing as npt
 import scipy
 from msgspec import Meta
 
+from detectors.arrays import Floats
 from detectors.charts.design import designed_threshold, require_one_design
-from detectors.charts.normal_run_length import baseline_range, ewma_run_length, ewma_width
+from detectors.charts.normal_run_length import Limits, baseline_range, ewma_run_length, ewma_width
 from detectors.charts.run_length import RunLength
 from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
 
@@ -57,7 +58,7 @@ class Ewma(Spec, frozen=True, tag="ewma"):
     smoothing: Annotated[float, Meta(ge=0.001, le=1)] = 0.1
     threshold: Annotated[float, Meta(gt=0, lt=100)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e9)] | None = None
-    limits: Literal["fixed", "transient"] = "fixed"
+    limits: Limits = "fixed"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -122,11 +123,9 @@ class EwmaLogic:
         if not count:
             return Readings(statistic=np.empty(0), threshold=np.empty(0), alarm=np.empty(0, dtype=np.bool_))
         z = (values - spec.target) / spec.sigma
-        level, _ = scipy.signal.lfilter([spec.smoothing], [1.0, -self._keep], z, zi=[self._keep * old.level])
-        missing = np.multiply.accumulate(np.concatenate([[old.missing], np.full(count, self._keep * self._keep)]))[1:]
+        level, missing = weighted_means(z, old.level, old.missing, smoothing=spec.smoothing)
         self._state = EwmaState(float(level[-1]), float(missing[-1]), old.n + count)
-        variance = self._variance * (1.0 - missing) if spec.limits == "transient" else self._variance
-        statistic = np.abs(level) / np.sqrt(variance)
+        statistic = in_deviations(level, missing, smoothing=spec.smoothing, limits=spec.limits)
         return Readings(
             statistic=statistic, threshold=np.full(count, self._threshold), alarm=statistic > self._threshold
         )
@@ -134,3 +133,29 @@ class EwmaLogic:
     def snapshot(self) -> EwmaState:
         """The three numbers."""
         return self._state
+
+
+def weighted_means(z: Floats, level: float, missing: float, *, smoothing: float) -> tuple[Floats, Floats]:
+    """Level and missing part of the variance after each of `z` (n,), n >= 1, going on from those before.
+
+    They are those of one observation after the other, to the last bit.
+
+    >>> weighted_means(np.array([1.0, 1.0]), 0.0, 1.0, smoothing=0.5)
+    (array([0.5 , 0.75]), array([0.25  , 0.0625]))
+    """
+    keep = 1.0 - smoothing
+    along, _ = scipy.signal.lfilter([smoothing], [1.0, -keep], z, zi=[keep * level])
+    left = np.multiply.accumulate(np.concatenate([[missing], np.full(len(z), keep * keep)]))[1:]
+    return np.asarray(along), left
+
+
+def in_deviations(level: Floats, missing: Floats, *, smoothing: npt.ArrayLike, limits: Limits) -> Floats:
+    """|level| in its own standard deviations; arrays broadcast.
+
+    >>> in_deviations(np.array([0.5]), np.array([0.0]), smoothing=0.4, limits="fixed").tolist()
+    [1.0]
+    """
+    weight = np.asarray(smoothing, dtype=np.float64)
+    variance = weight / (2.0 - weight)
+    statistic: Floats = np.abs(level) / np.sqrt(variance * (1.0 - missing) if limits == "transient" else variance)
+    return statistic

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from detectors.arrays import Ints
 from detectors.charts.lattice import HIGHEST, lattice_run_length
 from detectors.charts.run_length import RunLength, two_sided
-from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
+from detectors.contract import Reading, Readings, Sides, Spec, require_observation, require_observations
 
 
 class Steps(NamedTuple):
@@ -90,7 +90,7 @@ def reflected(increments: Ints, start: int) -> Ints:
     return total - lowest
 
 
-def whole_steps(slacks: Sequence[float], ones: Iterable[int], *, within: float, direction: str) -> Steps | None:
+def whole_steps(slacks: Sequence[float], ones: Iterable[int], *, within: float, direction: Sides) -> Steps | None:
     """The steps of the first of `ones` at which each slack is a whole number over it, within `within` and not 0.
 
     `slacks` are what an observation is compared with, in its own unit: of the rise, then of the fall, or of the one

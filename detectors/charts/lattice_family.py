@@ -17,9 +17,7 @@ from detectors.charts.family import ChartFamily, FamilyReadings, State
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import Steps, reflected
 from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
-from detectors.contract import Spec
-
-Sides = Literal["rise", "fall", "both"]
+from detectors.contract import Sides, Spec
 
 
 class BernoulliCusumFamily(ChartFamily):
@@ -77,7 +75,8 @@ def bernoulli_cusum_family(
 
     Thresholds for wanted average run lengths are exact, and found for all charts side by side where one of a chart's
     two steps is 1 (as for most rises or falls alone, without a head start).
-    Raises ValueError where `BernoulliCusum` would.
+    Raises ValueError where `BernoulliCusum` would, and unless one of `threshold` and `average_run_length` is
+    given.
 
     >>> family = bernoulli_cusum_family([0.1, 0.05], [0.2, 0.1], average_run_length=10_000)
     >>> family.threshold.tolist()
@@ -118,7 +117,8 @@ def poisson_cusum_family(
     """A `PoissonCusum` for each mean0: arrays of shape (charts,) or single numbers, as its parameters.
 
     Thresholds for wanted average run lengths are found one chart after the other, some milliseconds each.
-    Raises ValueError where `PoissonCusum` would.
+    Raises ValueError where `PoissonCusum` would, and unless one of `threshold` and `average_run_length` is
+    given.
 
     >>> poisson_cusum_family([4.0, 1.0], [6.0, 2.0], threshold=[18, 20]).update([9, 1]).statistic.tolist()
     [4.0, 0.0]

@@ -6,12 +6,12 @@ larger ones: with too few labels a minute the defaults alarm on noise.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Reading, Spec, directions_of
+from detectors.contract import Direction, Reading, Sides, Spec, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -59,7 +59,7 @@ class PageHinkley(Spec, frozen=True, tag="page_hinkley"):
     slack: Annotated[float, Meta(ge=0, le=1e100)] = 0.02
     threshold: Annotated[float, Meta(gt=0, le=1e100)] = 2.0
     forgetting: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    direction: Literal["rise", "fall", "both"] = "both"
+    direction: Sides = "both"
     warm_up: Annotated[int, Meta(ge=1, le=1_000_000)] = 60
 
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 import scipy
@@ -26,12 +26,12 @@ from detectors.charts.lattice_cusum import (
     whole_steps,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import Direction, Domain, Spec, directions_of
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
 from detectors.intervals import poisson_rate
 
 
 @lru_cache(maxsize=65_536)
-def poisson_steps(mean0: float, mean1: float, *, direction: Literal["rise", "fall", "both"] = "rise") -> Steps:
+def poisson_steps(mean0: float, mean1: float, *, direction: Sides = "rise") -> Steps:
     """The whole numbers that stand for the log-likelihood ratio of mean1 against mean0.
 
     A count x is worth x - k with k = (mean1 - mean0) / ln(mean1 / mean0), between both; the fall of "both" has the k of
@@ -83,7 +83,7 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
     threshold: Annotated[int, Meta(ge=1, le=4_000_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e12)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     def __post_init__(self) -> None:
         super().__post_init__()

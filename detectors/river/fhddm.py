@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Spec, StateMismatch
+from detectors.contract import Direction, Domain, Reading, Spec, StateMismatch, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -61,7 +61,7 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: FhddmState | None = None) -> Stepwise[Fhddm, FhddmState]:
         """An empty window, or the one in `state`; StateMismatch for a longer one."""

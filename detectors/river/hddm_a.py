@@ -6,12 +6,12 @@ The bound makes no use of the variance: for rates near 0 it is far too wide, so 
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Spec, directions_of
+from detectors.contract import Direction, Domain, Reading, Sides, Spec, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -50,7 +50,7 @@ class HddmA(Spec, frozen=True, tag="hddm_a"):
     domain: ClassVar[Domain] = Domain.UNIT
 
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.001
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     @classmethod
     def example(cls) -> HddmA:

@@ -6,12 +6,12 @@ Weights make it quick to see a gradual change, and deaf where rates are low: McD
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Spec, directions_of
+from detectors.contract import Direction, Domain, Reading, Sides, Spec, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -72,7 +72,7 @@ class HddmW(Spec, frozen=True, tag="hddm_w"):
 
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.001
     weight: Annotated[float, Meta(gt=0, lt=1)] = 0.05
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     @classmethod
     def example(cls) -> HddmW:
