@@ -21,7 +21,6 @@ from detectors.charts.lattice_cusum import (
     Steps,
     lattice_cusum_run_length,
     least_threshold,
-    shortest_and_longest,
     whole_steps,
 )
 from detectors.charts.run_length import RunLength
@@ -137,7 +136,8 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
         [5200.0, 17800.0]
         """
         limits = wilson(self.p0 * baseline, baseline, confidence=confidence)
-        return shortest_and_longest(self.run_length, [float(limits.lower), self.p0, float(limits.upper)])
+        means = [self.run_length(float(p)).mean for p in (limits.lower, self.p0, limits.upper)]
+        return min(means), max(means)
 
     def build(self, state: LatticeCusumState | None = None) -> LatticeCusumLogic:
         """A chart that starts afresh, or goes on from `state`."""

@@ -132,21 +132,12 @@ def lattice_cusum_run_length(
             for side in sides
         ]
 
-    begun = from_start(int(head_start * threshold))
+    start = int(head_start * threshold)
+    begun = from_start(start)
     if len(begun) == 1:
         return begun[0]
-    zero = from_start(0)
+    zero = from_start(0) if start else begun
     return two_sided(*begun, rise_from_zero=zero[0], fall_from_zero=zero[1])
-
-
-def shortest_and_longest(run_length: Callable[[float], RunLength], levels: Sequence[float]) -> tuple[float, float]:
-    """The smallest and the largest average run length at any of `levels`.
-
-    >>> shortest_and_longest(lambda level: RunLength(1.0 / level, lambda count: np.ones(count)), [0.5, 0.1, 0.2])
-    (2.0, 10.0)
-    """
-    means = [run_length(level).mean for level in levels]
-    return min(means), max(means)
 
 
 def least_threshold(average: Callable[[int], float], wanted: float) -> int:

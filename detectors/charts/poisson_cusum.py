@@ -22,7 +22,6 @@ from detectors.charts.lattice_cusum import (
     Steps,
     lattice_cusum_run_length,
     least_threshold,
-    shortest_and_longest,
     whole_steps,
 )
 from detectors.charts.run_length import RunLength
@@ -123,7 +122,8 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
         Taken at both limits of the exact interval for a Poisson mean (Garwood 1936), and at mean0.
         """
         limits = poisson_rate(self.mean0 * baseline, baseline, confidence=confidence)
-        return shortest_and_longest(self.run_length, [float(limits.lower), self.mean0, float(limits.upper)])
+        means = [self.run_length(float(mean)).mean for mean in (limits.lower, self.mean0, limits.upper)]
+        return min(means), max(means)
 
     def build(self, state: LatticeCusumState | None = None) -> LatticeCusumLogic:
         """A chart that starts afresh, or goes on from `state`."""

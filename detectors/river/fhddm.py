@@ -6,13 +6,25 @@ River's class says "1 indicates an error" and alarms only when the mean falls: f
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
+import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Spec, StateMismatch, directions_of
-from detectors.stepwise import Stepwise
+from detectors.contract import (
+    Direction,
+    Domain,
+    Reading,
+    Readings,
+    Spec,
+    StateMismatch,
+    directions_of,
+    one_by_one,
+    require_observation,
+    require_observations,
+)
 
 
 class FhddmState(msgspec.Struct, frozen=True):
@@ -63,22 +75,43 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
         """What `direction` says."""
         return directions_of(self.direction)
 
-    def build(self, state: FhddmState | None = None) -> Stepwise[Fhddm, FhddmState]:
+    def build(self, state: FhddmState | None = None) -> FhddmLogic:
         """An empty window, or the one in `state`; StateMismatch for a longer one."""
         if state is not None and (len(state.window) > self.window or set(state.window) - {0, 1}):
             raise StateMismatch(f"building Fhddm: {len(state.window)} values, allowed are {self.window} of 0 and 1")
-        return Stepwise(self, _step, FhddmState() if state is None else state)
+        return FhddmLogic(self, state=FhddmState() if state is None else state)
 
 
-def _step(spec: Fhddm, old: FhddmState, x: float) -> tuple[FhddmState, Reading | None]:
-    size = spec.window
-    value = int(x) if spec.direction == "fall" else 1 - int(x)
-    window = (old.window + bytes((value,)))[-size:]
-    if len(window) < size:
-        return FhddmState(window, old.most), None
-    ones = window.count(1)
-    most = max(old.most, ones)
-    # A difference of two quotients, as in River, not the quotient of the difference.
-    statistic = most / size - ones / size
-    threshold = math.sqrt(math.log(1 / spec.confidence) / (2 * size))
-    return FhddmState(window, most), Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+class FhddmLogic:
+    """The running window, a byte a value. The ones are counted along, so that long windows cost no more than short."""
+
+    def __init__(self, spec: Fhddm, *, state: FhddmState) -> None:
+        self._spec = spec
+        self._window = deque(state.window, maxlen=spec.window)
+        self._ones = sum(state.window)
+        self._most = state.most
+        self._threshold = math.sqrt(math.log(1 / spec.confidence) / (2 * spec.window))
+
+    def update(self, x: float) -> Reading | None:
+        """Take one verdict; None before the window is full. Raises ValueError for all but 0 and 1."""
+        require_observation(x, Fhddm)
+        value = int(x) if self._spec.direction == "fall" else 1 - int(x)
+        size = self._spec.window
+        if len(self._window) == size:
+            self._ones -= self._window[0]
+        self._window.append(value)
+        self._ones += value
+        if len(self._window) < size:
+            return None
+        self._most = max(self._most, self._ones)
+        # A difference of two quotients, as in River, not the quotient of the difference.
+        statistic = self._most / size - self._ones / size
+        return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
+
+    def update_many(self, x: npt.ArrayLike) -> Readings:
+        """Take verdicts of shape (n,), one after the other."""
+        return one_by_one(self, require_observations(x, Fhddm).tolist())
+
+    def snapshot(self) -> FhddmState:
+        """The window and its best."""
+        return FhddmState(window=bytes(self._window), most=self._most)
