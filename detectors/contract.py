@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -58,8 +58,12 @@ class Direction(StrEnum):
 BOTH: frozenset[Direction] = frozenset(Direction)
 
 
-def directions_of(direction: str) -> frozenset[Direction]:
-    """The moves that a parameter of "rise", "fall" or "both" names.
+Sides = Literal["rise", "fall", "both"]
+"""The parameter of a detector that says which moves it looks for."""
+
+
+def directions_of(direction: Sides) -> frozenset[Direction]:
+    """The moves that such a parameter names.
 
     >>> sorted(directions_of("both")), sorted(directions_of("fall"))
     ([<Direction.FALL: 'fall'>, <Direction.RISE: 'rise'>], [<Direction.FALL: 'fall'>])

@@ -1,4 +1,7 @@
-"""Control charts: streaming detectors with a stated average run length, and those run lengths."""
+"""Control charts: streaming detectors, their thresholds for a wanted average run length, and their run lengths.
+
+`Cusum`, `Ewma`, `BernoulliCusum` and `PoissonCusum` state theirs; that of `PageHinkley` is known from measurement only.
+"""
 
 from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
 from detectors.charts.cusum import Cusum

@@ -8,30 +8,28 @@ together alarm earlier than stated. A p0 that is itself an estimate moves the ru
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
+from detectors.charts.design import designed_threshold, require_one_design
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import (
     LatticeCusumLogic,
     LatticeCusumState,
-    Side,
     Steps,
     lattice_cusum_run_length,
     least_threshold,
+    whole_steps,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import Direction, Domain, Spec, directions_of
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
 from detectors.intervals import wilson
-
-USUAL: Final = 10_000.0
-"""The average run length in control where neither it nor a threshold is given."""
 
 
 @lru_cache(maxsize=65_536)
-def bernoulli_steps(p0: float, p1: float, *, direction: Literal["rise", "fall", "both"] = "rise") -> Steps:
+def bernoulli_steps(p0: float, p1: float, *, direction: Sides = "rise") -> Steps:
     """The whole numbers that stand for the log-likelihood ratio of p1 against p0.
 
     With t = ln[p1 (1 - p0) / (p0 (1 - p1))] a verdict y is worth t (y - k), k = ln[(1 - p0) / (1 - p1)] / t between p0
@@ -49,22 +47,17 @@ def bernoulli_steps(p0: float, p1: float, *, direction: Literal["rise", "fall", 
         side = "below" if direction == "fall" else "above"
         raise ValueError(f"p1: got {p1!r}, allowed for {direction} is a share {side} p0 = {p0!r}")
     odds = p1 * (1.0 - p0) / (p0 * (1.0 - p1))
-    targets = [np.log((1.0 - p0) / (1.0 - p1)) / np.log(odds)]
+    slacks = [np.log((1.0 - p0) / (1.0 - p1)) / np.log(odds)]
     if direction == "both":
         mirror = p0 / (p0 + odds * (1.0 - p0))
-        targets.append(np.log((1.0 - p0) / (1.0 - mirror)) / -np.log(odds))
-    rare = min(targets[-1], 1.0 - targets[0])
-    within = abs(p1 - p0) / 20.0
-    for whole in range(1, 100_000):
-        one = round(whole / rare)
-        nearest = [round(one * k) for k in targets]
-        if all(0 < w < one and abs(w / one - k) <= within for w, k in zip(nearest, targets, strict=True)):
-            break
-    else:
+        slacks.append(np.log((1.0 - p0) / (1.0 - mirror)) / -np.log(odds))
+    rare = min(slacks[-1], 1.0 - slacks[0])
+    # Both values of a verdict then move the statistic: `one` k and `one` (1 - k) are at least 1 - rare / 2 > .5.
+    ones = (round(whole / rare) for whole in range(1, 100_000))
+    steps = whole_steps(slacks, ones, within=abs(p1 - p0) / 20.0, direction=direction)
+    if steps is None:
         raise ValueError(f"p0 {p0!r}, p1 {p1!r}: too close to each other for a chart")
-    if direction == "both":
-        return Steps(one, *nearest)
-    return Steps(one, 0, nearest[0]) if direction == "fall" else Steps(one, nearest[0], 0)
+    return steps
 
 
 class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
@@ -98,12 +91,11 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     threshold: Annotated[int, Meta(ge=1, le=4_000_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e12)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold is not None and self.average_run_length is not None:
-            raise ValueError("BernoulliCusum: got threshold and average_run_length, allowed is one of the two")
+        require_one_design(self)
         bernoulli_steps(self.p0, self.p1, direction=self.direction)
 
     @classmethod
@@ -123,10 +115,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
 
     def decision_interval(self) -> int:
         """The threshold in steps: the one given, or the least with the wanted average run length."""
-        if self.threshold is not None:
-            return self.threshold
-        wanted = USUAL if self.average_run_length is None else self.average_run_length
-        return _threshold(wanted, self.p0, self.steps, self.head_start)
+        return designed_threshold(self, lambda wanted: _threshold(wanted, self.p0, self.steps, self.head_start))
 
     def run_length(self, p: float, *, steady: bool = False) -> RunLength:
         """The exact run length, in verdicts, where the share is p from the first verdict on.
@@ -134,8 +123,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
         With `steady` the share has been p0 for long without an alarm before (for one direction only).
         Raises ValueError for p outside [0, 1], and for `steady` with both directions.
         """
-        threshold = self.decision_interval()
-        return _run_length(p, self.steps, threshold, int(self.head_start * threshold), self.p0 if steady else None)
+        return _run_length(p, self.steps, self.decision_interval(), self.head_start, self.p0 if steady else None)
 
     def average_run_length_range(self, baseline: int, *, confidence: float = 0.95) -> tuple[float, float]:
         """The average run lengths in control that go with a p0 that is an estimate from `baseline` verdicts.
@@ -153,11 +141,9 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
 
     def build(self, state: LatticeCusumState | None = None) -> LatticeCusumLogic:
         """A chart that starts afresh, or goes on from `state`."""
-        threshold = self.decision_interval()
-        if state is None:
-            start = int(self.head_start * threshold)
-            state = LatticeCusumState(start if self.steps.rise else 0, start if self.steps.fall else 0)
-        return LatticeCusumLogic(BernoulliCusum, self.steps, threshold=threshold, state=state)
+        return LatticeCusumLogic(
+            BernoulliCusum, self.steps, threshold=self.decision_interval(), head_start=self.head_start, state=state
+        )
 
 
 @lru_cache(maxsize=65_536)
@@ -166,16 +152,17 @@ def _threshold(wanted: float, p0: float, steps: Steps, head_start: float) -> int
     if not (steps.rise and steps.fall) and 1 in (up, down) and not head_start:
         return int(binary_thresholds(wanted, p0 if steps.rise else 1.0 - p0, up=up, down=down))
 
-    def average(threshold: int) -> float:
-        return _run_length(p0, steps, threshold, int(head_start * threshold), None).mean
-
-    return least_threshold(average, wanted)
+    return least_threshold(lambda threshold: _run_length(p0, steps, threshold, head_start).mean, wanted)
 
 
-def _run_length(p: float, steps: Steps, threshold: int, start: int, quiet: float | None) -> RunLength:
+def _run_length(p: float, steps: Steps, threshold: int, head_start: float, quiet: float | None = None) -> RunLength:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"p: got {p!r}, allowed is a share within [0, 1]")
-    shares, quiet_shares = [p, 1.0 - p], None if quiet is None else [quiet, 1.0 - quiet]
-    rise = Side([steps.one - steps.rise, -steps.rise], shares, quiet_shares) if steps.rise else None
-    fall = Side([steps.fall - steps.one, steps.fall], shares, quiet_shares) if steps.fall else None
-    return lattice_cusum_run_length(rise, fall, threshold=threshold, start=start)
+    return lattice_cusum_run_length(
+        [1, 0],
+        [p, 1.0 - p],
+        steps=steps,
+        threshold=threshold,
+        head_start=head_start,
+        quiet_shares=None if quiet is None else [quiet, 1.0 - quiet],
+    )

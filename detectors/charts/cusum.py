@@ -6,7 +6,7 @@ length a guess (`average_run_length_range`), and observations that depend on eac
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 import numpy as np
@@ -14,20 +14,19 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.arrays import Floats
+from detectors.charts.design import designed_threshold, require_one_design
 from detectors.charts.normal_run_length import baseline_range, cusum_run_length, cusum_threshold
 from detectors.charts.run_length import RunLength
 from detectors.contract import (
     Direction,
     Reading,
     Readings,
+    Sides,
     Spec,
     directions_of,
     require_observation,
     require_observations,
 )
-
-USUAL: Final = 10_000.0
-"""The average run length in control where neither it nor a threshold is given."""
 
 LOWEST: Final = -4096.0
 """A sum that has been lower starts again at its lowest, so that rounding does not grow with the stream."""
@@ -74,12 +73,11 @@ class Cusum(Spec, frozen=True, tag="cusum"):
     threshold: Annotated[float, Meta(gt=0, lt=10_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e9)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "both"
+    direction: Sides = "both"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold is not None and self.average_run_length is not None:
-            raise ValueError("Cusum: got threshold and average_run_length, allowed is one of the two")
+        require_one_design(self)
 
     @classmethod
     def example(cls) -> Cusum:
@@ -93,10 +91,12 @@ class Cusum(Spec, frozen=True, tag="cusum"):
 
     def decision_interval(self) -> float:
         """The threshold in sigmas: the one given, or that of the wanted average run length."""
-        if self.threshold is not None:
-            return self.threshold
-        wanted = USUAL if self.average_run_length is None else self.average_run_length
-        return cusum_threshold(wanted, slack=self.slack, head_start=self.head_start, direction=self.direction)
+        return designed_threshold(
+            self,
+            lambda wanted: cusum_threshold(
+                wanted, slack=self.slack, head_start=self.head_start, direction=self.direction
+            ),
+        )
 
     def run_length(self, mean: float, *, steady: bool = False) -> RunLength:
         """The run length of independent normal observations with this mean and standard deviation `sigma`.

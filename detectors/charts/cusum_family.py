@@ -8,11 +8,12 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, Ints, finite
+from detectors.arrays import Floats, Ints
 from detectors.charts.cusum import LOWEST, Cusum, held_sum
-from detectors.charts.family import ChartFamily, State
-from detectors.charts.normal_run_length import Sides, cusum_threshold
-from detectors.contract import Spec
+from detectors.charts.design import family_threshold
+from detectors.charts.family import ChartFamily, State, table
+from detectors.charts.normal_run_length import cusum_threshold
+from detectors.contract import Sides, Spec
 
 
 def cusum_family(
@@ -28,33 +29,20 @@ def cusum_family(
     """A `Cusum` for each target: arrays of shape (charts,) or single numbers, with the meaning of its parameters.
 
     A wanted `average_run_length` is that of each chart and needs one slack and head start for all.
-    Raises ValueError where `Cusum` would.
+    Raises ValueError where `Cusum` would, and unless one of `threshold` and `average_run_length` is given.
 
     >>> family = cusum_family([0.0, 0.5], [1.0, 0.1], threshold=5.0)
     >>> family.update([[1.0, 1.0, 1.0], [0.4, 0.4, 0.4]]).statistic.round(9).tolist()
     [[0.5, 1.0, 1.5], [0.5, 1.0, 1.5]]
     """
-    if (threshold is None) == (average_run_length is None):
-        raise ValueError("threshold, average_run_length: allowed is one of the two")
-    if average_run_length is not None:
-        threshold = cusum_threshold(
-            average_run_length,
-            slack=float(np.asarray(slack)),
-            head_start=float(np.asarray(head_start)),
-            direction=direction,
-        )
-    arrays = (
-        finite(name, value)
-        for name, value in (
-            ("target", target),
-            ("sigma", sigma),
-            ("slack", slack),
-            ("threshold", threshold),
-            ("head_start", head_start),
-        )
-        if value is not None
+    limit = family_threshold(
+        threshold,
+        average_run_length,
+        lambda wanted: cusum_threshold(
+            wanted, slack=float(np.asarray(slack)), head_start=float(np.asarray(head_start)), direction=direction
+        ),
     )
-    parameters = np.array(np.broadcast_arrays(*(np.atleast_1d(array) for array in arrays)))
+    parameters = table(target=target, sigma=sigma, slack=slack, threshold=limit, head_start=head_start)
     _, sigmas, slacks, thresholds, starts = parameters
     if not ((sigmas > 0).all() and (slacks >= 0).all() and (thresholds > 0).all()):
         raise ValueError("sigma, slack, threshold: allowed are sigma > 0, slack >= 0 and threshold > 0")

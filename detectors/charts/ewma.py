@@ -7,7 +7,7 @@ observations in control; an EWMA forgives skewed ones more than other charts do,
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -15,12 +15,11 @@ import numpy.typing as npt
 import scipy
 from msgspec import Meta
 
-from detectors.charts.normal_run_length import baseline_range, ewma_run_length, ewma_width
+from detectors.arrays import Floats
+from detectors.charts.design import designed_threshold, require_one_design
+from detectors.charts.normal_run_length import Limits, baseline_range, ewma_run_length, ewma_width
 from detectors.charts.run_length import RunLength
 from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
-
-USUAL: Final = 10_000.0
-"""The average run length in control where neither it nor a width is given."""
 
 
 class EwmaState(msgspec.Struct, frozen=True):
@@ -59,12 +58,11 @@ class Ewma(Spec, frozen=True, tag="ewma"):
     smoothing: Annotated[float, Meta(ge=0.001, le=1)] = 0.1
     threshold: Annotated[float, Meta(gt=0, lt=100)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e9)] | None = None
-    limits: Literal["fixed", "transient"] = "fixed"
+    limits: Limits = "fixed"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold is not None and self.average_run_length is not None:
-            raise ValueError("Ewma: got threshold and average_run_length, allowed is one of the two")
+        require_one_design(self)
 
     @classmethod
     def example(cls) -> Ewma:
@@ -73,10 +71,7 @@ class Ewma(Spec, frozen=True, tag="ewma"):
 
     def width(self) -> float:
         """The threshold in standard deviations: the one given, or that of the wanted average run length."""
-        if self.threshold is not None:
-            return self.threshold
-        wanted = USUAL if self.average_run_length is None else self.average_run_length
-        return ewma_width(wanted, smoothing=self.smoothing, limits=self.limits)
+        return designed_threshold(self, lambda wanted: ewma_width(wanted, smoothing=self.smoothing, limits=self.limits))
 
     def run_length(self, mean: float, *, steady: bool = False) -> RunLength:
         """The run length of independent normal observations with this mean and standard deviation `sigma`.
@@ -128,11 +123,9 @@ class EwmaLogic:
         if not count:
             return Readings(statistic=np.empty(0), threshold=np.empty(0), alarm=np.empty(0, dtype=np.bool_))
         z = (values - spec.target) / spec.sigma
-        level, _ = scipy.signal.lfilter([spec.smoothing], [1.0, -self._keep], z, zi=[self._keep * old.level])
-        missing = np.multiply.accumulate(np.concatenate([[old.missing], np.full(count, self._keep * self._keep)]))[1:]
+        level, missing = weighted_means(z, old.level, old.missing, smoothing=spec.smoothing)
         self._state = EwmaState(float(level[-1]), float(missing[-1]), old.n + count)
-        variance = self._variance * (1.0 - missing) if spec.limits == "transient" else self._variance
-        statistic = np.abs(level) / np.sqrt(variance)
+        statistic = in_deviations(level, missing, smoothing=spec.smoothing, limits=spec.limits)
         return Readings(
             statistic=statistic, threshold=np.full(count, self._threshold), alarm=statistic > self._threshold
         )
@@ -140,3 +133,29 @@ class EwmaLogic:
     def snapshot(self) -> EwmaState:
         """The three numbers."""
         return self._state
+
+
+def weighted_means(z: Floats, level: float, missing: float, *, smoothing: float) -> tuple[Floats, Floats]:
+    """Level and missing part of the variance after each of `z` (n,), n >= 1, going on from those before.
+
+    They are those of one observation after the other, to the last bit.
+
+    >>> weighted_means(np.array([1.0, 1.0]), 0.0, 1.0, smoothing=0.5)
+    (array([0.5 , 0.75]), array([0.25  , 0.0625]))
+    """
+    keep = 1.0 - smoothing
+    along, _ = scipy.signal.lfilter([smoothing], [1.0, -keep], z, zi=[keep * level])
+    left = np.multiply.accumulate(np.concatenate([[missing], np.full(len(z), keep * keep)]))[1:]
+    return np.asarray(along), left
+
+
+def in_deviations(level: Floats, missing: Floats, *, smoothing: npt.ArrayLike, limits: Limits) -> Floats:
+    """|level| in its own standard deviations; arrays broadcast.
+
+    >>> in_deviations(np.array([0.5]), np.array([0.0]), smoothing=0.4, limits="fixed").tolist()
+    [1.0]
+    """
+    weight = np.asarray(smoothing, dtype=np.float64)
+    variance = weight / (2.0 - weight)
+    statistic: Floats = np.abs(level) / np.sqrt(variance * (1.0 - missing) if limits == "transient" else variance)
+    return statistic

@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
-from detectors.arrays import Floats, Ints, finite
-from detectors.charts.ewma import Ewma
-from detectors.charts.family import ChartFamily, State
+from detectors.arrays import Floats, Ints
+from detectors.charts.design import family_threshold
+from detectors.charts.ewma import Ewma, in_deviations, weighted_means
+from detectors.charts.family import ChartFamily, State, table
 from detectors.charts.normal_run_length import Limits, ewma_width
 from detectors.contract import Spec
 
@@ -28,22 +28,18 @@ def ewma_family(
     """An `Ewma` for each target: arrays of shape (charts,) or single numbers, with the meaning of its parameters.
 
     A wanted `average_run_length` is that of each chart and needs one smoothing for all.
-    Raises ValueError where `Ewma` would.
+    Raises ValueError where `Ewma` would, and unless one of `threshold` and `average_run_length` is given.
 
     >>> family = ewma_family([0.0, 0.5], [1.0, 0.1], smoothing=0.5, threshold=3.0)
     >>> family.update([1.0, 0.4]).statistic.round(6).tolist()
     [0.866025, 0.866025]
     """
-    if (threshold is None) == (average_run_length is None):
-        raise ValueError("threshold, average_run_length: allowed is one of the two")
-    if average_run_length is not None:
-        threshold = ewma_width(average_run_length, smoothing=float(np.asarray(smoothing)), limits=limits)
-    arrays = (
-        finite(name, value)
-        for name, value in (("target", target), ("sigma", sigma), ("smoothing", smoothing), ("threshold", threshold))
-        if value is not None
+    width = family_threshold(
+        threshold,
+        average_run_length,
+        lambda wanted: ewma_width(wanted, smoothing=float(np.asarray(smoothing)), limits=limits),
     )
-    parameters = np.array(np.broadcast_arrays(*(np.atleast_1d(array) for array in arrays)))
+    parameters = table(target=target, sigma=sigma, smoothing=smoothing, threshold=width)
     _, sigmas, weights, thresholds = parameters
     if not ((sigmas > 0).all() and (weights > 0).all() and (weights <= 1).all() and (thresholds > 0).all()):
         raise ValueError("sigma, smoothing, threshold: allowed are sigma > 0, 0 < smoothing <= 1 and threshold > 0")
@@ -79,7 +75,7 @@ class EwmaArithmetic:
         keep = 1.0 - smoothing
         level[:] = smoothing * ((x - target) / sigma) + keep * level
         missing *= keep * keep
-        return self._statistic(level, missing, smoothing)
+        return in_deviations(level, missing, smoothing=smoothing, limits=self.limits)
 
     def run(self, state: State, chart: int, x: Floats) -> Floats:
         """Along one chart."""
@@ -87,19 +83,10 @@ class EwmaArithmetic:
         if not len(x):
             return np.empty(0)
         level, missing = state
-        keep = 1.0 - smoothing
-        along, _ = scipy.signal.lfilter([smoothing], [1.0, -keep], (x - target) / sigma, zi=[keep * level[chart]])
-        left = np.multiply.accumulate(np.concatenate([[missing[chart]], np.full(len(x), keep * keep)]))[1:]
+        along, left = weighted_means((x - target) / sigma, level[chart], missing[chart], smoothing=smoothing)
         level[chart], missing[chart] = along[-1], left[-1]
-        return self._statistic(np.asarray(along), left, np.array(smoothing))
+        return in_deviations(along, left, smoothing=smoothing, limits=self.limits)
 
     def parameters(self) -> bytes:
         """All of them."""
         return self.limits.encode() + self.table.tobytes()
-
-    def _statistic(self, level: Floats, missing: Floats, smoothing: Floats) -> Floats:
-        variance = smoothing / (2.0 - smoothing)
-        statistic: Floats = np.abs(level) / np.sqrt(
-            variance * (1.0 - missing) if self.limits == "transient" else variance
-        )
-        return statistic

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats, Ints
+from detectors.arrays import Bools, Floats, Ints, finite
 from detectors.contract import Spec, StateMismatch, require_observations
 
 State = tuple[npt.NDArray[Any], ...]
@@ -68,6 +68,18 @@ class FamilySnapshot:
     fingerprint: str
     n: Ints
     state: State
+
+
+def table(**parameters: npt.ArrayLike) -> Floats:
+    """A row for each of `parameters`, in their order, and a column for each chart; a single number is for all charts.
+
+    Raises ValueError, naming the parameter, for NaN and infinity.
+
+    >>> table(target=[0.0, 0.5], sigma=1.0).tolist()
+    [[0.0, 0.5], [1.0, 1.0]]
+    """
+    rows = (np.atleast_1d(finite(name, values)) for name, values in parameters.items())
+    return np.array(np.broadcast_arrays(*rows))
 
 
 class ChartFamily:
@@ -165,18 +177,14 @@ class ChartFamily:
 
         Until then a chart stays in alarm while its statistic is above the threshold (latch).
         """
-        mask = np.asarray(which)
-        if mask.shape != (len(self),) or mask.dtype != np.bool_:
-            raise ValueError(f"which: got {mask.dtype} of shape {mask.shape}, allowed are {len(self)} booleans")
+        mask = self._mask(which)
         for array, fresh in zip(self._state, self._arithmetic.start(), strict=True):
             array[mask] = fresh[mask]
         self._n[mask] = 0
 
     def keep(self, which: npt.ArrayLike) -> Self:
         """A family of the charts where `which` (charts,) is True, with copies of their states."""
-        mask = np.asarray(which)
-        if mask.shape != (len(self),) or mask.dtype != np.bool_:
-            raise ValueError(f"which: got {mask.dtype} of shape {mask.shape}, allowed are {len(self)} booleans")
+        mask = self._mask(which)
         arithmetic, state = self._arithmetic.select(np.flatnonzero(mask)), tuple(array[mask] for array in self._state)
         return type(self)(arithmetic, state=state, n=self._n[mask])
 
@@ -196,6 +204,12 @@ class ChartFamily:
             raise StateMismatch(f"resuming {len(self)} charts: the arrays have other shapes or types")
         self._n, *state = (array.copy() for array in (snapshot.n, *snapshot.state))
         self._state = tuple(state)
+
+    def _mask(self, which: npt.ArrayLike) -> Bools:
+        mask = np.asarray(which)
+        if mask.shape != (len(self),) or mask.dtype != np.bool_:
+            raise ValueError(f"which: got {mask.dtype} of shape {mask.shape}, allowed are {len(self)} booleans")
+        return mask
 
     def _fingerprint(self) -> str:
         kind = self._arithmetic.spec.__struct_config__.tag

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from detectors.arrays import Ints
 from detectors.charts.lattice import HIGHEST, lattice_run_length
 from detectors.charts.run_length import RunLength, two_sided
-from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
+from detectors.contract import Reading, Readings, Sides, Spec, require_observation, require_observations
 
 
 class Steps(NamedTuple):
@@ -34,20 +34,18 @@ class LatticeCusumState(msgspec.Struct, frozen=True):
     n: int = 0
 
 
-class Side(NamedTuple):
-    """What moves one side: increments (k,), their probabilities, and those of the quiet time before (steady state)."""
-
-    increments: npt.ArrayLike
-    shares: npt.ArrayLike
-    quiet_shares: npt.ArrayLike | None = None
-
-
 class LatticeCusumLogic:
-    """The running chart: two whole numbers and a count."""
+    """The running chart: two whole numbers and a count; a fresh one begins at `head_start` of the threshold."""
 
-    def __init__(self, spec: type[Spec], steps: Steps, *, threshold: int, state: LatticeCusumState) -> None:
+    def __init__(
+        self, spec: type[Spec], steps: Steps, *, threshold: int, head_start: float, state: LatticeCusumState | None
+    ) -> None:
+        if state is None:
+            start = int(head_start * threshold)
+            state = LatticeCusumState(start if steps.rise else 0, start if steps.fall else 0)
         self._spec = spec
         self._steps = steps
+        # Half a step lower, because an alarm is a statistic above it.
         self._shown = threshold - 0.5
         self._state = state
 
@@ -92,25 +90,54 @@ def reflected(increments: Ints, start: int) -> Ints:
     return total - lowest
 
 
-def lattice_cusum_run_length(rise: Side | None, fall: Side | None, *, threshold: int, start: int) -> RunLength:
-    """The run length of one side, or of both; `start` is the statistic before the first observation."""
-    sides = [side for side in (rise, fall) if side is not None]
-    if len(sides) == 2 and sides[0].quiet_shares is not None:
+def whole_steps(slacks: Sequence[float], ones: Iterable[int], *, within: float, direction: Sides) -> Steps | None:
+    """The steps of the first of `ones` at which each slack is a whole number over it, within `within` and not 0.
+
+    `slacks` are what an observation is compared with, in its own unit: of the rise, then of the fall, or of the one
+    side of `direction`. None where none of `ones` is right.
+
+    >>> whole_steps([0.26], range(1, 100), within=0.02, direction="fall")
+    Steps(one=4, rise=0, fall=1)
+    """
+    for one in ones:
+        whole = [round(one * slack) for slack in slacks]
+        if all(step > 0 and abs(step / one - slack) <= within for step, slack in zip(whole, slacks, strict=True)):
+            return Steps(one, 0 if direction == "fall" else whole[0], 0 if direction == "rise" else whole[-1])
+    return None
+
+
+def lattice_cusum_run_length(
+    values: npt.ArrayLike,
+    shares: npt.ArrayLike,
+    *,
+    steps: Steps,
+    threshold: int,
+    head_start: float,
+    quiet_shares: npt.ArrayLike | None = None,
+) -> RunLength:
+    """The run length of the sides that `steps` has, for observations that are `values` (k,) with these `shares`.
+
+    `head_start` is the fraction of the threshold at which both sides begin. With `quiet_shares`, the shares for long
+    before without an alarm, it is the run length from the steady state: ValueError for two sides.
+    """
+    observed = np.asarray(values, dtype=np.int64)
+    rise, fall = steps.one * observed - steps.rise, steps.fall - steps.one * observed
+    sides = [increments for increments, asked in ((rise, steps.rise), (fall, steps.fall)) if asked]
+    if len(sides) == 2 and quiet_shares is not None:
         raise ValueError("steady: got True with both directions, allowed is one direction, that of the change")
-    begun, zero = (
-        [
-            lattice_run_length(
-                side.increments,
-                side.shares,
-                threshold=threshold,
-                head_start=head_start,
-                quiet_shares=side.quiet_shares,
-            )
+
+    def from_start(start: int) -> list[RunLength]:
+        return [
+            lattice_run_length(side, shares, threshold=threshold, head_start=start, quiet_shares=quiet_shares)
             for side in sides
         ]
-        for head_start in (start, 0)
-    )
-    return two_sided(*begun, rise_from_zero=zero[0], fall_from_zero=zero[1]) if len(sides) == 2 else begun[0]
+
+    start = int(head_start * threshold)
+    begun = from_start(start)
+    if len(begun) == 1:
+        return begun[0]
+    zero = from_start(0) if start else begun
+    return two_sided(*begun, rise_from_zero=zero[0], fall_from_zero=zero[1])
 
 
 def least_threshold(average: Callable[[int], float], wanted: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
@@ -11,13 +12,12 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats, Ints, finite, nonnegative
 from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
+from detectors.charts.design import family_threshold
 from detectors.charts.family import ChartFamily, FamilyReadings, State
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import Steps, reflected
 from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
-from detectors.contract import Spec
-
-Sides = Literal["rise", "fall", "both"]
+from detectors.contract import Sides, Spec
 
 
 class BernoulliCusumFamily(ChartFamily):
@@ -75,7 +75,8 @@ def bernoulli_cusum_family(
 
     Thresholds for wanted average run lengths are exact, and found for all charts side by side where one of a chart's
     two steps is 1 (as for most rises or falls alone, without a head start).
-    Raises ValueError where `BernoulliCusum` would.
+    Raises ValueError where `BernoulliCusum` would, and unless one of `threshold` and `average_run_length` is
+    given.
 
     >>> family = bernoulli_cusum_family([0.1, 0.05], [0.2, 0.1], average_run_length=10_000)
     >>> family.threshold.tolist()
@@ -116,7 +117,8 @@ def poisson_cusum_family(
     """A `PoissonCusum` for each mean0: arrays of shape (charts,) or single numbers, as its parameters.
 
     Thresholds for wanted average run lengths are found one chart after the other, some milliseconds each.
-    Raises ValueError where `PoissonCusum` would.
+    Raises ValueError where `PoissonCusum` would, and unless one of `threshold` and `average_run_length` is
+    given.
 
     >>> poisson_cusum_family([4.0, 1.0], [6.0, 2.0], threshold=[18, 20]).update([9, 1]).statistic.tolist()
     [4.0, 0.0]
@@ -197,12 +199,7 @@ def _larger(up: Ints, down: Ints, direction: Sides) -> Floats:
 def _parameters(
     first: npt.ArrayLike, second: npt.ArrayLike, threshold: npt.ArrayLike | None, average: npt.ArrayLike | None
 ) -> list[Floats]:
-    if threshold is not None and average is None:
-        third = finite("threshold", threshold)
-    elif average is not None and threshold is None:
-        third = finite("average_run_length", average)
-    else:
-        raise ValueError("threshold, average_run_length: allowed is one of the two")
+    third = finite("threshold", family_threshold(threshold, average, partial(finite, "average_run_length")))
     if (third < 1).any() or (threshold is not None and (third != np.floor(third)).any()):
         raise ValueError(
             "threshold, average_run_length: allowed are whole thresholds >= 1 and average run lengths >= 1"

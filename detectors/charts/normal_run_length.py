@@ -1,9 +1,9 @@
 """Run lengths of CUSUM and EWMA charts on independent normal observations, by Gauss-Legendre quadrature.
 
 Everything is in standard deviations of an observation; `shift` is the distance of the mean from the target. With the
-nodes that are used the means are right to nine digits or so. With observations that are skewed or depend on each other
-they are not the chart's: with a lag-1 correlation of .2
-the 465 of a CUSUM (slack .5, threshold 5) become 148 (simulated, error 3).
+nodes that are used the means are right to nine digits or so. They are not the chart's where observations are skewed or
+depend on each other: with a lag-1 correlation of .2 the 465 of a CUSUM (slack .5, threshold 5) become 148 (simulated,
+error 3).
 
 Sources: Vance 1986, J. Quality Technology 18 (CUSUM); Crowder 1987, Technometrics 29, 401-407 (EWMA).
 """
@@ -21,8 +21,8 @@ import scipy
 
 from detectors.arrays import Floats, require_fraction
 from detectors.charts.run_length import RunLength, absorption, quiet_distribution, two_sided
+from detectors.contract import Sides
 
-Sides = Literal["rise", "fall", "both"]
 Limits = Literal["fixed", "transient"]
 
 

@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 import scipy
 from msgspec import Meta
 
 from detectors.arrays import Floats
+from detectors.charts.design import designed_threshold, require_one_design
 from detectors.charts.lattice_cusum import (
     LatticeCusumLogic,
     LatticeCusumState,
-    Side,
     Steps,
     lattice_cusum_run_length,
     least_threshold,
+    whole_steps,
 )
 from detectors.charts.run_length import RunLength
-from detectors.contract import Direction, Domain, Spec, directions_of
-
-USUAL: Final = 10_000.0
-"""The average run length in control where neither it nor a threshold is given."""
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
+from detectors.intervals import poisson_rate
 
 
 @lru_cache(maxsize=65_536)
-def poisson_steps(mean0: float, mean1: float, *, direction: Literal["rise", "fall", "both"] = "rise") -> Steps:
+def poisson_steps(mean0: float, mean1: float, *, direction: Sides = "rise") -> Steps:
     """The whole numbers that stand for the log-likelihood ratio of mean1 against mean0.
 
     A count x is worth x - k with k = (mean1 - mean0) / ln(mean1 / mean0), between both; the fall of "both" has the k of
@@ -46,19 +45,13 @@ def poisson_steps(mean0: float, mean1: float, *, direction: Literal["rise", "fal
     if not (mean0 > 0.0 and mean1 > 0.0 and (mean1 < mean0 if direction == "fall" else mean1 > mean0)):
         side = "below" if direction == "fall" else "above"
         raise ValueError(f"mean1: got {mean1!r}, allowed for {direction} is a mean {side} mean0 = {mean0!r}")
-    targets = [(mean1 - mean0) / math.log(mean1 / mean0)]
+    slacks = [(mean1 - mean0) / math.log(mean1 / mean0)]
     if direction == "both":
-        targets.append((mean0 - mean0**2 / mean1) / math.log(mean1 / mean0))
-    within = abs(mean1 - mean0) / 20.0
-    for one in range(1, 1_000_000):
-        nearest = [round(one * k) for k in targets]
-        if all(w > 0 and abs(w / one - k) <= within for w, k in zip(nearest, targets, strict=True)):
-            break
-    else:
+        slacks.append((mean0 - mean0**2 / mean1) / math.log(mean1 / mean0))
+    steps = whole_steps(slacks, range(1, 1_000_000), within=abs(mean1 - mean0) / 20.0, direction=direction)
+    if steps is None:
         raise ValueError(f"mean0 {mean0!r}, mean1 {mean1!r}: too close to each other for a chart")
-    if direction == "both":
-        return Steps(one, *nearest)
-    return Steps(one, 0, nearest[0]) if direction == "fall" else Steps(one, nearest[0], 0)
+    return steps
 
 
 class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
@@ -89,12 +82,11 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
     threshold: Annotated[int, Meta(ge=1, le=4_000_000)] | None = None
     average_run_length: Annotated[float, Meta(gt=1, le=1e12)] | None = None
     head_start: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    direction: Literal["rise", "fall", "both"] = "rise"
+    direction: Sides = "rise"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threshold is not None and self.average_run_length is not None:
-            raise ValueError("PoissonCusum: got threshold and average_run_length, allowed is one of the two")
+        require_one_design(self)
         poisson_steps(self.mean0, self.mean1, direction=self.direction)
 
     @classmethod
@@ -114,10 +106,7 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
 
     def decision_interval(self) -> int:
         """The threshold in steps: the one given, or the least with the wanted average run length."""
-        if self.threshold is not None:
-            return self.threshold
-        wanted = USUAL if self.average_run_length is None else self.average_run_length
-        return _threshold(wanted, self.mean0, self.steps, self.head_start)
+        return designed_threshold(self, lambda wanted: _threshold(wanted, self.mean0, self.steps, self.head_start))
 
     def run_length(self, mean: float, *, steady: bool = False) -> RunLength:
         """The exact run length where the mean is `mean` from the first count on.
@@ -125,48 +114,42 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
         With `steady` it has been mean0 for long without an alarm before (for one direction only).
         Raises ValueError for a negative mean, and for `steady` with both directions.
         """
-        threshold = self.decision_interval()
-        start = int(self.head_start * threshold)
-        return _run_length(mean, self.steps, threshold, start, self.mean0 if steady else None)
+        return _run_length(mean, self.steps, self.decision_interval(), self.head_start, self.mean0 if steady else None)
 
     def average_run_length_range(self, baseline: int, *, confidence: float = 0.95) -> tuple[float, float]:
         """The average run lengths in control that go with a mean0 that is an estimate from `baseline` counts.
 
         Taken at both limits of the exact interval for a Poisson mean (Garwood 1936), and at mean0.
         """
-        total, error = self.mean0 * baseline, (1.0 - confidence) / 2.0
-        low = float(scipy.special.gammaincinv(total, error)) / baseline
-        high = float(scipy.special.gammaincinv(total + 1.0, 1.0 - error)) / baseline
-        means = [self.run_length(mean).mean for mean in (low, self.mean0, high)]
+        limits = poisson_rate(self.mean0 * baseline, baseline, confidence=confidence)
+        means = [self.run_length(float(mean)).mean for mean in (limits.lower, self.mean0, limits.upper)]
         return min(means), max(means)
 
     def build(self, state: LatticeCusumState | None = None) -> LatticeCusumLogic:
         """A chart that starts afresh, or goes on from `state`."""
-        threshold = self.decision_interval()
-        if state is None:
-            start = int(self.head_start * threshold)
-            state = LatticeCusumState(start if self.steps.rise else 0, start if self.steps.fall else 0)
-        return LatticeCusumLogic(PoissonCusum, self.steps, threshold=threshold, state=state)
+        return LatticeCusumLogic(
+            PoissonCusum, self.steps, threshold=self.decision_interval(), head_start=self.head_start, state=state
+        )
 
 
 @lru_cache(maxsize=65_536)
 def _threshold(wanted: float, mean0: float, steps: Steps, head_start: float) -> int:
-    def average(threshold: int) -> float:
-        return _run_length(mean0, steps, threshold, int(head_start * threshold), None).mean
-
-    return least_threshold(average, wanted)
+    return least_threshold(lambda threshold: _run_length(mean0, steps, threshold, head_start).mean, wanted)
 
 
-def _run_length(mean: float, steps: Steps, threshold: int, start: int, quiet: float | None) -> RunLength:
+def _run_length(mean: float, steps: Steps, threshold: int, head_start: float, quiet: float | None = None) -> RunLength:
     if not 0.0 <= mean <= 1e7:
         raise ValueError(f"mean: got {mean!r}, allowed is a mean >= 0")
     # Above this count a rise alarms from anywhere, and a fall is at 0 from anywhere.
     most = (threshold + max(steps.rise, steps.fall)) // steps.one + 1
-    counts = np.arange(most + 1)
-    shares, quiet_shares = _shares(mean, most), None if quiet is None else _shares(quiet, most)
-    rise = Side(steps.one * counts - steps.rise, shares, quiet_shares) if steps.rise else None
-    fall = Side(steps.fall - steps.one * counts, shares, quiet_shares) if steps.fall else None
-    return lattice_cusum_run_length(rise, fall, threshold=threshold, start=start)
+    return lattice_cusum_run_length(
+        np.arange(most + 1),
+        _shares(mean, most),
+        steps=steps,
+        threshold=threshold,
+        head_start=head_start,
+        quiet_shares=None if quiet is None else _shares(quiet, most),
+    )
 
 
 def _shares(mean: float, most: int) -> Floats:

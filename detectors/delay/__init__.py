@@ -7,6 +7,7 @@ from detectors.delay.exits import Exits, exits_from_cohorts, exits_from_observat
 from detectors.delay.ipcw import ipcw
 from detectors.delay.kaplan_meier import KaplanMeier, kaplan_meier
 from detectors.delay.nowcast import Nowcast, Unidentified, nowcast
+from detectors.delay.restricted_mean import restricted_mean
 from detectors.delay.same_age import SameAge, same_age
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "ipcw",
     "kaplan_meier",
     "nowcast",
+    "restricted_mean",
     "same_age",
 ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats
 from detectors.delay.exits import squared
-from detectors.delay.kaplan_meier import from_here_on, influence_on_log_survival
+from detectors.delay.kaplan_meier import from_here_on, influence_on_log_survival, product_limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +62,7 @@ def aalen_johansen(
     some = at_risk > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         per_decision = np.where(some, 1.0 / at_risk, 0.0)
-        # Exactly 0 where all that are left get their label, which d * (1 / r) need not give.
-        survival: Floats = np.cumprod(np.where(some, 1.0 - any_cause / at_risk, 1.0), axis=-1, dtype=np.float64)
+    survival = product_limit(any_cause, at_risk)
     before = np.concatenate([np.ones_like(survival[..., :1]), survival[..., :-1]], axis=-1)
     share = (before * per_decision)[..., None, :]
     incidence = np.cumsum(share * d, axis=-1)
@@ -90,10 +89,10 @@ def aalen_johansen(
             + 2.0 * incidence * np.cumsum(square * fixed * slope, axis=-1)
             + incidence**2 * np.cumsum(square * slope**2, axis=-1)
         )
-    known = some | (survival == 0.0)
+    known = ~np.isnan(survival)
     return AalenJohansen(
         incidence=np.where(known[..., None, :], incidence, np.nan),
         variance=np.where(known[..., None, :], np.maximum(variance, 0.0), np.nan),
-        survival=np.where(known, survival, np.nan),
+        survival=survival,
         at_risk=at_risk,
     )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Bools, Floats
 from detectors.delay.exits import observed, require_passed, squared
+from detectors.delay.kaplan_meier import from_here_on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ class Triangle:
         """log G at ages 0 to bins (..., bins + 1); -inf where no label is that young, NaN where not identified."""
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.log(self.earlier / self.until)
-        later = np.cumsum(steps[..., ::-1], axis=-1)[..., ::-1]
+        later = from_here_on(steps)
         return np.concatenate([later, np.zeros_like(later[..., :1])], axis=-1)
 
     def influence(self, pending: Floats) -> Floats:
@@ -104,10 +105,9 @@ def arrival_curve(labels: npt.ArrayLike, age: npt.ArrayLike, *, squares: npt.Arr
     table = triangle("labels", labels, squares, age)
     bins = table.sums.shape[-1]
     log_arrived = table.log_arrived()[..., 1:]
-    variance = np.stack(
-        [np.sum(table.squares * table.influence(_after(day, table.until)) ** 2, axis=(-2, -1)) for day in range(bins)],
-        axis=-1,
-    )
+    with np.errstate(invalid="ignore"):  # infinite influence times no labels, where nothing came before a bin
+        each = [table.squares * table.influence(_after(day, table.until)) ** 2 for day in range(bins)]
+        variance = np.stack([np.sum(part, axis=(-2, -1)) for part in each], axis=-1)
     # Nothing says that the last bin was ever reached: not even where labels happen to fill it.
     reached = np.where(table.seen[..., -1:].any(axis=-2) & (table.until[..., -1:] > 0), log_arrived, np.nan)
     return ArrivalCurve(arrived=np.exp(reached), variance=np.where(np.isfinite(reached), variance, np.nan))

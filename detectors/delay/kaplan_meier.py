@@ -73,13 +73,12 @@ def kaplan_meier(
     if d.shape[-1:] != c.shape[-1:]:
         raise ValueError(f"events has bins {d.shape[-1:]} and censored {c.shape[-1:]}, allowed are equal bins")
     at_risk, at_risk2 = from_here_on(d + c), from_here_on(d2 + c2)
+    survival = product_limit(d, at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
-        survival: Floats = np.cumprod(np.where(at_risk > 0, 1.0 - d / at_risk, 1.0), axis=-1, dtype=np.float64)
         hazard, jump = influence_on_log_survival(d, at_risk)
         left = np.cumsum(d2 * (hazard - jump) ** 2 + c2 * hazard**2, axis=-1)
         # Zero times infinity where the last decisions at risk got their label: there the variance is undefined.
         variance = survival**2 * (left + hazard**2 * (at_risk2 - d2 - c2))
-    survival = np.where((at_risk > 0) | (survival == 0.0), survival, np.nan)
     variance = np.where(np.isnan(survival), np.nan, variance)
     lower, upper = _limits(survival, variance, confidence, transform)
     with np.errstate(invalid="ignore"):
@@ -101,6 +100,19 @@ def from_here_on(values: Floats) -> Floats:
     [6.0, 5.0, 3.0]
     """
     return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
+
+
+def product_limit(events: Floats, at_risk: Floats) -> Floats:
+    """S(t) at the end of each bin (..., bins); NaN where nobody was left at risk while some had not got a label.
+
+    >>> product_limit(np.array([1.0, 0.0, 0.0]), np.array([4.0, 2.0, 0.0])).tolist()
+    [0.75, 0.75, nan]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Exactly 0 where all that are left get their label, which d * (1 / r) need not give.
+        stays = np.where(at_risk > 0, 1.0 - events / at_risk, 1.0)
+    survival: Floats = np.cumprod(stays, axis=-1, dtype=np.float64)
+    return np.where((at_risk > 0) | (survival == 0.0), survival, np.nan)
 
 
 def influence_on_log_survival(events: Floats, at_risk: Floats) -> tuple[Floats, Floats]:

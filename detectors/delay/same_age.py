@@ -15,6 +15,7 @@ import scipy
 from detectors.arrays import Bools, Floats, Ints
 from detectors.delay.arrival_curve import Triangle, triangle
 from detectors.delay.exits import observed, remainder, squared
+from detectors.delay.kaplan_meier import from_here_on
 from detectors.delay.ultimate import total_of
 from detectors.estimation import Estimate, hajek
 
@@ -115,7 +116,7 @@ def _matching(chosen: Floats, ages: Ints, inside: Bools, outside: Bools, bins: i
     finite = np.where(np.isfinite(factor), factor, 0.0)
     # A label in bin d counts towards the ages d + 1 and above that its cohort has reached.
     reached = np.where(old_enough, finite[..., None, :], 0.0)
-    return np.cumsum(reached[..., ::-1], axis=-1)[..., ::-1], np.all(np.isfinite(factor), axis=-1)
+    return from_here_on(reached), np.all(np.isfinite(factor), axis=-1)
 
 
 def _share(verdicts: tuple[Triangle, Triangle], scale: Floats) -> Estimate:

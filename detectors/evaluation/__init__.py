@@ -3,7 +3,6 @@
 from detectors.evaluation.chance import Chance, chance
 from detectors.evaluation.episodes import Episodes, episodes
 from detectors.evaluation.evaluate import Evaluation, evaluate
-from detectors.evaluation.poisson_rate import PoissonRate, poisson_rate
 from detectors.evaluation.score import Score
 from detectors.evaluation.streams import Streams
 
@@ -11,11 +10,9 @@ __all__ = [
     "Chance",
     "Episodes",
     "Evaluation",
-    "PoissonRate",
     "Score",
     "Streams",
     "chance",
     "episodes",
     "evaluate",
-    "poisson_rate",
 ]

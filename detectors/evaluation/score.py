@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.arrays import Bools, Floats, Ints
-from detectors.evaluation.poisson_rate import PoissonRate, poisson_rate
+from detectors.arrays import Floats, Ints
+from detectors.delay import restricted_mean
 from detectors.evaluation.streams import Streams
+from detectors.intervals import PoissonRate, poisson_rate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,35 +94,21 @@ def score(streams: Streams, begins: Ints, *, tolerance: int, confidence: float) 
         quiet=quiet,
         false_alarm_rate=poisson_rate(false_alarms, quiet, confidence=confidence),
         delay=delay,
-        restricted_delay=restricted_mean(delay, followed, limit=tolerance),
-        conditional_delay=restricted_mean(delay, followed, limit=tolerance, take=clean),
+        restricted_delay=_restricted_mean(delay, followed, limit=tolerance),
+        conditional_delay=_restricted_mean(delay[clean], followed[clean], limit=tolerance),
     )
 
 
-def restricted_mean(delay: Floats, followed: Ints, *, limit: int, take: Bools | None = None) -> float:
-    """Expected min(delay, `limit`) by the product-limit estimator (Kaplan and Meier 1958, JASA 53).
+def _restricted_mean(delay: Floats, followed: Ints, *, limit: int) -> float:
+    """Expected min(delay, `limit`): NaN without a change, and where none was followed so long and not all were found.
 
-    `delay` is NaN for a change not found in the `followed` observations after it. Sum over t < limit of S(t) = product
-    over s <= t of 1 - found at s / not yet found and still followed at s. NaN where S(limit - 1) is not known, because
-    nobody was followed so long and not all had been found. A change that the next one cuts short says nothing of
-    what would have come later; that is right if the changes do not come sooner where they are harder to see.
-
-    >>> restricted_mean(np.array([10.0, np.nan]), np.array([51, 51]), limit=50)
-    30.0
+    `delay` is NaN for a change not found in the `followed` observations after it. A change that the next one cuts short
+    says nothing of what would have come later; right if changes do not come sooner where they are harder to see.
     """
-    if take is not None:
-        delay, followed = delay[take], followed[take]
     if not len(delay):
         return math.nan
-    if limit == 0:
-        return 0.0
     found = ~np.isnan(delay)
-    left = np.where(found, delay, followed - 1).astype(np.int64)
-    events = np.bincount(left[found], minlength=limit)[:limit]
-    leaving = np.bincount(left, minlength=limit)[:limit]
-    at_risk = len(delay) - np.append(0, np.cumsum(leaving)[:-1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        survival = np.cumprod(1.0 - events / at_risk)
-    over = np.flatnonzero(survival == 0.0)
-    survival[over[0] if len(over) else limit :] = 0.0
-    return float(survival.sum())
+    # Delays of whole observations are the bins; in the last is all that comes at the limit or later.
+    last = np.minimum(np.where(found, delay, followed - 1), limit).astype(np.int64)
+    events, censored = (np.bincount(last[which], minlength=limit + 1) for which in (found, ~found))
+    return restricted_mean(events, censored, limit=limit).item()

@@ -1,18 +1,21 @@
-"""Confidence intervals of proportions on (effective) sample sizes and on weighted labels."""
+"""Confidence intervals: of proportions on (effective) sample sizes and on weighted labels, and of rates of events."""
 
 from detectors.intervals.clopper_pearson import clopper_pearson
 from detectors.intervals.interval import Interval
 from detectors.intervals.jeffreys import jeffreys
 from detectors.intervals.mid_p import mid_p
+from detectors.intervals.poisson_rate import PoissonRate, poisson_rate
 from detectors.intervals.weighted_score import weighted_score
 from detectors.intervals.wilson import wilson
 from detectors.intervals.wilson_continuity import wilson_continuity
 
 __all__ = [
     "Interval",
+    "PoissonRate",
     "clopper_pearson",
     "jeffreys",
     "mid_p",
+    "poisson_rate",
     "weighted_score",
     "wilson",
     "wilson_continuity",

@@ -36,4 +36,4 @@ def clopper_pearson(successes: npt.ArrayLike, observations: npt.ArrayLike, *, co
     lower = np.where(hits > 0, scipy.special.betaincinv(np.where(hits > 0, hits, 1.0), misses + 1.0, tail), 0.0)
     upper = np.where(misses > 0, scipy.special.betainccinv(hits + 1.0, np.where(misses > 0, misses, 1.0), tail), 1.0)
     known = (n > 0) & ~np.isnan(k)
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)

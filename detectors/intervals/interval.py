@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats
+from detectors.arrays import Bools, Floats
 
 # Rounding of k = n * estimate may leave k outside [0, n] by a few units in the last place; more is a caller's error.
 _ROUNDING = 1e-9
@@ -19,6 +19,15 @@ class Interval:
 
     lower: Floats
     upper: Floats
+
+    def where(self, known: Bools) -> Interval:
+        """The same limits, NaN where not `known`.
+
+        >>> both = Interval(lower=np.array([0.0, 0.0]), upper=np.array([0.5, 1.0]))
+        >>> both.where(np.array([True, False])).upper.tolist()
+        [0.5, nan]
+        """
+        return Interval(lower=np.where(known, self.lower, np.nan), upper=np.where(known, self.upper, np.nan))
 
 
 def counts(successes: npt.ArrayLike, observations: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -41,4 +41,4 @@ def jeffreys(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidenc
         share = hits / n
     lower, upper = np.minimum(lower, share), np.maximum(upper, share)
     known = (n > 0) & ~np.isnan(k)
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)

@@ -42,7 +42,7 @@ def mid_p(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidence: 
     # The upper limit of k of n is one minus the lower limit of n - k.
     lower = _lower(hits, n - hits, tail)
     upper = 1.0 - _lower(n - hits, hits, tail)
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)
 
 
 def _lower(hits: Floats, misses: Floats, tail: float) -> Floats:

@@ -38,4 +38,4 @@ def wilson(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidence:
     lower = np.where(p == 0.0, 0.0, np.clip(centre - half, 0.0, 1.0))
     upper = np.where(p == 1.0, 1.0, np.clip(centre + half, 0.0, 1.0))
     known = n > 0
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)

@@ -35,7 +35,7 @@ def wilson_continuity(successes: npt.ArrayLike, observations: npt.ArrayLike, *, 
     known = (n > 0) & ~np.isnan(k)
     lower = _lower(hits, n, z)
     upper = 1.0 - _lower(n - hits, n, z)
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)
 
 
 def _lower(k: Floats, n: Floats, z: float) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -11,9 +11,7 @@ from msgspec import Meta
 
 from detectors.arrays import Floats
 from detectors.multiplicity.evidence import p_values_or_nan
-from detectors.multiplicity.online import OnlineTests, in_order
-
-REMEMBERED: Final = 1000
+from detectors.multiplicity.online import REMEMBERED, OnlineTests, earned_levels, in_order
 
 
 class LordState(msgspec.Struct, frozen=True):
@@ -73,13 +71,9 @@ class LordPlusPlus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _levels(self, state: LordState, ahead: Floats) -> Floats:
         times = state.tested + 1 + np.arange(len(ahead))
-        level = self.wealth * _share(times)
-        if state.latest:
-            earned = np.full(len(state.latest), self.alpha)
-            if len(state.latest) == state.discovered:
-                earned[0] -= self.wealth
-            level += _share(times[:, None] - np.array(state.latest)) @ earned
-        return np.asarray(level, dtype=np.float64)
+        return earned_levels(
+            times, _share, latest=state.latest, discovered=state.discovered, alpha=self.alpha, wealth=self.wealth
+        )
 
 
 def _share(j: npt.NDArray[np.int64]) -> Floats:

@@ -6,15 +6,18 @@ many are the same steps, computed together up to each discovery.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
 
-from detectors.arrays import Bools, Floats
+from detectors.arrays import Bools, Floats, Ints
 
 State = TypeVar("State")
+
+REMEMBERED: Final = 1000
+"""Discoveries whose times a state holds; what an older one would still add to a level is left out."""
 
 AHEAD: Final = 512
 """At most so many thresholds are computed at a time, 4 after a discovery; those behind the next one are thrown away."""
@@ -63,3 +66,30 @@ def in_order(
         done += taken
         size = 4 if discovery else min(2 * size, AHEAD)
     return tests, state
+
+
+def earned_levels(
+    times: Ints,
+    share: Callable[[Ints], Floats],
+    *,
+    latest: Sequence[int],
+    discovered: int,
+    alpha: float,
+    wealth: float,
+) -> Floats:
+    """Levels at `times` (n,): w0 share(t) + (alpha - w0) share(t - t1) + alpha sum over j > 1 of share(t - tj).
+
+    w0 is the initial `wealth`, tj the time of discovery j; `latest` are the times of the last of `discovered` ones,
+    oldest first, and the first discovery is left out with the oldest where not all are remembered. `share(1)`,
+    `share(2)`, ... add up to at most 1.
+
+    >>> earned_levels(np.array([3]), lambda t: 0.5**t, latest=(1, 2), discovered=2, alpha=0.05, wealth=0.01).round(5)
+    array([0.03625])
+    """
+    level = wealth * share(times)
+    if latest:
+        earned = np.full(len(latest), alpha)
+        if len(latest) == discovered:
+            earned[0] -= wealth
+        level += share(times[:, None] - np.array(latest)) @ earned
+    return np.asarray(level, dtype=np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -11,9 +11,7 @@ from msgspec import Meta
 
 from detectors.arrays import Floats
 from detectors.multiplicity.evidence import p_values_or_nan
-from detectors.multiplicity.online import OnlineTests, in_order
-
-REMEMBERED: Final = 1000
+from detectors.multiplicity.online import REMEMBERED, OnlineTests, earned_levels, in_order
 
 
 class SaffronState(msgspec.Struct, frozen=True):
@@ -76,13 +74,10 @@ class Saffron(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _levels(self, state: SaffronState, ahead: Floats) -> Floats:
         passed = (ahead > self.candidate).astype(np.int64)
         place = state.passed + 1 + np.cumsum(passed) - passed
-        level = self.wealth * _share(place)
-        if state.latest:
-            earned = np.full(len(state.latest), self.alpha)
-            if len(state.latest) == state.discovered:
-                earned[0] -= self.wealth
-            level += _share(place[:, None] - np.array(state.latest)) @ earned
-        return np.asarray(np.minimum(self.candidate, (1.0 - self.candidate) * level), dtype=np.float64)
+        level = earned_levels(
+            place, _share, latest=state.latest, discovered=state.discovered, alpha=self.alpha, wealth=self.wealth
+        )
+        return np.minimum(self.candidate, (1.0 - self.candidate) * level)
 
     def _after(self, state: SaffronState, tested: Floats, discovery: bool) -> SaffronState:
         passed = state.passed + int(np.count_nonzero(tested > self.candidate))

@@ -9,19 +9,10 @@ import math
 from typing import Annotated, ClassVar
 
 import msgspec
-import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.contract import (
-    Direction,
-    Domain,
-    Reading,
-    Readings,
-    Spec,
-    one_by_one,
-    require_observation,
-    require_observations,
-)
+from detectors.contract import Direction, Domain, Reading, Spec
+from detectors.stepwise import Stepwise
 
 
 class DdmState(msgspec.Struct, frozen=True):
@@ -40,6 +31,7 @@ class Ddm(Spec, frozen=True, tag="ddm"):
     p_min + `deviations` s_min, both taken where p + s was least. River's names: `warm_up` = `warm_start`, `deviations`
     = `drift_threshold`. River starts afresh at the update after an alarm; this logic does not: for River's behaviour
     replace it by `spec.build()` after each alarm. There is no warning level: it is a second, lower `deviations`.
+    It is silent up to the `warm_up`-th value.
 
     Give it ones for errors. Blind to falls. A stream without an error in its warm-up has p_min = s_min = 0: the first
     error is an alarm.
@@ -70,41 +62,22 @@ class Ddm(Spec, frozen=True, tag="ddm"):
         """Rises."""
         return frozenset({Direction.RISE})
 
-    def build(self, state: DdmState | None = None) -> DdmLogic:
+    def build(self, state: DdmState | None = None) -> Stepwise[Ddm, DdmState]:
         """A test that starts afresh, or goes on from `state`."""
-        return DdmLogic(self, state=DdmState() if state is None else state)
+        return Stepwise(self, _step, DdmState() if state is None else state)
 
 
-class DdmLogic:
-    """The running test: four numbers."""
-
-    def __init__(self, spec: Ddm, *, state: DdmState) -> None:
-        self._spec = spec
-        self._state = state
-
-    def update(self, x: float) -> Reading | None:
-        """Take one verdict, 1 for an error; None up to the `warm_up`-th. Raises ValueError for all but 0 and 1."""
-        require_observation(x, Ddm)
-        old = self._state
-        n = old.n + 1
-        # The order of these operations is River's, so that results are equal to the last bit.
-        rate = old.rate + (1.0 / n) * (x - old.rate)
-        if n <= self._spec.warm_up:
-            self._state = DdmState(n, rate)
-            return None
-        deviation = math.sqrt(rate * (1 - rate) / n)
-        least_rate, least_deviation = old.least_rate, old.least_deviation
-        if least_rate is None or rate + deviation <= least_rate + least_deviation:
-            least_rate, least_deviation = rate, deviation
-        self._state = DdmState(n, rate, least_rate, least_deviation)
-        statistic = rate + deviation
-        threshold = least_rate + self._spec.deviations * least_deviation
-        return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
-
-    def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take verdicts of shape (n,), one after the other."""
-        return one_by_one(self, require_observations(x, Ddm).tolist())
-
-    def snapshot(self) -> DdmState:
-        """The four numbers."""
-        return self._state
+def _step(spec: Ddm, old: DdmState, x: float) -> tuple[DdmState, Reading | None]:
+    n = old.n + 1
+    # The order of these operations is River's, so that results are equal to the last bit.
+    rate = old.rate + (1.0 / n) * (x - old.rate)
+    if n <= spec.warm_up:
+        return DdmState(n, rate), None
+    deviation = math.sqrt(rate * (1 - rate) / n)
+    least_rate, least_deviation = old.least_rate, old.least_deviation
+    if least_rate is None or rate + deviation <= least_rate + least_deviation:
+        least_rate, least_deviation = rate, deviation
+    statistic = rate + deviation
+    threshold = least_rate + spec.deviations * least_deviation
+    state = DdmState(n, rate, least_rate, least_deviation)
+    return state, Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)

@@ -8,19 +8,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import msgspec
-import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.contract import (
-    Direction,
-    Domain,
-    Reading,
-    Readings,
-    Spec,
-    one_by_one,
-    require_observation,
-    require_observations,
-)
+from detectors.contract import Direction, Domain, Reading, Spec
+from detectors.stepwise import Stepwise
 
 
 class EddmState(msgspec.Struct, frozen=True):
@@ -78,34 +69,17 @@ class Eddm(Spec, frozen=True, tag="eddm"):
         """Rises."""
         return frozenset({Direction.RISE})
 
-    def build(self, state: EddmState | None = None) -> EddmLogic:
+    def build(self, state: EddmState | None = None) -> Stepwise[Eddm, EddmState]:
         """A test that starts afresh, or goes on from `state`."""
-        return EddmLogic(self, state=EddmState() if state is None else state)
+        return Stepwise(self, _step, EddmState() if state is None else state)
 
 
-class EddmLogic:
-    """The running test: seven numbers."""
-
-    def __init__(self, spec: Eddm, *, state: EddmState) -> None:
-        self._spec = spec
-        self._state = state
-
-    def update(self, x: float) -> Reading | None:
-        """Take one verdict, 1 for an error; None before `warm_up` + 1 errors. ValueError for all but 0 and 1."""
-        require_observation(x, Eddm)
-        self._state = _after(self._state, error=bool(x), warm_up=self._spec.warm_up)
-        if self._state.level is None:
-            return None
-        statistic, threshold = -self._state.level, -self._spec.share
-        return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
-
-    def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take verdicts of shape (n,), one after the other."""
-        return one_by_one(self, require_observations(x, Eddm).tolist())
-
-    def snapshot(self) -> EddmState:
-        """The seven numbers."""
-        return self._state
+def _step(spec: Eddm, old: EddmState, x: float) -> tuple[EddmState, Reading | None]:
+    state = _after(old, error=bool(x), warm_up=spec.warm_up)
+    if state.level is None:
+        return state, None
+    statistic, threshold = -state.level, -spec.share
+    return state, Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
 
 def _after(old: EddmState, *, error: bool, warm_up: int) -> EddmState:

@@ -20,6 +20,7 @@ from detectors.contract import (
     Readings,
     Spec,
     StateMismatch,
+    directions_of,
     one_by_one,
     require_observation,
     require_observations,
@@ -40,7 +41,8 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
     sqrt(ln(1 / `confidence`) / (2 `window`)). River's names: `window` = `sliding_window_size`, `confidence` =
     `confidence_level`. `direction` "fall" is River's: give it ones for correct verdicts. "rise" turns the values over,
     for ones that are errors. River starts afresh after an alarm; this logic does not: for River's behaviour replace it
-    by `spec.build()` after each alarm. River's second, shorter window is not offered.
+    by `spec.build()` after each alarm. River's second, shorter window is not offered. It is silent until the
+    window is full.
 
     The bound is for one look at u, but max u is over all windows so far: the level of the false alarms is not
     `confidence`, and grows with the stream.
@@ -71,7 +73,7 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
     @property
     def directions(self) -> frozenset[Direction]:
         """What `direction` says."""
-        return frozenset({Direction(self.direction)})
+        return directions_of(self.direction)
 
     def build(self, state: FhddmState | None = None) -> FhddmLogic:
         """An empty window, or the one in `state`; StateMismatch for a longer one."""
@@ -81,7 +83,7 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
 
 
 class FhddmLogic:
-    """The running window: one bit a value, kept as a byte."""
+    """The running window, a byte a value. The ones are counted along, so that long windows cost no more than short."""
 
     def __init__(self, spec: Fhddm, *, state: FhddmState) -> None:
         self._spec = spec

@@ -7,28 +7,19 @@ that of one look, and far from the rate of false alarms.
 from __future__ import annotations
 
 import math
-from collections import deque
 from functools import lru_cache
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.arrays import Ints
-from detectors.contract import (
-    Reading,
-    Readings,
-    Spec,
-    StateMismatch,
-    one_by_one,
-    require_observation,
-    require_observations,
-)
+from detectors.contract import Reading, Spec, StateMismatch
+from detectors.stepwise import Stepwise
 
 _MASK: Final = 2**64 - 1
-_STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
@@ -48,7 +39,8 @@ class Kswin(Spec, frozen=True, tag="kswin"):
 
     Of the last `window` values, the newest `recent` are compared with as many drawn at random from the others. The
     statistic is their KS distance D; the threshold is the largest D that River lets pass: one with an exact two-sample
-    p-value above `alpha`, or not above .1. River's names: `window` = `window_size`, `recent` = `stat_size`.
+    p-value above `alpha`, or not above .1. River's names: `window` = `window_size`, `recent` = `stat_size`. It is
+    silent until the window is full.
 
     Two things differ from River. The draw depends on `seed` and on the number of the value only, not on the draws
     before: a logic resumed from a checkpoint draws what it would have drawn, and the state holds no generator. And
@@ -86,47 +78,27 @@ class Kswin(Spec, frozen=True, tag="kswin"):
         """A short window and a strict test."""
         return cls(alpha=1e-6, window=48, recent=20)
 
-    def build(self, state: KswinState | None = None) -> KswinLogic:
+    def build(self, state: KswinState | None = None) -> Stepwise[Kswin, KswinState]:
         """An empty window, or the one in `state`; StateMismatch for a longer one."""
         if state is not None and len(state.window) > self.window:
             raise StateMismatch(f"building Kswin: {len(state.window)} values, allowed are {self.window}")
-        return KswinLogic(self, state=KswinState() if state is None else state)
+        return Stepwise(self, _step, KswinState() if state is None else state)
 
 
-class KswinLogic:
-    """The running window."""
-
-    def __init__(self, spec: Kswin, *, state: KswinState) -> None:
-        self._spec = spec
-        self._n = state.n
-        self._window = deque(state.window, maxlen=spec.window)
-        self._threshold = max((critical_count(spec.alpha, spec.recent) - 1) / spec.recent, 0.1)
-
-    def update(self, x: float) -> Reading | None:
-        """Take one value; None before the window is full. Raises ValueError for NaN and infinity."""
-        require_observation(x, Kswin)
-        spec = self._spec
-        self._n += 1
-        self._window.append(float(x))
-        if len(self._window) < spec.window:
-            return None
-        values = np.array(self._window)
-        recent = values[-spec.recent :]
-        recent.sort()
-        older = values[drawn(spec.window - spec.recent, spec.recent, seed=spec.seed, n=self._n)]
-        older.sort()
-        both = np.concatenate([recent, older])
-        apart = recent.searchsorted(both, side="right") - older.searchsorted(both, side="right")
-        statistic = int(np.abs(apart).max()) / spec.recent
-        return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
-
-    def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take values of shape (n,), one after the other."""
-        return one_by_one(self, require_observations(x, Kswin).tolist())
-
-    def snapshot(self) -> KswinState:
-        """The count and the window."""
-        return KswinState(n=self._n, window=tuple(self._window))
+def _step(spec: Kswin, old: KswinState, x: float) -> tuple[KswinState, Reading | None]:
+    state = KswinState(n=old.n + 1, window=(*old.window, float(x))[-spec.window :])
+    if len(state.window) < spec.window:
+        return state, None
+    values = np.array(state.window)
+    recent = values[-spec.recent :]
+    recent.sort()
+    older = values[drawn(spec.window - spec.recent, spec.recent, seed=spec.seed, n=state.n)]
+    older.sort()
+    both = np.concatenate([recent, older])
+    apart = recent.searchsorted(both, side="right") - older.searchsorted(both, side="right")
+    statistic = int(np.abs(apart).max()) / spec.recent
+    threshold = max((critical_count(spec.alpha, spec.recent) - 1) / spec.recent, 0.1)
+    return state, Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
 
 def drawn(older: int, size: int, *, seed: int, n: int) -> Ints:
@@ -135,7 +107,7 @@ def drawn(older: int, size: int, *, seed: int, n: int) -> Ints:
     Those with the smallest keys, where the keys are SplitMix64 (Steele, Lea and Flood 2014) of seed, n and place: a
     generator made anew for each value costs as much as the whole test.
     """
-    keys = (np.arange(older, dtype=np.uint64) + np.uint64((seed << 32) + n << 9 & _MASK)) * _STEP
+    keys = (np.arange(older, dtype=np.uint64) + np.uint64((seed << 32) + n << 9 & _MASK)) * _GAMMA
     for shift, factor in _MIX:
         keys = (keys ^ (keys >> shift)) * factor
     places: Ints = (keys ^ (keys >> _LAST_SHIFT)).argpartition(size - 1)[:size]

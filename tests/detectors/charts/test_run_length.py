@@ -166,7 +166,7 @@ def test_shiryaev_roberts_has_the_table_of_moustakides_and_others_and_that_of_kn
 def test_poisson_cusum_has_the_values_of_lucas() -> None:
     upper, lower = Steps(4, 1, 0), Steps(4, 0, 1)
 
-    found = [_run_length(0.25, side, 40, start, None).mean for side in (upper, lower) for start in (0, 20)]
+    found = [_run_length(0.25, side, 40, head_start).mean for side in (upper, lower) for head_start in (0.0, 0.5)]
 
     assert [438, 333, 437, 318] == [round(mean) for mean in found]
     assert [438.125, 333.125, 436.764, 318.333] == [round(mean, 3) for mean in found]

@@ -118,6 +118,13 @@ def test_a_curve_is_unknown_where_no_cohort_reached_the_last_bin() -> None:
     assert np.isnan(arrival_curve([[5, 3, 0], [4, 0, 0]], [2, 1]).arrived).all()
 
 
+def test_a_curve_has_no_variance_beyond_a_bin_before_which_no_label_came() -> None:
+    found = arrival_curve([[0, 5, 5], [0, 0, 0]], [3, 2])
+
+    np.testing.assert_allclose([0.0, 0.5, 1.0], found.arrived)
+    np.testing.assert_allclose([np.nan, 0.5 * 0.5 / 10 / 0.5**2, 0.0], found.variance)
+
+
 def test_labels_in_bins_that_have_not_passed_are_refused() -> None:
     with pytest.raises(ValueError, match="increments: found labels in a delay bin that has not passed"):
         chain_ladder([[1, 2]], [1])

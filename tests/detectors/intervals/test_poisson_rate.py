@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.evaluation import poisson_rate
+from detectors.intervals import poisson_rate
 
 
 def test_limits_are_the_chi_square_quantiles_of_garwood() -> None:
