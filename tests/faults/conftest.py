@@ -32,8 +32,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     report = os.environ.get("FAULTS_REPORT")
     found = session.config.stash[OUTCOMES]
     if report and found:
-        when = datetime.now(UTC).date().isoformat()
-        write_report(found, Path(report), size=_size(), versions="Apache Kafka 4.1.2", when=when)
+        write_report(found, Path(report), size=_size(), versions="Apache Kafka 4.1.2")
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +53,7 @@ def outcome(request: pytest.FixtureRequest) -> Callable[..., None]:
     begun = time.monotonic()
 
     def note(**fields: Any) -> None:
-        request.config.stash[OUTCOMES].append(Outcome(**{"seconds": time.monotonic() - begun, **fields}))
+        measured: dict[str, Any] = {"seconds": time.monotonic() - begun, "on": datetime.now(UTC).date().isoformat()}
+        request.config.stash[OUTCOMES].append(Outcome(**(measured | fields)))
 
     return note
