@@ -25,6 +25,9 @@ from tests.e2e.scrape import Scrape
 
 POLL_SECONDS: Final = 0.1
 READY_SECONDS: Final = 40.0
+QUIET_SECONDS: Final = 5.0
+"""An open block that hardly grows is published at the fifth attempt, of which `QUICK` makes two a second; what it says
+is in the next snapshot."""
 
 COMMAND: Final = (sys.executable, "-m", "monitor.cli", "worker")
 
@@ -198,15 +201,18 @@ class WorkerProcess:
         return self.until(reached, what=f"records {dict(records)} in /metrics", within=within)
 
     def until_quiet(self, *, within: float = 60.0) -> Scrape:
-        """A scrape without lag that says the same of the models as the one before: nothing is on its way any more."""
-        before: list[str] = []
+        """A scrape without lag, after `QUIET_SECONDS` in which what it says of the models did not change."""
+        before = ""
+        since = time.monotonic()
 
         def settled() -> Scrape | None:
+            nonlocal before, since
             scrape = self.scrape()
             told = "\n".join(line for line in scrape.text.splitlines() if line.startswith("moderation_"))
-            before.append(told)
             lag = [value for _, value in scrape.only(LAG).matching(LAG.name)]
-            return scrape if told in before[-2:-1] and lag and not any(lag) else None
+            if told != before or not lag or any(lag):
+                before, since = told, time.monotonic()
+            return scrape if time.monotonic() - since > QUIET_SECONDS else None
 
         return self.until(settled, what="no lag and nothing moves", within=within)
 
