@@ -1,6 +1,6 @@
 """The whole suite: `python -m tests.bench` runs every benchmark at the sizes of the report and writes it.
 
-`python -m tests.bench throughput tick` runs some of them and writes nothing.
+`python -m tests.bench throughput tick` runs some of them and writes nothing, or with `--report FILE` their sections.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import platform
 import re
-import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from tests.bench.suite import Found, Step, run_suite, sections
+from tests.bench.suite import Found, Step, run_suite, sections, title_of
 from tests.kafka_server import DEPLOY
 
 REPORT: Final = Path(__file__).parent / "REPORT.md"
@@ -44,8 +43,9 @@ SUITE: Final = {
 HEAD: Final = """# Benchmarks
 
 Written by `make bench`; do not edit. Every table comes from one run on one machine, readers in turn on the same
-messages; numbers of different tables were taken minutes apart. Absolute numbers are the machine's, ratios are the
-service's. `make bench BENCH=throughput` runs one of them and prints it.
+messages; numbers of different tables were taken minutes apart, those of sections of another date with other versions
+of the code. Absolute numbers are the machine's, ratios are the service's. `make bench BENCH=throughput` runs one of
+them and prints it.
 
 """
 
@@ -60,18 +60,21 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {processor}, shared with the broker and the producer. {', '.join(versions)}."
 
 
-def write_report(found: Found, path: Path, *, seconds: float) -> None:
-    """Write all tables, each under its command."""
+def write_report(found: Found, path: Path) -> None:
+    """Write all tables, each under its command, in sections with their date; sections of other benchmarks stay."""
     when = datetime.now(UTC).date().isoformat()
-    about = f"{when}. {machine()} The suite took {seconds / 60:.0f} minutes.\n"
-    path.write_text(HEAD + about + sections(found), encoding="utf-8")
+    before = _by_title(path.read_text(encoding="utf-8")) if path.exists() else {}
+    now = {title: f"\nMeasured on {when}.\n{text}" for title, text in _by_title(sections(found)).items()}
+    order = list(dict.fromkeys(title_of(step) for steps in SUITE.values() for step in steps))
+    told = {**before, **now}
+    parts = [f"\n## {title}\n{told[title]}" for title in order if title in told]
+    path.write_text(f"{HEAD}{machine()}\n{''.join(parts)}", encoding="utf-8")
+
+
+def _by_title(text: str) -> dict[str, str]:
+    _, *parts = f"\n{text}".split("\n## ")
+    return {title: f"{body.rstrip()}\n" for title, _, body in (part.partition("\n") for part in parts)}
 
 
 if __name__ == "__main__":
-    begun = time.monotonic()
-    run_suite(
-        SUITE,
-        report=REPORT,
-        about=__doc__,
-        write=lambda found, path: write_report(found, path, seconds=time.monotonic() - begun),
-    )
+    run_suite(SUITE, report=REPORT, about=__doc__, write=write_report)

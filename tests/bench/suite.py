@@ -49,6 +49,11 @@ def measured(step: Step) -> list[Table]:
         return msgspec.json.decode(told.read_bytes(), type=list[Table])
 
 
+def title_of(step: Step) -> str:
+    """The heading of a step's section."""
+    return step.module.replace("_", " ").capitalize()
+
+
 def sections(found: Found) -> str:
     """All tables, each under its command, a heading for each module."""
     parts = []
@@ -56,7 +61,7 @@ def sections(found: Found) -> str:
     for step, tables in found:
         if step.module != section:
             section = step.module
-            parts.append(f"\n## {section.replace('_', ' ').capitalize()}\n")
+            parts.append(f"\n## {title_of(step)}\n")
         parts.append(f"\n`python {shlex.join(step.command)}`\n\n" + "\n".join(table.markdown() for table in tables))
     return "".join(parts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -189,10 +190,23 @@ def test_a_stream_ends_when_it_is_told_to() -> None:
 def test_the_report_has_every_table_under_its_command(tmp_path: Path) -> None:
     path = tmp_path / "REPORT.md"
     table = Table("Title", ("what", "number"), [("row", "1")], notes=("Note.",))
-    write_report([(Step("tick", "--ticks 2"), [table])], path, seconds=90)
+    write_report([(Step("tick", "--ticks 2"), [table])], path)
     text = path.read_text()
-    assert "## Tick\n\n`python -m tests.bench.tick --ticks 2`\n\n### Title\n\n| what | number |\n" in text
+    assert re.search(
+        r"## Tick\n\nMeasured on [0-9-]{10}\.\n\n`python -m tests\.bench\.tick --ticks 2`\n\n### Title\n", text
+    )
+    assert "| what | number |\n" in text
     assert "| row | 1 |\n\nNote.\n" in text
+
+
+def test_a_benchmark_that_is_run_again_replaces_its_section_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "REPORT.md"
+    steps = {name: (Step(name), [Table(name, ("what",), [("before",)])]) for name in ("join", "tick", "hotpath")}
+    write_report([steps["tick"], steps["join"]], path)
+    write_report([(Step("tick"), [Table("tick", ("what",), [("after",)])]), steps["hotpath"]], path)
+    text = path.read_text()
+    assert ["Hotpath", "Tick", "Join"] == re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert ["before", "after", "before"] == re.findall(r"^\| (before|after) \|$", text, re.MULTILINE)
 
 
 def test_cpu_and_memory_of_this_process_are_read() -> None:

@@ -39,8 +39,9 @@ def settle(
     """
     back = read_back(bootstrap)
     if publisher is not None:
-        assert publisher.by_topic == back.records
-        assert publisher.fingerprint == back.fingerprint
+        held = f"published were {dict(publisher.by_topic)}, Kafka holds {dict(back.records)}"
+        assert publisher.by_topic == back.records, held
+        assert publisher.fingerprint == back.fingerprint, f"as many, but not the same; {held}"
 
     def counted() -> bool:
         scrapes = [scrape.only(catalogue.RECORDS) for scrape in crew.scrapes()]
