@@ -54,7 +54,8 @@ def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lo
             answer = first.get("/readyz")
             both = models(first) & models(second)
             assert (503, set()) == (answer.status_code, both), answer.text
-            ended = until_shared_again(first, second)
+            ended = size == "full" and until_going_on(first)  # a short stop outlasts no request
+            until_shared(first, second)
             after = committed(fault_kafka.bootstrap)
         verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert [] == [place for place, offset in before.items() if after[place] < offset]
@@ -69,8 +70,8 @@ def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lo
     )
 
 
-def until_shared_again(first: WorkerProcess, second: WorkerProcess) -> bool:
-    """Wait until both own partitions; whether the first ended by itself and was started again, as it asks for.
+def until_going_on(first: WorkerProcess) -> bool:
+    """Wait until the first goes on; whether it ended by itself and was started again, as it asks for.
 
     It does when what it was sending has timed out meanwhile.
     """
@@ -79,7 +80,6 @@ def until_shared_again(first: WorkerProcess, second: WorkerProcess) -> bool:
     if ended:
         assert EX_FAILED == first.wait(within=1), first.log()
         first.start()
-    until_shared(first, second)
     return ended
 
 
