@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from monitor import catalogue
-from monitor.catalogue import Metric
+from monitor.block_counts import BlockCounts
 from monitor.cells import BlockKeys
 from monitor.events import Action, AppealStage, ReviewSource, Verdict
 from monitor.layout import ACTIONS, REVIEW_KINDS, STAGES
@@ -22,26 +22,11 @@ from monitor.summarise_settings import SummariseSettings
 from monitor.topics import APPEALS, DECISIONS, REVIEWS, SourceTopic
 
 
-class Counts:
-    """What a block counts of its source, by metric and labels."""
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[Metric, tuple[str, ...]], int] = {}
-
-    def add(self, metric: Metric, labels: tuple[str, ...], by: int) -> None:
-        """Count so many more."""
-        self._counts[metric, labels] = self._counts.get((metric, labels), 0) + by
-
-    def entries(self) -> tuple[tuple[str, tuple[str, ...], int], ...]:
-        """What is not zero, in order."""
-        return tuple(sorted((metric.name, labels, by) for (metric, labels), by in self._counts.items() if by))
-
-
 def accept(
-    rows: Rows, *, source: SourceTopic, ids: SeenIds, keys: BlockKeys, counts: Counts, settings: SummariseSettings
+    rows: Rows, *, source: SourceTopic, ids: SeenIds, keys: BlockKeys, counts: BlockCounts, settings: SummariseSettings
 ) -> tuple[Rows, Mask]:
     """The rows that count, times clamped, and which of all are first copies; `counts` takes how many do not count."""
-    topic = (source.topic,)
+    topic = source.topic
     fresh = ids.add(rows.id_hash)
     keys.note(rows.key)
     known = rows.key >= 0
@@ -50,10 +35,10 @@ def accept(
     timely = ahead >= -allowed
     accepted = fresh & known & timely
     future = accepted & (ahead > settings.future_ms)
-    counts.add(catalogue.DUPLICATES, topic, int(np.count_nonzero(~fresh)))
-    counts.add(catalogue.ORPHANS, topic, 0 if settings.join else int(np.count_nonzero(fresh & ~known)))
-    counts.add(catalogue.LATE, topic, int(np.count_nonzero(fresh & known & ~timely)))
-    counts.add(catalogue.FUTURE, topic, int(np.count_nonzero(future)))
+    counts.add(catalogue.DUPLICATES, topic, by=int(np.count_nonzero(~fresh)))
+    counts.add(catalogue.ORPHANS, topic, by=0 if settings.join else int(np.count_nonzero(fresh & ~known)))
+    counts.add(catalogue.LATE, topic, by=int(np.count_nonzero(fresh & known & ~timely)))
+    counts.add(catalogue.FUTURE, topic, by=int(np.count_nonzero(future)))
     kept = rows
     if future.any():
         kept = replace(kept, occurred_ms=np.where(future, rows.timestamp_ms, rows.occurred_ms))
@@ -63,14 +48,14 @@ def accept(
     return kept, fresh
 
 
-def _count_unknown(rows: Rows, source: SourceTopic, keys: BlockKeys, counts: Counts) -> None:
+def _count_unknown(rows: Rows, source: SourceTopic, keys: BlockKeys, counts: BlockCounts) -> None:
     """Count enumeration values not known here among the rows that count."""
     for name, codes in keys.table.unknown.items():
         if codes:
-            counts.add(catalogue.UNKNOWN_VALUES, (source.topic, name), int(np.isin(rows.key, codes).sum()))
+            counts.add(catalogue.UNKNOWN_VALUES, source.topic, name, by=int(np.isin(rows.key, codes).sum()))
     for name, columns in _UNKNOWN_COLUMNS.get(source.topic, {}).items():
         found = sum(int(np.count_nonzero(rows.column == column)) for column in columns)
-        counts.add(catalogue.UNKNOWN_VALUES, (source.topic, name), found)
+        counts.add(catalogue.UNKNOWN_VALUES, source.topic, name, by=found)
 
 
 def _where(kinds: Iterable[bool]) -> Ints:

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from monitor import catalogue
-from monitor.acceptance import Counts, accept
+from monitor.acceptance import accept
+from monitor.block_counts import BlockCounts
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span
 from monitor.cells import BlockKeys
 from monitor.decode import Rejected, decode_decisions, decode_event, decode_many, invalid_name, name_is_allowed
@@ -76,7 +77,7 @@ class OpenBlock:
         self._settings = settings
         self._accepted: list[Rows] = []
         self._launches: list[tuple[str, Launch]] = []
-        self._counts = Counts()
+        self._counts = BlockCounts()
         self._forwards: list[Forward] = []
         self._capable = Capable(keys.table, settings.layout)
 
@@ -92,7 +93,7 @@ class OpenBlock:
         topic = self._source.topic
         self.through = offsets[-1] + 1
         self.timestamps = [*self.timestamps, *timestamps[-CLOCK_RECORDS:]][-CLOCK_RECORDS:]
-        self._counts.add(catalogue.RECORDS, (topic,), len(offsets))
+        self._counts.add(catalogue.RECORDS, topic, by=len(offsets))
         refused: dict[int, Rejected] = {}
         if self._source is DECISIONS:
             rows: list[Rows] = []
@@ -104,7 +105,7 @@ class OpenBlock:
         else:
             refused = self._others(offsets, timestamps, values)
         for why in refused.values():
-            self._counts.add(catalogue.DEAD_LETTERS, (topic, why.reason.value), 1)
+            self._counts.add(catalogue.DEAD_LETTERS, topic, why.reason.value)
         return [DeadLetter(base + index, offsets[index], refused[index]) for index in sorted(refused)]
 
     def messages(self, *, closed: bool) -> list[BlockMessage]:
@@ -187,7 +188,7 @@ class OpenBlock:
     def _refused(self, decoded: dict[int, Rejected | None]) -> dict[int, Rejected]:
         """What is refused of what is no event; tombstones are counted."""
         tombstones = sum(why is None for why in decoded.values())
-        self._counts.add(catalogue.TOMBSTONES, (self._source.topic,), tombstones)
+        self._counts.add(catalogue.TOMBSTONES, self._source.topic, by=tombstones)
         return {index: why for index, why in decoded.items() if why is not None}
 
     def _take(self, rows: Rows) -> Mask:
@@ -229,7 +230,7 @@ class OpenBlock:
             else:
                 self._launches.append((self._keys.model(launch.model), launch))
                 unknown = int(launch.variant is Variant.OTHER)
-                self._counts.add(catalogue.UNKNOWN_VALUES, (self._source.topic, "variant"), unknown)
+                self._counts.add(catalogue.UNKNOWN_VALUES, self._source.topic, "variant", by=unknown)
         return refused
 
 

@@ -117,7 +117,7 @@ def rate_interval(
         confidence=confidence,
     )
     known = _reasons(sums, which, actioned, not_actioned) == Reason.IDENTIFIED
-    return Interval(lower=np.where(known, interval.lower, np.nan), upper=np.where(known, interval.upper, np.nan))
+    return interval.where(known)
 
 
 def recall(sums: ConfusionSums, *, actioned: npt.ArrayLike = 1.0, not_actioned: npt.ArrayLike = 1.0) -> Estimate:

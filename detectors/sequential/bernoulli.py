@@ -105,4 +105,4 @@ def bernoulli_sequence(
         lower = np.where(k <= 0.0, 0.0, limit(k, evidence, *ends))
     if side != "lower":
         upper = np.where(k >= n, 1.0, 1.0 - limit(n - k, evidence, ends[0], (n - k) / n))
-    return Interval(lower=np.where(known, lower, np.nan), upper=np.where(known, upper, np.nan))
+    return Interval(lower=lower, upper=upper).where(known)

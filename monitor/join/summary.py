@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from monitor import catalogue
+from monitor.block_counts import BlockCounts, Key
 from monitor.blocks import BlockMessage, SourceBlock, Span
 from monitor.catalogue import Metric
 from monitor.cells import REFUSED, BlockKeys, KeyTable
@@ -39,13 +40,12 @@ class JoinSummary:
         self._keys = BlockKeys(self._table)
         self._fresh: list[tuple[list[FeedbackEvent], list[int]]] = [([], []) for _ in KINDS]
         self._rows: list[list[FeedbackRows]] = [[] for _ in KINDS]
-        self._counts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._counts = BlockCounts()
         self._noted: list[int] = []
 
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
         """Count records under a metric of the service."""
-        key = (metric.name, labels)
-        self._counts[key] = self._counts.get(key, 0) + by
+        self._counts.add(metric, *labels, by=by)
 
     def add(self, kind: int, event: FeedbackEvent, *, timestamp_ms: int) -> Rejected | None:
         """Count feedback that carries its decision; `timestamp_ms` is Kafka's in the source topic.
@@ -96,11 +96,10 @@ class JoinSummary:
             own = [(take(rows, table.model_of(rows.key) == number), group) for rows, group in parts]
             mixed, whole = mixed_feedback(own, layout)
             messages.append(model_block(span, name, mixed, table, whole, layout))
-        counts = dict(self._counts)
-        for kind, count in orphans.items():
-            counts[catalogue.ORPHANS.name, (KINDS[kind].topic,)] = count
-        told = sorted((name, labels, count) for (name, labels), count in counts.items() if count)
-        return [*messages, SourceBlock(span=span, counts=tuple(told))]
+        ended: dict[Key, int] = {
+            (catalogue.ORPHANS.name, (KINDS[kind].topic,)): count for kind, count in orphans.items()
+        }
+        return [*messages, SourceBlock(span=span, counts=self._counts.entries(ended))]
 
     def _taken(self, kind: int) -> FeedbackRows | None:
         """All rows of a kind; those that came since the last call are made now."""
