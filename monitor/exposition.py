@@ -7,7 +7,7 @@ five times as fast as `repr`. JSON has no NaN and no infinity, so a family that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -69,25 +69,17 @@ class Family:
     samples: Sequence[Samples | HistogramSamples]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """What becomes the lines of a family: four columns of equal length, and the samples still as numbers."""
-
-    names: list[str]
-    keys: list[str]
-    tails: list[str]
-    values: list[float]
-
-
 class Renderer:
-    """Renders families. Remembers escaped label values between calls; may be used by several threads at once.
+    """Renders families; may be used by several threads at once.
 
-    `process_metrics` appends `process_*` and `python_info`. More than `max_keys` remembered keys (about 300 bytes each)
-    are forgotten together.
+    Remembers escaped label values between calls, and of keys that come as one and the same tuple again the beginnings
+    of their lines, as long as each rendering has them. `process_metrics` appends `process_*` and `python_info`. More
+    than `max_keys` remembered label values (about 300 bytes each) are forgotten together.
     """
 
     def __init__(self, *, process_metrics: bool = True, max_keys: int = 100_000) -> None:
         self._texts: dict[tuple[Labels, Labels], str] = {}
+        self._beginnings: dict[int, _Beginnings] = {}
         self._max_keys = max_keys
         self._process = _process_registry() if process_metrics else None
 
@@ -99,82 +91,125 @@ class Renderer:
         if len(self._texts) > self._max_keys:
             self._texts = {}
         open_metrics = text_format is TextFormat.OPENMETRICS
-        scrape = _Scrape(self._texts)
-        pieces: list[str] = []
+        scrape = _Scrape(self._texts, self._beginnings)
+        # Bytes a family: a second buffer of the size of the whole costs as much as all the rest, in page faults.
+        parts: list[bytes] = []
         for family in families:
             lines = scrape.lines(family)
-            if lines.values:
-                pieces.append(_head(family.metric, open_metrics=open_metrics))
-                pieces += _interleave(lines)
-        text = "".join(pieces).encode()
+            if lines:
+                head = _head(family.metric, open_metrics=open_metrics)
+                parts += (head.encode(), "".join(lines).encode(), b"\n")
+        self._beginnings = scrape.kept()
         if self._process is not None:
-            text += _process_text(self._process, open_metrics=open_metrics)
-        return text + _END if open_metrics else text
+            parts.append(_process_text(self._process, open_metrics=open_metrics))
+        if open_metrics:
+            parts.append(_END)
+        return b"".join(parts)
+
+
+class _Beginnings:
+    """Of one sequence of keys: their escaped labels, and what stands before the value in each of their lines."""
+
+    __slots__ = ("keys", "labels", "lines")
+
+    def __init__(self, keys: Sequence[Labels]) -> None:
+        self.keys = keys  # held, so that no other sequence can get its id
+        self.labels: dict[Labels, list[str]] = {}
+        """by names of the labels, one a key"""
+        self.lines: dict[Hashable, list[str]] = {}
+        """by metric and what follows the keys' labels"""
 
 
 class _Scrape:
     """One rendering. Most samples of a model share one sequence of keys, which is looked up once."""
 
-    def __init__(self, texts: dict[tuple[Labels, Labels], str]) -> None:
+    def __init__(self, texts: dict[tuple[Labels, Labels], str], before: Mapping[int, _Beginnings]) -> None:
         self._texts = texts
-        # Holds on to the keys, so that no other sequence can get the id of one that is in here.
-        self._seen: dict[tuple[int, Labels], tuple[Sequence[Labels], list[str]]] = {}
+        self._before = before
+        self._seen: dict[int, _Beginnings] = {}
 
-    def lines(self, family: Family) -> _Lines:
-        lines = _Lines([], [], [], [])
+    def kept(self) -> dict[int, _Beginnings]:
+        """What the next rendering may find again: a list could hold other keys by then."""
+        return {number: found for number, found in self._seen.items() if type(found.keys) is tuple}
+
+    def lines(self, family: Family) -> list[str]:
+        """Pieces of the lines of a family, each line from its line break on: its beginning, and its number."""
+        begins: list[str] = []
+        values: list[float] = []
         for samples in family.samples:
             if isinstance(samples, HistogramSamples):
-                self._histogram(family.metric, samples, lines)
+                self._histogram(family.metric, samples, begins, values)
             else:
-                self._plain(family.metric, samples, lines)
-        return lines
+                self._plain(family.metric, samples, begins, values)
+        # Slices into one list and one join: a fraction of the time of formatting line by line.
+        pieces = [""] * (2 * len(begins))
+        pieces[0::2] = begins
+        pieces[1::2] = _spell(values) if values else []
+        return pieces
 
-    def _plain(self, metric: Metric, samples: Samples, lines: _Lines) -> None:
-        leading = len(metric.labels) - len(samples.tail)
-        keys = self._rendered(metric, samples.keys, leading)
+    def _plain(self, metric: Metric, samples: Samples, begins: list[str], values: list[float]) -> None:
+        known = self._beginnings(samples.keys)
+        lines = known.lines.get((metric.name, samples.tail))
+        if lines is None:
+            leading = len(metric.labels) - len(samples.tail)
+            tail = self._text(metric, metric.labels[leading:], samples.tail)
+            opened = f"\n{metric.name}{{" if metric.labels else f"\n{metric.name}"
+            closed = _close(tail, after=leading) if metric.labels else " "
+            lines = [f"{opened}{key}{closed}" for key in self._labels(metric, known, leading)]
+            known.lines[metric.name, samples.tail] = lines
         if samples.rows is not None:
-            keys = [keys[row] for row in samples.rows]
-        count = len(keys)
-        if count != len(samples.values):
-            raise ValueError(f"{metric.name}: {count} keys, but {len(samples.values)} values")
-        tail = self._text(metric, metric.labels[leading:], samples.tail)
-        lines.names.extend([f"{metric.name}{{" if metric.labels else metric.name] * count)
-        lines.keys.extend(keys)
-        lines.tails.extend([_close(tail, after=leading) if metric.labels else " "] * count)
-        lines.values.extend(samples.values.tolist())
+            lines = [lines[row] for row in samples.rows]
+        if len(lines) != len(samples.values):
+            raise ValueError(f"{metric.name}: {len(lines)} keys, but {len(samples.values)} values")
+        begins += lines
+        values += samples.values.tolist()
 
-    def _histogram(self, metric: Metric, samples: HistogramSamples, lines: _Lines) -> None:
-        keys = self._rendered(metric, samples.keys, len(metric.labels))
-        bounds = [_close(f'le="{_bound(edge)}"', after=len(metric.labels)) for edge in (*samples.edges, math.inf)]
-        bins = len(bounds)
-        if samples.counts.shape != (len(keys), bins) or len(samples.total) != len(keys):
+    def _histogram(self, metric: Metric, samples: HistogramSamples, begins: list[str], values: list[float]) -> None:
+        known = self._beginnings(samples.keys)
+        bins = len(samples.edges) + 1
+        if samples.counts.shape != (len(samples.keys), bins) or len(samples.total) != len(samples.keys):
             raise ValueError(
-                f"{metric.name}: counts of shape {samples.counts.shape} and {len(samples.total)} sums, but {len(keys)} "
-                f"keys and {bins} bins"
+                f"{metric.name}: counts of shape {samples.counts.shape} and {len(samples.total)} sums, but "
+                f"{len(samples.keys)} keys and {bins} bins"
             )
-        labelled = "{" if metric.labels else ""
-        end = "} " if metric.labels else " "
+        lines = known.lines.get((metric.name, samples.edges))
+        if lines is None:
+            lines = self._histogram_lines(metric, samples.edges, known)
+            known.lines[metric.name, samples.edges] = lines
         cumulative = np.cumsum(samples.counts, axis=1)
         per_key = bins + 2
-        values: list[float] = [0] * (per_key * len(keys))
+        numbers: list[float] = [0] * (per_key * len(samples.keys))
         for column in range(bins):
-            values[column::per_key] = cumulative[:, column].tolist()
-        values[bins::per_key] = samples.total.tolist()
-        values[bins + 1 :: per_key] = cumulative[:, -1].tolist()
-        names = [f"{metric.name}_bucket{{"] * bins + [f"{metric.name}_sum{labelled}", f"{metric.name}_count{labelled}"]
-        lines.names.extend(names * len(keys))
-        lines.keys.extend([key for key in keys for _ in range(per_key)])
-        lines.tails.extend([*bounds, end, end] * len(keys))
-        lines.values.extend(values)
+            numbers[column::per_key] = cumulative[:, column].tolist()
+        numbers[bins::per_key] = samples.total.tolist()
+        numbers[bins + 1 :: per_key] = cumulative[:, -1].tolist()
+        begins += lines
+        values += numbers
 
-    def _rendered(self, metric: Metric, keys: Sequence[Labels], leading: int) -> list[str]:
+    def _histogram_lines(self, metric: Metric, edges: tuple[float, ...], known: _Beginnings) -> list[str]:
+        name, after = metric.name, len(metric.labels)
+        bounds = [_close(f'le="{_bound(edge)}"', after=after) for edge in (*edges, math.inf)]
+        opened, closed = ("{", "} ") if metric.labels else ("", " ")
+        lines = []
+        for key in self._labels(metric, known, after):
+            lines += [f"\n{name}_bucket{{{key}{bound}" for bound in bounds]
+            lines += [f"\n{name}_{part}{opened}{key}{closed}" for part in ("sum", "count")]
+        return lines
+
+    def _beginnings(self, keys: Sequence[Labels]) -> _Beginnings:
+        found = self._seen.get(id(keys))
+        if found is None:
+            found = self._before.get(id(keys))
+            if found is None or found.keys is not keys:
+                found = _Beginnings(keys)
+            self._seen[id(keys)] = found
+        return found
+
+    def _labels(self, metric: Metric, known: _Beginnings, leading: int) -> list[str]:
         names = metric.labels[:leading]
-        known = self._seen.get((id(keys), names))
-        if known is not None:
-            return known[1]
-        rendered = [self._text(metric, names, key) for key in keys]
-        self._seen[id(keys), names] = keys, rendered
-        return rendered
+        if names not in known.labels:
+            known.labels[names] = [self._text(metric, names, key) for key in known.keys]
+        return known.labels[names]
 
     def _text(self, metric: Metric, names: Labels, values: Labels) -> str:
         text = self._texts.get((names, values))
@@ -187,16 +222,6 @@ class _Scrape:
 
 _END: Final = b"# EOF\n"
 _SPELL: Final = msgspec.json.Encoder()
-
-
-def _interleave(lines: _Lines) -> list[str]:
-    # Slices into one list and one join: a third of the time of formatting line by line.
-    pieces = ["\n"] * (5 * len(lines.values))
-    pieces[0::5] = lines.names
-    pieces[1::5] = lines.keys
-    pieces[2::5] = lines.tails
-    pieces[3::5] = _spell(lines.values)
-    return pieces
 
 
 def _spell(values: list[float]) -> list[str]:
@@ -220,7 +245,7 @@ def _head(metric: Metric, *, open_metrics: bool) -> str:
         text = text.replace('"', '\\"')
         if metric.kind is Kind.COUNTER:
             name = name.removesuffix("_total")
-    return f"# HELP {name} {_encodable(text)}\n# TYPE {name} {metric.kind.value}\n"
+    return f"# HELP {name} {_encodable(text)}\n# TYPE {name} {metric.kind.value}"
 
 
 def _pairs(names: Labels, values: Labels) -> str:

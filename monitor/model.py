@@ -76,7 +76,7 @@ class Model:
         last = ledger.last_decision_ms
         return ModelSnapshot(
             model=self.name,
-            series=tuple(ledger.table.series),
+            series=ledger.table.told(),
             readings=readings(
                 ledger,
                 baseline=self.settings.baselines.get(self.name),

@@ -39,6 +39,13 @@ class SeriesTable:
         self._segments: set[str] = set()
         self._known: dict[SeriesName, int] = {}
         self.series: list[SeriesKey] = []
+        self._told: tuple[SeriesKey, ...] = ()
+
+    def told(self) -> tuple[SeriesKey, ...]:
+        """The series so far: one and the same object until there are more."""
+        if len(self._told) != len(self.series):
+            self._told = tuple(self.series)
+        return self._told
 
     def rows(self, names: Sequence[SeriesName]) -> npt.NDArray[np.int64]:
         """The row that each series counts in, -1 where it has none of its own; shape (names,).

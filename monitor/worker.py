@@ -8,7 +8,7 @@ import gc
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from monitor.service.logs import LogCounts, configure_logs
 from monitor.service.membership import WAITING, Membership
 from monitor.service.obligations import Place, Standing, obligations
 from monitor.service.outlet import KafkaOutlet
+from monitor.service.own_time import OwnTime
 from monitor.service.partition_log import PartitionLog
 from monitor.service.preflight import NotReady, check_kafka, why_away
 from monitor.service.state_directory import prepare
@@ -53,6 +54,8 @@ LAST_WRITES_SECONDS: Final = 5.0
 """For what makes the successor read less again: the open blocks and a checkpoint."""
 MAXIMUM_SHARE: Final = 0.2
 """Of the loop's computing time that one repeated step (publishing open blocks, taking a snapshot) may take."""
+Step = Callable[[OwnTime], Coroutine[Any, Any, None]]
+"""What is repeated. What it starts as tasks of its own is run through the OwnTime, to be counted with it."""
 EX_FAILED: Final = 1
 EX_CONFIG: Final = 2
 EX_UNAVAILABLE: Final = 69
@@ -229,10 +232,10 @@ class Worker:
         try:
             await self._first_end([start, *always])
             if start.done() and not self._stop.is_set():
-                intervals: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+                intervals: list[tuple[float, Step]] = [
                     (self._settings.blocks.publish_interval_seconds, self._ingest.publish),
-                    (self._settings.state.checkpoint_interval_seconds, self._evaluation.checkpoint),
-                    (SNAPSHOT_SECONDS, self._take_snapshot),
+                    (self._settings.state.checkpoint_interval_seconds, lambda _: self._evaluation.checkpoint()),
+                    (SNAPSHOT_SECONDS, lambda _: self._take_snapshot()),
                 ]
                 steps += [asyncio.create_task(_repeat(seconds, step, self._stop)) for seconds, step in intervals]
                 await self._first_end([*steps, *always])
@@ -416,7 +419,7 @@ class Worker:
         return reason is None
 
 
-async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _repeat(seconds: float, step: Step, stop: asyncio.Event) -> None:
     """Run a step until `stop`, so often; an exception ends it. A step that computes for long comes less often.
 
     Waiting for Kafka is not counted: after an outage the next step has to come soon.
@@ -426,6 +429,6 @@ async def _repeat(seconds: float, step: Callable[[], Awaitable[None]], stop: asy
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
             return
-        begin = time.thread_time()
-        await step()
-        pause = max(seconds, (time.thread_time() - begin) / MAXIMUM_SHARE)
+        own = OwnTime()
+        await own.run(step(own))
+        pause = max(seconds, own.seconds / MAXIMUM_SHARE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 from monitor import catalogue
 from monitor.catalogue import Kind, Metric
 from monitor.export import families
-from monitor.exposition import Family, HistogramSamples, Renderer, Samples, TextFormat
+from monitor.exposition import Family, HistogramSamples, Labels, Renderer, Samples, TextFormat
 from tests.snapshots import build_snapshot
 
 GAUGE = Metric("moderation_example_ratio", Kind.GAUGE, ("model", "window"), 'Back\\slash, "quotes" and\na new line.')
@@ -169,6 +169,28 @@ def test_a_histogram_with_other_bins_than_edges_is_refused() -> None:
         Renderer().render([Family(HISTOGRAM, [samples])])
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3), st.sampled_from([("1h",), ("5m",)]), st.lists(st.integers(0, 4), unique=True, max_size=5)
+        ),
+        max_size=8,
+    )
+)
+def test_a_renderer_says_the_same_whatever_it_rendered_before(turns: list[tuple[int, Labels, list[int]]]) -> None:
+    renderer = Renderer(process_metrics=False)
+    shared: list[Sequence[Labels]] = [tuple((f"{name}{number}",) for number in range(5)) for name in "abc"]
+    changing = [("d0",), ("d1",), ("d2",), ("d3",), ("d4",)]
+    for turn, (which, tail, rows) in enumerate(turns):
+        changing[turn % 5] = (f"d-{turn}",)
+        keys = [*shared, changing][which]
+        found = [
+            Family(GAUGE, [Samples(keys, np.arange(len(rows)) / 7, tail, rows)]),
+            Family(HISTOGRAM, [HistogramSamples(keys, (0.5,), np.full((5, 2), turn), np.ones(5))]),
+        ]
+        assert Renderer(process_metrics=False).render(found) == renderer.render(found)
+
+
 def test_what_the_renderer_remembers_is_bounded_and_changes_nothing() -> None:
     renderer, fresh = Renderer(process_metrics=False, max_keys=10), Renderer(process_metrics=False)
     for start in range(0, 500, 50):
@@ -176,6 +198,9 @@ def test_what_the_renderer_remembers_is_bounded_and_changes_nothing() -> None:
         found = [Family(COUNTER, [Samples(keys, np.arange(50))])]
         assert fresh.render(found) == renderer.render(found)
     assert len(renderer._texts) <= 10 + 50 + 1
+    for start in range(3):
+        renderer.render([Family(COUNTER, [Samples(((str(start),),), np.arange(1))])])
+    assert 1 == len(renderer._beginnings)
 
 
 @pytest.mark.parametrize("text_format", list(TextFormat))
