@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from monitor.export import families
 from monitor.exposition import Renderer
-from monitor.http.metrics import GZIP_LEVEL
+from monitor.http.metrics import compressed
 from monitor.snapshot import Snapshot
 from tests.bench.tables import Table, begin, show
 from tests.snapshots import snapshot_of_size
@@ -65,8 +64,8 @@ def measure(lines: int, *, runs: int) -> tuple[str, ...]:
     series = sum(not line.startswith(b"#") for line in text.splitlines())
     mine = seconds(ours, runs=runs)
     theirs = seconds(lambda: generate_latest(registry), runs=max(1, runs // 3))
-    packed = zlib.compress(text, GZIP_LEVEL, wbits=31)
-    gzip = seconds(lambda: zlib.compress(text, GZIP_LEVEL, wbits=31), runs=runs)
+    packed = compressed(text)
+    gzip = seconds(lambda: compressed(text), runs=runs)
     return (
         f"{series:,}",
         f"{mine * 1e3:.1f}",
