@@ -98,13 +98,14 @@ def rate_interval(
     """The `weighted_score` interval of a rate; NaN where `rate` is.
 
     `typical` are sums of a longer window, or of alike segments, that say which weights the verdicts have; its leading
-    axes broadcast. Give it whenever there is one: see `weighted_score` for what it is worth.
+    axes broadcast. Give it whenever there is one: see `weighted_score` for what it is worth. A verdict that was not
+    labelled there either counts as heavy as other labels with its action.
 
     >>> from detectors.estimation import confusion_from_labels
     >>> sums = confusion_from_labels([1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [0.5, 0.5, 0.5, 0.1, 0.1])
     >>> interval = rate_interval(sums, Rate.RECALL)
     >>> float(interval.lower.round(2)), float(interval.upper.round(2))
-    (0.04, 0.84)
+    (0.01, 0.94)
     """
     hit, miss = _CELLS[which]
     interval = weighted_score(
@@ -112,8 +113,8 @@ def rate_interval(
         _sum(sums.weight, miss),
         square_violating=_sum(sums.square, hit),
         square_benign=_sum(sums.square, miss),
-        typical_violating=None if typical is None else _typical_weight(typical, hit, hit + miss),
-        typical_benign=None if typical is None else _typical_weight(typical, miss, hit + miss),
+        typical_violating=None if typical is None else _typical_weight(typical, hit),
+        typical_benign=None if typical is None else _typical_weight(typical, miss),
         confidence=confidence,
     )
     known = _reasons(sums, which, actioned, not_actioned) == Reason.IDENTIFIED
@@ -147,10 +148,15 @@ def _sum(array: Floats, cells: tuple[_Cell, ...]) -> Floats:
     return np.asarray(sum(array[(..., *cell)] for cell in cells), dtype=np.float64)
 
 
-def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...], domain: tuple[_Cell, ...]) -> Floats:
-    """Sum w^2 / sum w of the cells, with half a label of the mean weight of the domain; NaN without any label."""
+def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...]) -> Floats:
+    """Sum w^2 / sum w of the cells, with half a label of the mean weight of their sides; NaN without any label there.
+
+    Review knows the action and not the verdict: where a verdict was not seen, labels of the other verdict with the same
+    action say best what its labels weigh.
+    """
+    sides = tuple((action, verdict) for action in sorted({action for action, _ in cells}) for verdict in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = _sum(sums.square, domain) / _sum(sums.weight, domain)
+        mean = _sum(sums.square, sides) / _sum(sums.weight, sides)
         typical: Floats = (_sum(sums.square, cells) + UNKNOWN_LABELS * mean**2) / (
             _sum(sums.weight, cells) + UNKNOWN_LABELS * mean
         )

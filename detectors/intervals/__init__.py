@@ -4,6 +4,7 @@ from detectors.intervals.clopper_pearson import clopper_pearson
 from detectors.intervals.interval import Interval
 from detectors.intervals.jeffreys import jeffreys
 from detectors.intervals.mid_p import mid_p
+from detectors.intervals.modified_wilson import modified_wilson
 from detectors.intervals.poisson_rate import PoissonRate, poisson_rate
 from detectors.intervals.weighted_score import weighted_score
 from detectors.intervals.wilson import wilson
@@ -15,6 +16,7 @@ __all__ = [
     "clopper_pearson",
     "jeffreys",
     "mid_p",
+    "modified_wilson",
     "poisson_rate",
     "weighted_score",
     "wilson",

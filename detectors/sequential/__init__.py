@@ -6,6 +6,7 @@ from detectors.sequential.beta_binomial import beta_binomial, beta_binomial_boun
 from detectors.sequential.confidence_sequence import ConfidenceSequence
 from detectors.sequential.e_cusum import ECusum
 from detectors.sequential.e_sr import ESr
+from detectors.sequential.empirical_bernstein import BernsteinReadings, BernsteinState, empirical_bernstein
 from detectors.sequential.family import EDetectors
 from detectors.sequential.gamma_mixture import (
     gamma_exponential,
@@ -20,6 +21,8 @@ from detectors.sequential.weighted_sequence import weighted_sequence
 
 __all__ = [
     "Alternatives",
+    "BernsteinReadings",
+    "BernsteinState",
     "ConfidenceSequence",
     "ECusum",
     "EDetectors",
@@ -29,6 +32,7 @@ __all__ = [
     "bernoulli_sequence",
     "beta_binomial",
     "beta_binomial_bound",
+    "empirical_bernstein",
     "gamma_exponential",
     "gamma_exponential_bound",
     "gamma_poisson",

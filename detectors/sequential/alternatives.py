@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from detectors.arrays import Floats
-
-Side = Literal["rise", "fall", "both"]
+from detectors.contract import Sides
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +19,7 @@ class Alternatives:
 
 
 def alternatives(
-    mean: float, *, smallest_change: float, largest_change: float | None = None, direction: Side = "both"
+    mean: float, *, smallest_change: float, largest_change: float | None = None, direction: Sides = "both"
 ) -> Alternatives:
     """Means at `mean` +- `smallest_change` times 1, 2, 4, ..., as far as `largest_change`, inside (0, 1).
 

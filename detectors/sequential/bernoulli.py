@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, require_fraction
+from detectors.contract import Sides
 from detectors.intervals.interval import Interval, counts
 from detectors.sequential.beta_binomial import beta_binomial
 from detectors.sequential.normal_mixture import mixture_precision
@@ -25,7 +26,7 @@ def bernoulli_e_value(
     share: npt.ArrayLike,
     alpha: float,
     optimal_n: float,
-    evidence: Literal["rise", "fall", "both"] = "both",
+    evidence: Sides = "both",
 ) -> Floats:
     """log e-value against a mean of `share`: above ln(1/alpha) `share` has left the confidence sequence.
 

@@ -19,13 +19,13 @@ from detectors.contract import (
     Domain,
     Reading,
     Readings,
+    Sides,
     Spec,
     StateMismatch,
     directions_of,
     require_observation,
     require_observations,
 )
-from detectors.sequential.alternatives import Side
 from detectors.sequential.bernoulli import bernoulli_e_value
 
 
@@ -63,7 +63,7 @@ class ConfidenceSequence(Spec, frozen=True, tag="confidence_sequence"):
     alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
     optimal_n: Annotated[float, Meta(gt=0, le=1e9)] = 500.0
     period: Annotated[int, Meta(ge=10, le=1_000_000_000)] = 5000
-    direction: Side = "fall"
+    direction: Sides = "fall"
 
     @classmethod
     def example(cls) -> ConfidenceSequence:

@@ -24,6 +24,7 @@ from detectors.contract import (
     Direction,
     Reading,
     Readings,
+    Sides,
     Spec,
     StateMismatch,
     directions_of,
@@ -31,7 +32,7 @@ from detectors.contract import (
     require_observation,
     require_observations,
 )
-from detectors.sequential.alternatives import Side, alternatives
+from detectors.sequential.alternatives import alternatives
 
 # A number above 2^POWER gives that power to its exponent. No factor is above 1e100: products stay below 2^1023.
 POWER: Final = 512
@@ -73,7 +74,7 @@ class EDetector(Spec, frozen=True):
     mean: Annotated[float, Meta(ge=1e-100, lt=1)] = 0.9
     smallest_change: Annotated[float, Meta(gt=0, lt=1)] = 0.02
     largest_change: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    direction: Side = "fall"
+    direction: Sides = "fall"
     average_run_length: Annotated[float, Meta(gt=1, le=1e100)] = 10_000.0
 
     def __post_init__(self) -> None:

@@ -101,15 +101,26 @@ def _hajek(
         guess, strength = (mean, 0.5) if known is None else (known[1] / known[0], 20.0)
         typical[verdict] = (square + strength * guess**2) / (weight + strength * guess)
     effective = total / ((1 - estimate) * spread[True] + estimate * spread[False])
-    z = stats.norm.ppf(0.975)
-
-    def excess(p: float) -> float:
-        return total * (estimate - p) ** 2 - z * z * p * (1 - p) * ((1 - p) * typical[True] + p * typical[False])
-
-    # 0 and 1 are roots of their own where all labels agree.
-    lower = 0.0 if estimate == 0 else optimize.brentq(excess, 0.0, min(estimate, 1 - 1e-9), xtol=1e-12)
-    upper = 1.0 if estimate == 1 else optimize.brentq(excess, max(estimate, 1e-9), 1.0, xtol=1e-12)
+    counts = {verdict: weight / typical[verdict] for verdict, (weight, _) in sums.items()}
+    lower = _lower_share(counts[True], counts[False])
+    upper = 1 - _lower_share(counts[False], counts[True])
+    ratio = typical[False] / typical[True]
+    lower, upper = (share / (share + (1 - share) * ratio) for share in (lower, upper))
     return estimate, effective, lower, upper
+
+
+def _lower_share(hits: float, misses: float) -> float:
+    """Wilson's lower limit; for few hits at most the share at which so many come in 5 % of samples."""
+    if hits == 0:
+        return 0.0
+    n, square = hits + misses, stats.chi2.ppf(0.95, 1)
+
+    def excess(share: float) -> float:
+        return (hits - n * share) ** 2 - square * n * share * (1 - share)
+
+    # 1 is a root of its own where all are hits.
+    score = optimize.brentq(excess, 0.0, min(hits / n, 1 - 1e-9), xtol=1e-14)
+    return float(min(score, stats.beta.ppf(0.05, hits, misses + 1)) if hits < square + 1 else score)
 
 
 # --- drift ---------------------------------------------------------------------------------------------------------

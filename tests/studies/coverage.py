@@ -3,6 +3,9 @@
 Run: `python -m tests.studies.coverage`. Traffic is cells of score by segment with known shares of violating items.
 Under Poisson sampling the labels of each cell and verdict are Poisson counts, independent of each other, so a window is
 drawn exactly without drawing an item. The naive estimate takes the labels as if they were a plain sample.
+
+Two tables are exact: how the binomial intervals cover where few labels are expected, and what any interval could cover
+at all there, because labels are whole.
 """
 
 from __future__ import annotations
@@ -14,11 +17,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.special import expit, gammaln, xlog1py, xlogy
 
 from detectors.arrays import Floats
 from detectors.estimation import ConfusionSums, Rate, post_stratified, rate, rate_interval, share_interval
-from detectors.intervals import Interval, wilson
+from detectors.intervals import Interval, clopper_pearson, mid_p, modified_wilson, wilson
 from tests.bench.tables import Table, begin, show
 
 SMALL: Final = "--runs 100 --labels 50 1000"
@@ -31,6 +34,14 @@ PRECISIONS: Final = (0.5, 0.8, 0.95, 0.99)
 PREVALENCES: Final = (0.01, 0.1)
 LONGER: Final = 10
 """Windows in the longer window that tells the typical weights."""
+METHODS: Final = {
+    "wilson": wilson,
+    "modified_wilson": modified_wilson,
+    "mid_p": mid_p,
+    "clopper_pearson": clopper_pearson,
+}
+SIZES: Final = (50, 1000)
+EXPECTED: Final = ((0.1, 3.0), (3.0, 10.0), (10.0, 50.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +53,11 @@ class Traffic:
     weight: Floats
     actioned: npt.NDArray[np.bool_]
     bin: npt.NDArray[np.int64]
+
+    def domain(self, which: Rate) -> float:
+        """The share of decisions that the rate is a share of."""
+        bad = float((self.mass * self.violating).sum())
+        return {Rate.RECALL: bad, Rate.FALSE_POSITIVE_RATE: 1 - bad}.get(which, 1.0)
 
     def truth(self, which: Rate) -> float:
         """The share that the estimators look for."""
@@ -152,19 +168,27 @@ def methods(found: Windows, source: Traffic, which: Rate) -> dict[str, tuple[Flo
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How a method did: bias and root mean square error of the estimate, coverage and mean width of the interval."""
+    """How a method did: bias and root mean square error of the estimate, coverage and mean width of the interval.
 
+    All over the windows in which the rate is identified, a share `known` of all; `wrong` is the share of all windows
+    whose interval excludes the truth.
+    """
+
+    known: float
     bias: float
     error: float
     coverage: float
+    wrong: float
     width: float
 
 
 def judge(estimate: Floats, interval: Interval, truth: float) -> Quality:
-    """Over the windows in which the rate is identified."""
+    """Compare with the truth."""
     known = ~np.isnan(estimate)
     covered = (interval.lower <= truth) & (truth <= interval.upper)
     return Quality(
+        known=float(np.mean(known)),
+        wrong=float(np.mean(known & ~covered)),
         bias=float(np.mean(estimate[known]) - truth),
         error=float(np.sqrt(np.mean((estimate[known] - truth) ** 2))),
         coverage=float(np.mean(covered[known])),
@@ -188,9 +212,35 @@ def cell(source: Traffic, which: Rate, *, labels: int, windows: int, seed: int) 
     return told, float(rarer)
 
 
+def attainable(n: int, share: float) -> Floats:
+    """What an interval can cover with n labels of equal probability, ascending: P(a <= count <= b) for all a <= b.
+
+    The counts whose interval holds the truth are neighbours if both limits move with the count.
+    """
+    likely = binomial(n, share)
+    likely = likely[likely > 1e-12]
+    upto = np.concatenate([[0.0], np.cumsum(likely)])
+    below, above = np.triu_indices(len(upto), k=1)
+    return np.unique(upto[above] - upto[below])
+
+
+def binomial(n: int, share: npt.ArrayLike) -> Floats:
+    """Probabilities of the counts 0 to n; the last axis."""
+    k, p = np.arange(n + 1.0), np.asarray(share, dtype=np.float64)[..., None]
+    ways = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    found: Floats = np.exp(ways + xlogy(k, p) + xlog1py(n - k, -p))
+    return found
+
+
+def exact_coverage(interval: Interval, n: int, share: Floats) -> Floats:
+    """Coverage at each share of an interval for each count (n + 1,)."""
+    p = share[:, None]
+    return np.asarray(np.sum(binomial(n, share) * ((interval.lower <= p) & (p <= interval.upper)), axis=-1))
+
+
 COLUMNS: Final = (
-    *("design", "labels", "truth", "rarer", "naive bias", "covers", "RMSE"),
-    *("Hajek bias", "RMSE", "Kish", "interval_n", "score", "typical", "width"),
+    *("design", "labels", "truth", "rarer", "known", "naive bias", "covers", "RMSE"),
+    *("Hajek bias", "RMSE", "Kish", "interval_n", "score", "typical", "width", "wrong"),
 )
 
 
@@ -217,16 +267,70 @@ def run(arguments: Sequence[str]) -> list[Table]:
     precision = [one for one in cells if one[0] is Rate.PRECISION]
     others = [one for one in cells if one[0] is not Rate.PRECISION]
     summaries = [_summary("precision", precision, options.runs), _summary("the other rates", others, options.runs)]
-    return show([*summaries, *tables])
+    return show([*summaries, _few_labels(), _possible(options.labels), *tables])
+
+
+def _few_labels() -> Table:
+    rows = []
+    for n in SIZES:
+        counts = np.arange(n + 1.0)
+        found = {name: method(counts, n) for name, method in METHODS.items()}
+        for least, most in EXPECTED:
+            share = np.linspace(least, min(most, 0.5 * n), 2000) / n
+            chance = binomial(n, share)
+            usual = chance @ (found["wilson"].upper - found["wilson"].lower)
+            for name, interval in found.items():
+                covered = 100 * exact_coverage(interval, n, share)
+                width = np.mean(chance @ (interval.upper - interval.lower) / usual)
+                told = (f"{covered.min():.1f}", f"{covered.mean():.1f}", f"{covered.max():.1f}", f"{width:.3f}")
+                rows.append((f"{least:g} to {most:g}", str(n), name, *told))
+    return Table(
+        "Few labels of one verdict: coverage of 95 % intervals of a binomial count, exactly",
+        ("expected", "labels", "interval", "least", "mean", "most", "width by Wilson's"),
+        rows,
+        ("2,000 shares in each range of the expected count; width as a part of that of Wilson's interval.",),
+    )
+
+
+def _possible(sizes: Sequence[int]) -> Table:
+    rows = []
+    for which in Rate:
+        levels = PRECISIONS if which is Rate.PRECISION else PREVALENCES
+        for labels in sizes:
+            for level in levels:
+                share = {"precision": level} if which is Rate.PRECISION else {"prevalence": level}
+                source = traffic("equal", **share)
+                truth, n = source.truth(which), round(labels * source.domain(which))
+                if n == 0 or min(truth, 1 - truth) * n >= 10:
+                    continue
+                can = 100 * attainable(n, truth)
+                low, high = can[can <= 95], can[can >= 95]
+                near = (f"{low[-1]:.1f}" if low.size else "", f"{high[0]:.1f}")
+                inside = "yes" if np.any((can >= 93) & (can <= 97)) else "no"
+                told = [
+                    f"{100 * exact_coverage(method(np.arange(n + 1.0), n), n, np.array([truth]))[0]:.1f}"
+                    for method in METHODS.values()
+                ]
+                rows.append((which, str(labels), f"{truth:.4f}", str(n), *near, inside, *told))
+    return Table(
+        "What an interval can cover at all where ten and fewer labels of one verdict are expected, equal probabilities",
+        ("rate", "labels", "truth", "in its domain", "up to 95 %", "from 95 % on", "any in 93-97 %", *METHODS),
+        rows,
+        (
+            "For every interval whose limits move with the count: the nearest coverages on both sides of 95 %.",
+            "In the tables below the number of labels is random, which mixes the coverages of several n.",
+        ),
+    )
 
 
 def _row(design: str, labels: int, truth: float, rarer: float, told: dict[str, Quality]) -> tuple[str, ...]:
     plain, hajek = told["naive"], told["typical"]
     covered = [f"{100 * told[name].coverage:.1f}" for name in ("Kish", "interval_n", "score", "typical")]
     return (
-        *(design, str(labels), f"{truth:.4f}", f"{rarer:.1f}"),
+        *(design, str(labels), f"{truth:.4f}", f"{rarer:.1f}", f"{100 * hajek.known:.0f}"),
         *(f"{plain.bias:+.4f}", f"{100 * plain.coverage:.1f}", f"{plain.error:.4f}"),
         *(f"{hajek.bias:+.4f}", f"{hajek.error:.4f}", *covered, f"{hajek.width:.4f}"),
+        f"{100 * hajek.wrong:.1f}",
     )
 
 
@@ -234,7 +338,8 @@ def _notes(which: Rate) -> tuple[str, ...]:
     about = "actioned decisions" if which is Rate.PRECISION else "all decisions, of which 1 % or 10 % violate"
     return (
         f"Labels are of {about}; `rarer` is the mean number of labels of the rarer verdict in the rate's domain.",
-        "RMSE, bias and width in shares; windows in which the rate is not identified are left out.",
+        "RMSE, bias and width in shares. `known`: windows in %, in which the rate is identified; the others have no",
+        "interval and are left out. `wrong`: windows in %, of all, whose interval `typical` excludes the truth.",
     )
 
 
@@ -242,17 +347,21 @@ def _summary(about: str, cells: Sequence[tuple[Rate, float, dict[str, Quality]]]
     rows = []
     for least, most in ((0.0, 3.0), (3.0, 10.0), (10.0, 50.0), (50.0, np.inf)):
         for name in ("naive", "Kish", "interval_n", "bins", "score", "typical"):
-            coverage = [100 * told[name].coverage for _, rarer, told in cells if least <= rarer < most and name in told]
-            if coverage:
-                inside = sum(93 <= one <= 97 for one in coverage)
+            told = [told[name] for _, rarer, told in cells if least <= rarer < most and name in told]
+            if told:
+                coverage = [100 * one.coverage for one in told]
+                outside = (str(sum(one < 93 for one in coverage)), str(sum(one > 97 for one in coverage)))
                 spread = (f"{min(coverage):.1f}", f"{np.mean(coverage):.1f}", f"{max(coverage):.1f}")
-                rows.append((f"{least:g} to {most:g}", name, str(len(coverage)), str(inside), *spread))
+                wrong = f"{max(100 * one.wrong for one in told):.1f}"
+                rows.append((f"{least:g} to {most:g}", name, str(len(told)), *outside, *spread, wrong))
     return Table(
         f"Coverage of 95 % intervals by labels of the rarer verdict: {about}",
-        ("rarer labels", "interval", "cells", "in 93-97 %", "least", "mean", "most"),
+        ("rarer labels", "interval", "cells", "below 93 %", "above 97 %", "least", "mean", "most", "wrong at most"),
         rows,
         (
             f"{runs} windows a cell: coverage of one is known to about one point (two standard errors at 95 %).",
+            "Coverage is that of windows in which the rate is identified; `wrong`: of all windows, those with an",
+            "interval that excludes the truth.",
             "naive: plain share, Wilson. Kish, interval_n: Hajek, Wilson on that sample size. bins: post-stratified by",
             "score bin, precision only. score: `weighted_score`. typical: the same, told those of ten windows before.",
         ),

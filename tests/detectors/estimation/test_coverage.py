@@ -34,6 +34,26 @@ def test_rates_over_all_decisions_are_covered_where_the_rarer_verdict_has_some_l
     assert 0.93 <= told["typical"].coverage <= 0.97
 
 
+@pytest.mark.parametrize(
+    ("design", "labels"), [("equal", 50), ("high scores", 200), ("one segment", 50), ("a queue", 50)]
+)
+def test_precision_is_covered_however_few_benign_labels_there_are(design: str, labels: int) -> None:
+    told, rarer = cell(traffic(design, precision=0.99), Rate.PRECISION, labels=labels, windows=RUNS, seed=9)
+
+    assert rarer < 2.5
+    assert 0.95 <= told["typical"].coverage <= 0.99
+
+
+def test_where_a_side_is_hardly_ever_labelled_few_windows_have_a_wrong_interval() -> None:
+    source = traffic("low scores", prevalence=0.1)
+    told, rarer = cell(source, Rate.PREVALENCE, labels=50, windows=RUNS, seed=10)
+
+    assert rarer < 2.5
+    assert told["typical"].known < 0.25
+    assert told["typical"].coverage < 0.9
+    assert told["typical"].wrong < 0.05
+
+
 def test_kishs_sample_size_covers_too_rarely_however_many_labels_there_are() -> None:
     told, _ = cell(traffic("high scores", precision=0.95), Rate.PRECISION, labels=5000, windows=RUNS, seed=6)
 

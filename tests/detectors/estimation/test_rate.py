@@ -19,6 +19,7 @@ from detectors.estimation import (
     ratio_from_labels,
     recall,
 )
+from detectors.intervals import weighted_score
 
 BITS = st.sampled_from([0.0, 1.0])
 
@@ -89,6 +90,18 @@ def test_where_actioned_decisions_were_never_reviewed_nothing_is_known_and_where
     assert 0.0 == recall(sums, actioned=0).estimate == false_positive_rate(sums, actioned=0).estimate
     assert 2 / 3 == pytest.approx(float(rate(sums, Rate.PREVALENCE, actioned=0).estimate))
     assert Reason.EMPTY_DENOMINATOR == rate(sums, Rate.PRECISION, actioned=0).reason
+
+
+def test_a_verdict_that_was_never_labelled_counts_as_heavy_as_other_labels_with_its_action() -> None:
+    sums = confusion_from_labels([1, 0, 0, 0], [1, 0, 0, 1], [0.05, 0.5, 0.5, 0.5])
+    month = confusion_from_labels([1, 1, 0, 0, 0], [1, 1, 0, 0, 1], [0.04, 0.04, 0.5, 0.5, 0.5])
+
+    expected = weighted_score(
+        0.0, 4.0, square_violating=0.0, square_benign=8.0, typical_violating=25.0, typical_benign=2.0
+    )
+    found = rate_interval(sums, Rate.FALSE_POSITIVE_RATE, typical=month)
+
+    assert (float(expected.lower), float(expected.upper)) == pytest.approx((float(found.lower), float(found.upper)))
 
 
 def test_where_everything_was_actioned_nothing_is_unsampled() -> None:

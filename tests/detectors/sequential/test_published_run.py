@@ -13,7 +13,7 @@ from scipy import optimize
 
 from detectors import ESr
 from detectors.arrays import Floats
-from detectors.sequential.alternatives import Side
+from detectors.contract import Sides
 from detectors.sequential.e_detector import Bets
 from tests.detectors.sequential.r_random import RRandom
 
@@ -81,7 +81,7 @@ def test_the_numbers_are_those_of_r() -> None:
     ],
 )
 def test_the_published_runs_are_repeated(
-    direction: Side, alpha: float, components: int | None, quiet: str, changed: str | None, stopped: int
+    direction: Sides, alpha: float, components: int | None, quiet: str, changed: str | None, stopped: int
 ) -> None:
     above = lambdas(alpha)
     bets = above if direction == "rise" else np.concatenate([above, -above])
