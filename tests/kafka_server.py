@@ -144,6 +144,7 @@ class KafkaServer:
             "group.min.session.timeout.ms": "1000",
             "broker.session.timeout.ms": "2000",  # a restarted node waits for its former self to expire
             "broker.heartbeat.interval.ms": "500",
+            "producer.id.expiration.ms": str(2**31 - 1),  # counted from a record's own time, which tests simulate
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
             "log.cleaner.backoff.ms": "200",
         } | self._properties
@@ -167,12 +168,30 @@ class KafkaServer:
 def create_topic(
     bootstrap: str, name: str, *, partitions: int, replicas: int, config: Mapping[str, str] | None = None
 ) -> str:
-    """Create a topic and return its name; raises `KafkaException` when it is refused."""
+    """Create a topic, wait until it can be read and written, and return its name.
+
+    Raises `KafkaException` when it is refused, `TimeoutError` when it has no leaders in time.
+    """
     topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for created in admin.create_topics([topic]).values():
         created.result(30)
+    deadline = time.monotonic() + TOPIC_SECONDS
+    while not _has_leaders(admin, name, partitions):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name}: no leaders for all of {partitions} partitions within {TOPIC_SECONDS:g} s")
+        time.sleep(0.02)
     return name
+
+
+TOPIC_SECONDS = 60.0
+
+
+def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
+    """Whether brokers tell clients the leaders of a topic, which they do a moment after the controller made it."""
+    known = admin.list_topics(timeout=30).topics.get(name)
+    led = [] if known is None else [at for at in known.partitions.values() if at.error is None and at.leader >= 0]
+    return len(led) == partitions
 
 
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has
