@@ -109,7 +109,7 @@ def run(own_kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         worker.kill()
         worker.start()
         replayed = replay_of(records, directory, reference)  # while the worker goes on
-        worker.until_ready().until_counted(published, within=120)
+        worker.until_ready().until_counted(published)
         scrape = worker.until_quiet()
         yield Run(expected, scrape, replayed, pinned, int(scrape.one(catalogue.CLOCK) // 60))
 
