@@ -25,6 +25,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 DEPLOY = Path(__file__).parent.parent / "deploy" / "kafka"
 
 
+# Deadlines end a test that hangs: machines that build share their cores, and a JVM starts slowly there.
+START_SECONDS = 180.0
+STOP_SECONDS = 60.0
+TOPIC_SECONDS = 60.0
+
+
 class KafkaServer:
     """One Kafka node with its files in `directory`; `bootstrap` is its `host:port`, `log` the file it logs to.
 
@@ -64,7 +70,7 @@ class KafkaServer:
         """`host:port` of a listener."""
         return f"127.0.0.1:{self._ports[listener]}"
 
-    def start(self, *, timeout: float = 60.0) -> None:
+    def start(self, *, timeout: float = START_SECONDS) -> None:
         """Start and wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
         self.prepare()
         self.launch()
@@ -106,7 +112,7 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
 
-    def terminate(self, *, timeout: float = 30.0) -> None:
+    def terminate(self, *, timeout: float = STOP_SECONDS) -> None:
         """Ask it to stop, then wait; kill it when `timeout` seconds were not enough."""
         if self._process is not None:
             self._process.terminate()
@@ -182,9 +188,6 @@ def create_topic(
             raise TimeoutError(f"{name}: no leaders for all of {partitions} partitions within {TOPIC_SECONDS:g} s")
         time.sleep(0.02)
     return name
-
-
-TOPIC_SECONDS = 60.0
 
 
 def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
