@@ -13,7 +13,8 @@ from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka_server import START_SECONDS, KafkaServer, create_topic, free_port
+from tests.kafka_server import START_SECONDS, KafkaServer, create_topic
+from tests.ports import free_port
 
 NODES: Final = 3
 POLL_SECONDS: Final = 0.2

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parent.parent / "deploy" / "kafka"
 
@@ -228,11 +229,3 @@ def fetched_jars() -> Path:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return jars
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -23,6 +22,8 @@ from typing import Any, Self, TypeVar
 import httpx
 import pytest
 import yaml
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0
@@ -51,14 +52,6 @@ def until(look: Callable[[], Found | None], *, seconds: float, what: str) -> Fou
             raise TimeoutError(f"waiting {seconds:g} s for {what}")
         time.sleep(POLL_SECONDS)
     return found
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from tests.faults.conftest import PATIENCE, Size
 from tests.faults.fleet import Crew
 from tests.faults.traffic import Publisher, publishing, simulated_minutes
 from tests.faults.verdict import settle
-from tests.kafka_server import KafkaServer, free_port
+from tests.kafka_server import KafkaServer
+from tests.ports import free_port
 
 pytestmark = pytest.mark.kafka
 
