@@ -111,7 +111,6 @@ REPLICATED: Final[Mapping[str, str]] = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
-    "broker.session.timeout.ms": "4000",
 }
 
 

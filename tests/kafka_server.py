@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.ports import free_port
@@ -160,7 +160,7 @@ class KafkaServer:
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
-            "broker.session.timeout.ms": "2000",  # a restarted node waits for its former self to expire
+            "broker.session.timeout.ms": "6000",  # a restarted node waits for its former self to expire
             "broker.heartbeat.interval.ms": "500",
             "producer.id.expiration.ms": str(2**31 - 1),  # counted from a record's own time, which tests simulate
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
@@ -210,14 +210,28 @@ def create_topic(
     """
     topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for created in admin.create_topics([topic]).values():
-        created.result(30)
     deadline = time.monotonic() + TOPIC_SECONDS
+    while not _created(admin, topic):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name}: too few nodes for {replicas} replicas within {TOPIC_SECONDS:g} s")
+        time.sleep(0.2)
     while not _has_leaders(admin, name, partitions):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{name}: no leaders for all of {partitions} partitions within {TOPIC_SECONDS:g} s")
         time.sleep(0.02)
     return name
+
+
+def _created(admin: AdminClient, topic: NewTopic) -> bool:
+    """False while too few nodes are up: on a busy machine one may miss its heartbeats for a moment."""
+    (created,) = admin.create_topics([topic]).values()
+    try:
+        created.result(TOPIC_SECONDS)
+    except KafkaException as refused:
+        if refused.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
+            raise
+        return False
+    return True
 
 
 def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
