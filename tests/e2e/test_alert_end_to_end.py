@@ -43,7 +43,7 @@ def test_a_precision_drop_in_one_language_fires_its_alert_and_the_quiet_models_s
     ) as worker:
         worker.until_ready()
         target = worker.url.removeprefix("http://")
-        config = PrometheusConfig(targets={"moderation-monitor": [target]}, rules=rules)
+        config = PrometheusConfig(targets={"moderation-monitor": [target]}, rules=rules, interval="3s")
         with PrometheusServer(tmp_path / "prometheus", config) as prometheus:
             begin = time.time()
             traffic = threading.Thread(target=simulate, args=(embedded_broker.bootstrap,))
