@@ -10,17 +10,11 @@ LOCK_ARGS ?=
 
 BIN := .venv/bin
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# Tests of real programs have deadlines: they run one after the other, and the others in as many processes as there are
-# cores. A file stays in one process, so that its tests share what they start. 5 is pytest's "nothing selected".
+# As many processes as there are cores: tests of real programs wait most of the time, and another computes meanwhile.
+# A file stays in one process, so that its tests share what they start.
 REAL := kafka or prometheus or browser
 PARALLEL = --numprocesses $(JOBS) --dist loadfile
 SLOWEST = --durations 15 --durations-min 5
-define both
-failed=0; \
-$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(SLOWEST) $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
-$(BIN)/python -m pytest -m "$(REAL)" $(SLOWEST) $(1) $(PYTEST_ARGS) || [ $$? -eq 5 ] || failed=1; \
-exit $$failed
-endef
 GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap
 
@@ -36,11 +30,10 @@ demo: .venv/.runtime ## Run the whole system against simulated traffic (DURATION
 	@$(BIN)/moderation-monitor demo $(if $(DURATION),--duration $(DURATION))
 
 test: .venv/.development test-programs ## Run all tests (PYTEST_ARGS="-k ledger")
-	@$(call both,)
+	$(BIN)/python -m pytest $(PARALLEL) $(SLOWEST) $(PYTEST_ARGS)
 
 coverage: .venv/.development test-programs ## Run all tests, slower, and print which lines and branches they did not reach
-	@$(BIN)/coverage erase
-	@$(call both,--cov --cov-append --cov-report=term-missing:skip-covered)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(SLOWEST) $(PYTEST_ARGS)
 
 test-fast: .venv/.development ## Run the tests that need no Kafka, Prometheus or browser
 	$(BIN)/python -m pytest $(PARALLEL) -m "not ($(REAL))" $(PYTEST_ARGS)

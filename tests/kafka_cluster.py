@@ -13,7 +13,8 @@ from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka_server import KafkaServer, create_topic, free_port
+from tests.kafka_server import START_SECONDS, KafkaServer, create_topic
+from tests.ports import free_port
 
 NODES: Final = 3
 POLL_SECONDS: Final = 0.2
@@ -58,7 +59,7 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         return ",".join(node.bootstrap for node in self.nodes.values())
 
-    def start(self, *, timeout: float = 90.0) -> None:
+    def start(self, *, timeout: float = START_SECONDS) -> None:
         """Start all and wait until each answers; raises `TimeoutError` with the end of a log."""
         with ThreadPoolExecutor(NODES) as pool:
             for prepared in [pool.submit(node.prepare) for node in self.nodes.values()]:
@@ -110,7 +111,6 @@ REPLICATED: Final[Mapping[str, str]] = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
-    "broker.session.timeout.ms": "4000",
 }
 
 

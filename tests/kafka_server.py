@@ -5,24 +5,38 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.ports import free_port
+
 DEPLOY = Path(__file__).parent.parent / "deploy" / "kafka"
+
+
+# Deadlines end a test that hangs: machines that build share their cores, and a JVM starts slowly there.
+START_SECONDS = 180.0
+STOP_SECONDS = 60.0
+TOPIC_SECONDS = 60.0
+
+FORMATTED: dict[frozenset[tuple[str, str]], bytes] = {}
+"""Records that a formatted storage begins with, by the users in it."""
+FORMATTING = threading.Lock()
 
 
 class KafkaServer:
@@ -64,7 +78,7 @@ class KafkaServer:
         """`host:port` of a listener."""
         return f"127.0.0.1:{self._ports[listener]}"
 
-    def start(self, *, timeout: float = 60.0) -> None:
+    def start(self, *, timeout: float = START_SECONDS) -> None:
         """Start and wait until it answers; raises `TimeoutError` with the end of its log when it does not."""
         self.prepare()
         self.launch()
@@ -76,7 +90,7 @@ class KafkaServer:
             self.directory.mkdir(parents=True, exist_ok=True)
             lines = "".join(f"{name}={value}\n" for name, value in self._configuration().items())
             self._settings_file.write_text(lines)
-            self._format(fetched_jars(), self._settings_file)
+            self._format()
 
     def launch(self) -> None:
         """Start without waiting. It ends with the thread that calls this."""
@@ -106,7 +120,7 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
 
-    def terminate(self, *, timeout: float = 30.0) -> None:
+    def terminate(self, *, timeout: float = STOP_SECONDS) -> None:
         """Ask it to stop, then wait; kill it when `timeout` seconds were not enough."""
         if self._process is not None:
             self._process.terminate()
@@ -123,6 +137,10 @@ class KafkaServer:
     def _settings_file(self) -> Path:
         return self.directory / "server.properties"
 
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
     def _configuration(self) -> dict[str, str]:
         return {
             "process.roles": "broker,controller",
@@ -131,7 +149,7 @@ class KafkaServer:
             "listeners": ",".join(f"{name}://{self.address(name)}" for name in self._ports),
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in self._protocols.items()),
             "controller.listener.names": "CONTROLLER",
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str(self._data),
             "num.partitions": "4",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
@@ -142,8 +160,9 @@ class KafkaServer:
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
-            "broker.session.timeout.ms": "2000",  # a restarted node waits for its former self to expire
+            "broker.session.timeout.ms": "6000",  # a restarted node waits for its former self to expire
             "broker.heartbeat.interval.ms": "500",
+            "producer.id.expiration.ms": str(2**31 - 1),  # counted from a record's own time, which tests simulate
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
             "log.cleaner.backoff.ms": "200",
         } | self._properties
@@ -154,7 +173,25 @@ class KafkaServer:
             f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}", "-cp", f"{jars}/*", *arguments,
         ]  # fmt: skip
 
-    def _format(self, jars: Path, configuration: Path) -> None:
+    def _format(self) -> None:
+        """Kafka's own tool formats the first storage of a process: that takes seconds, others differ in ids only."""
+        users = frozenset(self._users.items())
+        with FORMATTING:
+            if users not in FORMATTED:
+                self._run_storage_tool(fetched_jars(), self._settings_file)
+                FORMATTED[users] = (self._data / "bootstrap.checkpoint").read_bytes()
+                return
+        self._data.mkdir()
+        (self._data / "bootstrap.checkpoint").write_bytes(FORMATTED[users])
+        own = {
+            "version": "1",
+            "cluster.id": CLUSTER,
+            "node.id": self._configuration()["node.id"],
+            "directory.id": base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode(),
+        }
+        (self._data / "meta.properties").write_text("".join(f"{name}={value}\n" for name, value in own.items()))
+
+    def _run_storage_tool(self, jars: Path, configuration: Path) -> None:
         arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(configuration)]
         for name, password in self._users.items():
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
@@ -167,12 +204,41 @@ class KafkaServer:
 def create_topic(
     bootstrap: str, name: str, *, partitions: int, replicas: int, config: Mapping[str, str] | None = None
 ) -> str:
-    """Create a topic and return its name; raises `KafkaException` when it is refused."""
+    """Create a topic, wait until it can be read and written, and return its name.
+
+    Raises `KafkaException` when it is refused, `TimeoutError` when it has no leaders in time.
+    """
     topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for created in admin.create_topics([topic]).values():
-        created.result(30)
+    deadline = time.monotonic() + TOPIC_SECONDS
+    while not _created(admin, topic):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name}: too few nodes for {replicas} replicas within {TOPIC_SECONDS:g} s")
+        time.sleep(0.2)
+    while not _has_leaders(admin, name, partitions):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name}: no leaders for all of {partitions} partitions within {TOPIC_SECONDS:g} s")
+        time.sleep(0.02)
     return name
+
+
+def _created(admin: AdminClient, topic: NewTopic) -> bool:
+    """False while too few nodes are up: on a busy machine one may miss its heartbeats for a moment."""
+    (created,) = admin.create_topics([topic]).values()
+    try:
+        created.result(TOPIC_SECONDS)
+    except KafkaException as refused:
+        if refused.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
+            raise
+        return False
+    return True
+
+
+def _has_leaders(admin: AdminClient, name: str, partitions: int) -> bool:
+    """Whether brokers tell clients the leaders of a topic, which they do a moment after the controller made it."""
+    known = admin.list_topics(timeout=30).topics.get(name)
+    led = [] if known is None else [at for at in known.partitions.values() if at.error is None and at.leader >= 0]
+    return len(led) == partitions
 
 
 CLUSTER = "moderation-monitor-tst"  # 22 characters, as a cluster id has
@@ -206,11 +272,3 @@ def fetched_jars() -> Path:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return jars
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

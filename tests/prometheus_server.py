@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -24,9 +23,11 @@ import httpx
 import pytest
 import yaml
 
+from tests.ports import free_port
+
 HOST = "127.0.0.1"
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 90.0
+STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 Found = TypeVar("Found")
@@ -53,14 +54,6 @@ def until(look: Callable[[], Found | None], *, seconds: float, what: str) -> Fou
     return found
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass(frozen=True, slots=True)
 class PrometheusConfig:
     """What a Prometheus scrapes, evaluates and notifies. Targets and Alertmanagers are `host:port`."""
@@ -69,8 +62,8 @@ class PrometheusConfig:
     """job -> targets"""
     rules: Sequence[Path] = ()
     alertmanagers: Sequence[str] = ()
-    interval: str = "500ms"
-    """of scraping and of evaluating rules"""
+    interval: str = "1s"
+    """of scraping and of evaluating rules; a scrape that takes longer is lost"""
     metrics_path: str = "/metrics"
 
     def document(self) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Awaited:
         if not self._hints.size and not self._fresh:
             return []
         hints = np.frombuffer(keys, dtype=">u8")[:: KEY_BYTES // 8].astype(np.uint64)
-        found = np.isin(hints, np.fromiter(self._fresh, np.uint64, len(self._fresh)))
+        fresh = self._fresh
+        found = np.fromiter((hint in fresh for hint in hints.tolist()), np.bool_, hints.size)
         if self._hints.size:
             at = np.minimum(np.searchsorted(self._hints, hints), self._hints.size - 1)
             found |= self._hints[at] == hints

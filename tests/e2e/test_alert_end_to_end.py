@@ -34,7 +34,7 @@ OBJECTIVE = 0.8
 def test_a_precision_drop_in_one_language_fires_its_alert_and_the_quiet_models_stay_quiet(
     embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    topics.create(embedded_broker, source=2, internal=2)
+    topics.create(embedded_broker, source=4, internal=2)  # it keeps 5 MB of each partition
     rules = [write_paced_rules(tmp_path / "moderation.yml"), RULES / "monitor.yml"]
     with WorkerProcess(
         embedded_broker.bootstrap,
@@ -43,13 +43,13 @@ def test_a_precision_drop_in_one_language_fires_its_alert_and_the_quiet_models_s
     ) as worker:
         worker.until_ready()
         target = worker.url.removeprefix("http://")
-        config = PrometheusConfig(targets={"moderation-monitor": [target]}, rules=rules, interval="500ms")
+        config = PrometheusConfig(targets={"moderation-monitor": [target]}, rules=rules, interval="3s")
         with PrometheusServer(tmp_path / "prometheus", config) as prometheus:
             begin = time.time()
             traffic = threading.Thread(target=simulate, args=(embedded_broker.bootstrap,))
             traffic.start()
             query = f'ALERTS{{alertname="{ALERT}",alertstate="firing",severity="critical"}}'
-            prometheus.wait_for(f'{query[:-1]},model="text-guard",segment="language=es"}}', seconds=60)
+            prometheus.wait_for(f'{query[:-1]},model="text-guard",segment="language=es"}}', seconds=180)
             scrape = worker.scrape()
             traffic.join()
             fired = prometheus.query_range(query, start=begin, end=time.time(), step=1)

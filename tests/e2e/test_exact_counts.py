@@ -109,9 +109,15 @@ def run(own_kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         worker.kill()
         worker.start()
         replayed = replay_of(records, directory, reference)  # while the worker goes on
-        worker.until_ready().until_counted(published, within=120)
+        worker.until_ready().until_counted(published)
         scrape = worker.until_quiet()
         yield Run(expected, scrape, replayed, pinned, int(scrape.one(catalogue.CLOCK) // 60))
+
+
+@pytest.fixture(scope="module")
+def precision(run: Run) -> dict[str, batch_readings.Readings]:
+    """Precision, the effective labels and the interval by series and window, computed once in batch."""
+    return batch_readings.precision(run.expected, run.now)
 
 
 def replay_of(records: list[Published], directory: Path, reference: Path) -> Scrape:
@@ -240,8 +246,10 @@ def test_windowed_volumes_equal_a_batch_computation(run: Run) -> None:
     ],
     ids=str,
 )
-def test_windowed_precision_equals_a_batch_computation(run: Run, metric: Metric, part: str) -> None:
-    expected = batch_readings.precision(run.expected, run.now)[part]
+def test_windowed_precision_equals_a_batch_computation(
+    run: Run, precision: Mapping[str, batch_readings.Readings], metric: Metric, part: str
+) -> None:
+    expected = precision[part]
     actual = run.scrape.counted(metric) if part == "labels" else run.scrape.by_labels(metric)
     assert len(expected) > 500
     # Squares of weights are kept in steps of 2^-16, which the effective labels feel.

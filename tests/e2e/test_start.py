@@ -14,7 +14,8 @@ import pytest
 from monitor.broker import EmbeddedBroker
 from tests.e2e import topics
 from tests.e2e.worker_process import COMMAND, QUICK, WorkerProcess, environment
-from tests.kafka_server import KafkaServer, free_port
+from tests.kafka_server import KafkaServer
+from tests.ports import free_port
 
 REFUSED = 2
 UNAVAILABLE = 69

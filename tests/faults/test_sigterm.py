@@ -27,7 +27,6 @@ FORCED_SECONDS = 30.0
 def test_sigterm_in_mid_stream_loses_nothing_and_counts_nothing_twice(
     fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
-    # Published so slowly that it lasts longer than all the restarts.
     faults, per_second = (20, 600) if size == "full" else (2, 2000)
     topics.create(fault_kafka)
     minutes = 8 * faults
@@ -40,6 +39,7 @@ def test_sigterm_in_mid_stream_loses_nothing_and_counts_nothing_twice(
     ):
         crew = Crew({"only": worker})
         for number in range(faults):
+            publisher.limit = minutes * (number + 2) // (faults + 2)  # each fault meets traffic, however long it takes
             worker.until_ready()
             reached = crew.until_counted(records * (number + 1) // (faults + 2), publisher)
             assert reached < records, "all was counted before the fault"

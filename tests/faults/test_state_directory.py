@@ -111,10 +111,10 @@ def test_a_state_directory_that_fails_in_every_way_loses_nothing(
 
         disk.fill()
         feed(own_kafka, worker, quarters[:2], sent=len(quarters[0]))
-        held = worker.until(lambda: held_partitions(worker), what="the join waits for the disk", within=60)
+        held = worker.until(lambda: held_partitions(worker), what="the join waits for the disk")
         failures = worker.scrape().one(catalogue.STATE_FAILURES, reason="unavailable")
         disk.make_room()
-        worker.until(lambda: held_partitions(worker) == 0, what="the join goes on", within=60)
+        worker.until(lambda: held_partitions(worker) == 0, what="the join goes on")
         assert_exact(count([*quarters[0], *quarters[1]], refused={}), worker.until_quiet())
 
         publish(own_kafka.bootstrap, quarters[2])
@@ -130,7 +130,7 @@ def test_a_state_directory_that_fails_in_every_way_loses_nothing(
         assert told.total(catalogue.STATE_DISCARDED) >= 1
         assert ["0-1"] == [piece.name for piece in (disk.folder / "state" / "join" / "quarantine").iterdir()]
         assert any((disk.folder / "state" / "quarantine").iterdir())
-        assert 0 == worker.terminate(within=20)
+        assert 0 == worker.terminate()
 
         disk.read_only(True)
         worker.start()
@@ -153,7 +153,7 @@ def feed(kafka: KafkaServer, worker: WorkerProcess, parts: list[list[Published]]
     """Publish what has not been sent yet and wait until all of it is counted, but for what waits for the join."""
     records = [record for part in parts for record in part]
     publish(kafka.bootstrap, records[sent:])
-    worker.until_counted(counts_by_topic(records), within=120)
+    worker.until_counted(counts_by_topic(records))
 
 
 def held_partitions(worker: WorkerProcess) -> float:

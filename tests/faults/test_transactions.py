@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
+from tests.compaction import compacted
 from tests.e2e import topics
 from tests.e2e.events import DECISIONS, decision, record
 from tests.e2e.published import publish
@@ -21,10 +21,8 @@ from tests.e2e.worker_process import QUICK
 from tests.faults.conftest import PATIENCE, Size
 from tests.faults.fleet import Fleet
 from tests.faults.kafka_nodes import one_node
-from tests.faults.read_back import records_of
 from tests.faults.traffic import zulu
 from tests.faults.verdict import settle
-from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
 
@@ -117,31 +115,6 @@ def test_aborted_records_count_nowhere_and_markers_leave_no_lag(
     )
 
 
-def compacted(kafka: KafkaServer, *, keys: int, within: float = 120.0) -> int:
-    """Wait until the cleaner has come to rest; the number of offsets that hold nothing any more."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    assert DECISIONS in admin.list_topics(timeout=10).topics
-    deadline = time.monotonic() + within
-    before = -1
-    while True:
-        offsets = [(message.partition(), message.offset()) for message in records_of(kafka.bootstrap, [DECISIONS])]
-        holes = keys * ROUNDS - len(offsets)
-        if holes > keys and holes == before:
-            return holes
-        assert time.monotonic() < deadline, f"{holes} holes after {within:g} s"
-        before = holes
-        time.sleep(2.0)
-
-
-def keep_the_rest(kafka: KafkaServer) -> None:
-    """Compact no further: what has been counted shall still be there for the recount."""
-    topic = ConfigResource(ConfigResource.Type.TOPIC, DECISIONS)
-    topic.add_incremental_config(ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET))
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    for done in admin.incremental_alter_configs([topic]).values():
-        done.result(timeout=30)
-
-
 def test_a_compacted_topic_with_holes_is_read_to_its_end(
     tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
@@ -152,8 +125,7 @@ def test_a_compacted_topic_with_holes_is_read_to_its_end(
             events = [zulu(decision(f"d-{turn}-{number}", padding=PADDING)) for number in range(keys)]
             keyed = [record(event, key=b"key-%d" % number) for number, event in enumerate(events)]
             publish(kafka.bootstrap, keyed)
-        holes = compacted(kafka, keys=keys)
-        keep_the_rest(kafka)
+        holes = compacted(kafka.bootstrap, DECISIONS, published=keys * ROUNDS, holes=keys)
         with Fleet(kafka.bootstrap, tmp_path / "workers", patience=PATIENCE[size]) as fleet:
             fleet.start("only")
             fleet.until_ready()

@@ -6,16 +6,20 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from monitor import catalogue
 from monitor.topics import BLOCKS, SOURCES
 from monitor.worker import EX_FAILED
 from tests.e2e import topics
-from tests.e2e.test_ownership import models, until_shared
+from tests.e2e.scrape import Scrape
+from tests.e2e.test_ownership import SHARED_SECONDS, models, shared, until_shared
 from tests.e2e.worker_process import QUICK, WorkerProcess
 from tests.faults.conftest import Size
 from tests.faults.fleet import Crew
@@ -45,17 +49,19 @@ def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lo
         left = Crew({"second": second})
         with publishing(fault_kafka.bootstrap, batches, per_second=per_second) as publisher:
             first.until(lambda: models(first) and models(second), what="both export models")
-            with stopped(first):
+            with ThreadPoolExecutor() as asking, stopped(first):
                 pass_seconds(seconds)
-                second.until(lambda: owned(second) == PARTITIONS, what="the second has taken over", within=60)
+                second.until(lambda: owned(second) == PARTITIONS, what="the second has taken over")
                 published = publisher.acknowledged
-                left.until(lambda: left.records() >= published, what="the second has caught up", within=60)
+                left.until(lambda: left.records() >= published, what="the second has caught up", within=120)
                 before = committed(fault_kafka.bootstrap)
-            answer = first.get("/readyz")
-            both = models(first) & models(second)
-            assert (503, set()) == (answer.status_code, both), answer.text
-            ended = size == "full" and until_going_on(first)  # a short stop outlasts no request
-            until_shared(first, second)
+                # Asked while it stands, so that nothing comes before the answer when it goes on.
+                asked = [asking.submit(httpx.get, f"{first.url}{path}", timeout=60) for path in ("/readyz", "/metrics")]
+                pass_seconds(0.5)
+            readiness, metrics = (answer.result() for answer in asked)
+            told = [labels["model"] for labels, _ in Scrape(metrics.text).matching(catalogue.DECISIONS.name)]
+            assert (503, []) == (readiness.status_code, told), readiness.text
+            ended = until_shared_again(first, second)
             after = committed(fault_kafka.bootstrap)
         verdict = settle(crew, fault_kafka.bootstrap, publisher)
     assert [] == [place for place, offset in before.items() if after[place] < offset]
@@ -70,16 +76,23 @@ def test_a_stopped_worker_that_goes_on_exports_and_commits_nothing_of_what_it_lo
     )
 
 
-def until_going_on(first: WorkerProcess) -> bool:
-    """Wait until the first goes on; whether it ended by itself and was started again, as it asks for.
+def until_shared_again(first: WorkerProcess, second: WorkerProcess) -> bool:
+    """Wait until both own partitions; whether the first ended by itself and was started again, as it asks for.
 
-    It does when what it was sending has timed out meanwhile.
+    It does when what it was sending has timed out meanwhile: how long it stood is up to the machine as well.
     """
-    first.until(lambda: not first.running or owned(first), what="it goes on or ends", within=60, ended=True)
-    ended = not first.running
-    if ended:
-        assert EX_FAILED == first.wait(within=1), first.log()
-        first.start()
+    ended = False
+
+    def going_on() -> bool:
+        nonlocal ended
+        if not first.running:
+            assert EX_FAILED == first.wait(within=1), first.log()
+            assert not ended, first.log()
+            ended = True
+            first.start()
+        return bool(shared(first, second))
+
+    second.until(going_on, what="both workers own partitions", within=SHARED_SECONDS)
     return ended
 
 

@@ -22,9 +22,22 @@ from tests.e2e.independent_count import APPEALS, DECISIONS, LAUNCHES, REPORTS, R
 from tests.e2e.junk import JUNK, ORPHAN
 from tests.e2e.published import Published
 
-START_MS: Final = 1_736_164_800_000
-"""2025-01-06T12:00Z"""
 HOUR_MS: Final = 3_600_000
+WEEK_MS: Final = 7 * 24 * HOUR_MS
+
+
+def latest_start_ms(now_ms: int) -> int:
+    """The last Monday, 12:00Z, that is a day ago at least.
+
+    Weekdays and hours are the same in every run. Records must not be old: a broker forgets a producer whose last
+    record was older than `producer.id.expiration.ms` when it starts again, and takes what that one sends anew after
+    a `kill -9` for new. Nor may they lie in the future, which a broker refuses.
+    """
+    monday = 1_736_164_800_000  # 2025-01-06T12:00Z
+    return monday + (now_ms - 24 * HOUR_MS - monday) // WEEK_MS * WEEK_MS
+
+
+START_MS: Final = latest_start_ms(time.time_ns() // 1_000_000)
 TOPICS: Final = (DECISIONS, REVIEWS, APPEALS, REPORTS, LAUNCHES)
 
 AGAIN: Final = 40

@@ -16,6 +16,7 @@ from tests.faults.read_back import DeadLetters, ReadBack, dead_letters, read_bac
 from tests.faults.traffic import TOPICS, Publisher
 
 SETTLE_SECONDS = 600.0
+AGREED_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def settle(
     seen: list[str] = []
     crew.until(counted, what=f"the workers have counted {dict(back.records)}", within=within)
     try:
-        scrapes: list[Scrape] = crew.until(agreed, what="the workers say what the recount says", within=60)
+        scrapes: list[Scrape] = crew.until(agreed, what="the workers say what the recount says", within=AGREED_SECONDS)
     except AssertionError as error:
         raise AssertionError("\n".join(seen[:40])) from error
     assert_each_record_is_in_one_account(back, scrapes)

@@ -57,8 +57,8 @@ async def test_partitions_move_to_a_second_app_and_nothing_is_lost(kafka: KafkaS
     async with reading(bootstrap, topic, rewind=lambda _t, _p, offset: offset - 100) as (first, app):
         await until(lambda: {p.committed for p in app.consumer.progress().values()} == {500})
         async with reading(bootstrap, topic, rewind=lambda _t, _p, offset: offset - 100) as (second, _):
-            await until(lambda: bool(second.starts and second.starts[-1]), within=40)
-            await until(lambda: len(first.starts[-1]) == 2, within=40)
+            await until(lambda: bool(second.starts and second.starts[-1]))
+            await until(lambda: len(first.starts[-1]) == 2)
             assert {TP(topic, partition) for partition in range(4)} == first.revoked[-1]
             for partition in range(4):
                 publish(bootstrap, topic, numbers(500, 600), partition=partition)

@@ -12,7 +12,7 @@ from monitor.broker import EmbeddedBroker
 from monitor.service.preflight import NotReady, check_kafka, why_away
 from monitor.streaming.security import Security
 from monitor.topics import BLOCKS, STATE
-from tests.kafka_server import free_port
+from tests.ports import free_port
 
 TOPICS = {BLOCKS: 3, STATE: 3}
 PLAIN = Security()

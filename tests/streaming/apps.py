@@ -115,7 +115,7 @@ async def reading(
         await app.stop()
 
 
-async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
     """Wait for a condition; raises `TimeoutError`."""
     deadline = time.monotonic() + within
     while not condition():

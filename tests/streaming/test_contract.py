@@ -80,6 +80,8 @@ def test_faust_calls_the_methods_that_we_replace() -> None:
     assert "await self._getmany(" in getsource(BaseConsumer._wait_next_records)
     assert "await self.sleep(1)" in getsource(BaseConsumer._wait_next_records)  # why ours waits for room instead
     assert "offset >= r_offset" in getsource(BaseConsumer._drain_messages)
+    assert "self.verify_event_path(now, tp)" in getsource(BaseConsumer.verify_all_partitions_active)
+    assert "committed_offset = tp_state.position" in getsource(thread.verify_event_path)  # fails where there is none
     assert "self._fetch_records," in getsource(thread.getmany)
     assert "self._create_consumer(" in getsource(thread.on_start)
     assert "await self._consumer.stop()" in getsource(thread.on_thread_stop)

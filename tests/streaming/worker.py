@@ -43,7 +43,7 @@ class Worker:
     def values(self) -> list[int]:
         return [value for *_, values in self.lines() for value in values]
 
-    def until(self, condition: Callable[[list[Line]], bool], *, within: float = 40.0) -> None:
+    def until(self, condition: Callable[[list[Line]], bool], *, within: float = 120.0) -> None:
         """Wait until the lines fulfil a condition; fails when they do not in time."""
         deadline = time.monotonic() + within
         while not condition(self.lines()):
@@ -58,9 +58,9 @@ class Worker:
         self.until(lambda lines: bool(lines) and lines[-1][2] == offset)
 
     def stop(self) -> int:
-        """Send SIGTERM; the exit code, or `TimeoutExpired` after 20 s."""
+        """Send SIGTERM; the exit code, or `TimeoutExpired` after 60 s."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def committed(bootstrap: str, topic: str) -> int:
