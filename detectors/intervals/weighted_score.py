@@ -66,11 +66,11 @@ def weighted_score(
     negative or not finite.
 
     >>> equal = weighted_score([81.0], [182.0], square_violating=[81.0], square_benign=[182.0])
-        >>> equal.lower.round(4).tolist(), equal.upper.round(4).tolist()
-        ([0.2553], [0.3662])
-        >>> few = weighted_score(400.0, 8.0, square_violating=8000.0, square_benign=16.0, typical_benign=6.0)
-        >>> float(few.lower.round(3)), float(few.upper.round(3))
-        (0.913, 0.998)
+    >>> equal.lower.round(4).tolist(), equal.upper.round(4).tolist()
+    ([0.2553], [0.3662])
+    >>> few = weighted_score(400.0, 8.0, square_violating=8000.0, square_benign=16.0, typical_benign=6.0)
+    >>> float(few.lower.round(3)), float(few.upper.round(3))
+    (0.913, 0.998)
     """
     sums = (
         nonnegative("weight_violating", weight_violating),
