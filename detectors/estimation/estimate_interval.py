@@ -22,7 +22,7 @@ from detectors.intervals.wilson import wilson
 def share_interval(
     estimate: Estimate, *, method: Callable[..., Interval] = wilson, confidence: float = 0.95
 ) -> Interval:
-    """A binomial interval (`wilson`, `jeffreys`, `mid_p`, `clopper_pearson`) on `interval_n` labels; NaN without them.
+    """A binomial interval (`wilson`, `modified_wilson`, ...) on `interval_n` labels; NaN without them.
 
     Raises ValueError for an estimate that is no share: `interval_n` is NaN there.
 
