@@ -252,8 +252,8 @@ def test_windowed_precision_equals_a_batch_computation(
     expected = precision[part]
     actual = run.scrape.counted(metric) if part == "labels" else run.scrape.by_labels(metric)
     assert len(expected) > 500
-    # Squares of weights are kept in steps of 2^-16, which the effective labels feel.
-    assert_close(expected, actual, tolerance=1e-7 if part == "estimate" else 2e-6)
+    # Squares of weights are kept in steps of 2^-16, which the effective labels feel, and most the limits of few labels.
+    assert_close(expected, actual, tolerance={"estimate": 1e-7, "labels": 2e-6}.get(part, 1e-5))
 
 
 @pytest.mark.parametrize("window", ["5m", "1h"])
