@@ -37,8 +37,7 @@ class Awaited:
         if not self._hints.size and not self._fresh:
             return []
         hints = np.frombuffer(keys, dtype=">u8")[:: KEY_BYTES // 8].astype(np.uint64)
-        fresh = self._fresh
-        found = np.fromiter((hint in fresh for hint in hints.tolist()), np.bool_, hints.size)
+        found = np.fromiter(map(self._fresh.__contains__, hints.tolist()), np.bool_, hints.size)
         if self._hints.size:
             at = np.minimum(np.searchsorted(self._hints, hints), self._hints.size - 1)
             found |= self._hints[at] == hints
