@@ -48,7 +48,7 @@ def test_workers_share_the_work_and_the_one_that_is_left_takes_over(own_kafka: K
             first.kill()
             published = feed(own_kafka, thirds, [second], sent=len(published))
             assert_whole(count(published, refused={}), [second])
-            assert 0 == second.terminate()
+            assert 0 == second.terminate(within=10)
     # Whoever comes next goes on from the checkpoint.
     with WorkerProcess(own_kafka.bootstrap, tmp_path / "third") as third:
         third.until_ready()
