@@ -27,6 +27,7 @@ from monitor.rows import hash_id
 from monitor.service.join_indexes import UNAVAILABLE, JoinIndexes, added
 from monitor.service.outlet import Outlet, Record, dead_letter
 from monitor.service.own_time import OwnTime
+from monitor.service.underway import Underway
 from monitor.shared_keys import SharedKeys
 from monitor.snapshot import JoinStatistics
 from monitor.state import SEPARATOR
@@ -76,6 +77,8 @@ class _Partition:
     """offset after the last record that was summarised"""
     closed: list[BlockMessage] = field(default_factory=list)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
+    underway: Underway = field(default_factory=Underway)
+    """dead letters and what goes to the join"""
     passed_over: int = 0
     """times in a row that the open block was not published"""
     clock_ms: int = -1
@@ -152,12 +155,16 @@ class Ingest:
 
     def revoke(self, topic: str, partition: int) -> None:
         """A partition is no longer ours."""
-        self._partitions.pop((topic, partition), None)
+        gone = self._partitions.pop((topic, partition), None)
+        if gone is not None:
+            gone.underway.abandon()
         if topic == JOIN and self._indexes is not None:
             self._indexes.close(partition)
 
     def close(self) -> None:
-        """Let go of what is on disk."""
+        """Let go of what is under way and of what is on disk."""
+        for partition in self._partitions.values():
+            partition.underway.abandon()
         self._partitions.clear()
         if self._indexes is not None:
             self._indexes.close_all()
@@ -195,6 +202,7 @@ class Ingest:
         else:
             dead, closed = follower.feed(batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset)
             forwards = follower.take_forwards()
+        await asyncio.sleep(0)  # nothing else here need wait: let the other stage and the steps have their turn
         partition.closed += closed
         partition.position = batch.next_offset
         fresh = [letter for letter in dead if letter.offset >= partition.committed]
@@ -202,7 +210,8 @@ class Ingest:
             self._poison[batch.topic].spend(len(batch), len(fresh))
         records = [self._dead_letter(batch, letter) for letter in fresh]
         records += await self._forwarded([one for one in forwards if one.offset >= partition.committed])
-        await self._outlet.write(records)
+        if records:
+            await partition.underway.begin(batch.next_offset, self._outlet.write(records))
         partition.waiting.append((batch.next_offset, acknowledge))
         if closed:
             await self._publish(partition, with_open=False)
@@ -235,6 +244,7 @@ class Ingest:
             await self._write(messages)
             if isinstance(partition.summariser, JoinPartition) and not self._commit(partition, through):
                 return
+            await partition.underway.done(through)
             while partition.waiting and partition.waiting[0][0] <= through:
                 partition.waiting.popleft()[1]()
 

@@ -36,9 +36,10 @@ class Batching:
     `on_member(at)` says, on the consumer's thread, that the group still knew us when we asked at `at` (seconds of
     `time.monotonic`), or with None that it does not know us any more.
     `max_records`: an event ends with the batch of the log that reaches it. `isolation` "read_committed" leaves aborted
-    records out. `fetch_wait` (seconds) bounds how long a fetch waits for data: aiokafka has one in flight a broker, and
-    a partition that becomes readable waits for its return. `stop_within` (seconds) bounds each step of a shutdown that
-    needs the broker. `clock` gives seconds since the epoch.
+    records out. A broker answers a fetch when it has `fetch_bytes` for it, or after `fetch_wait` seconds: what a fetch
+    costs us would otherwise be most of the work at some thousand records a second. aiokafka has one in flight a broker,
+    and a partition that becomes readable waits for its return. `stop_within` (seconds) bounds each step of a shutdown
+    that needs the broker. `clock` gives seconds since the epoch.
     """
 
     topics: Collection[str] = frozenset()
@@ -48,7 +49,8 @@ class Batching:
     on_member: Callable[[float | None], None] = forget
     max_records: int = 20_000
     isolation: str = "read_committed"
-    fetch_wait: float = 0.25
+    fetch_wait: float = 0.1
+    fetch_bytes: int = 256 * 1024
     stop_within: float = 4.0
     clock: Callable[[], float] = time.time
 

@@ -72,6 +72,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = self.transport.batching.isolation  # noqa: SLF001
         consumer._fetch_max_wait_ms = int(1000 * self.transport.batching.fetch_wait)  # noqa: SLF001
+        consumer._fetch_min_bytes = self.transport.batching.fetch_bytes  # noqa: SLF001
         return consumer
 
     async def on_start(self) -> None:

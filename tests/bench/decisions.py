@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, product
 from typing import Final
@@ -40,7 +40,10 @@ SAMPLED: Final = ',"sampled":true,"inclusion_probability":0.05,"design_id":"audi
 SAMPLED_MARK: Final = b'"sampled":true'
 VARIETY: Final = 32_768
 """Decisions but for their id and time are made once and drawn from: making each anew is slower than reading it."""
+TIMES_HOLD_MS: Final = 100
+"""A small batch would take longer to write its times than to write its decisions: they are kept for so long."""
 FLUSHED_WITHIN: Final = 120.0
+POLL_EVERY: Final = 5000
 
 
 class Decisions:
@@ -62,6 +65,7 @@ class Decisions:
     ) -> None:
         self.series = models * policies * SERIES_A_POLICY
         self._rng = random.Random(seed)
+        self._times_of, self._times = -TIMES_HOLD_MS, [b""]
         places = list(product(MODELS[:models], POLICIES[:policies], enumerate(LANGUAGES, 1), enumerate(REGIONS, 1)))
         weights = list(accumulate(1.0 / (common * near) for *_, (common, _), (near, _) in places))
         self._made = [
@@ -72,12 +76,11 @@ class Decisions:
         ]
 
     def batch(self, count: int, at_ms: int) -> list[bytes]:
-        """Decisions that happened within the last half second before `at_ms` (epoch)."""
+        """Decisions that happened within the last 0.6 seconds before `at_ms` (epoch)."""
         random_bits, made = self._rng.getrandbits, self._made
-        times = [
-            datetime.fromtimestamp((at_ms - back) / 1000, UTC).strftime("%FT%T.%f")[:-3].encode()
-            for back in range(0, 500, 4)
-        ]
+        if not 0 <= at_ms - self._times_of < TIMES_HOLD_MS:
+            self._times_of, self._times = at_ms, [_instant(at_ms - back) for back in range(0, 500, 4)]
+        times = self._times
         found = []
         for _ in range(count):
             drawn = random_bits(143)  # 128 bits of the id, 15 of the place
@@ -102,6 +105,10 @@ class Decisions:
             f',"action":"{action}","score":{score:.6f},"threshold":0.8'
             f',"latency_seconds":{rng.lognormvariate(-3, 0.7):.5f}{sampled}{told if features else ""}}}'
         )
+
+
+def _instant(at_ms: int) -> bytes:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%FT%T.%f")[:-3].encode()
 
 
 class Publisher:
@@ -134,9 +141,23 @@ class Publisher:
                 break
             except BufferError:
                 self._producer.poll(0.05)
-        self.count += 1
-        if self.count % 5000 == 0:
+        self._told(1)
+
+    def publish_all(self, partition: int, values: Sequence[bytes]) -> None:
+        """Hand over records for one partition, in order; waits while the queue is full."""
+        left = [{"value": value} for value in values]
+        while left:
+            queued = self._producer.produce_batch(self._topic, left, partition=partition, on_delivery=self._delivered)
+            self._told(queued)
+            left = [{"value": record["value"]} for record in left if "_error" in record]
+            if left:
+                self._producer.poll(0.05)
+
+    def _told(self, count: int) -> None:
+        """Count what was handed over; hear of what was refused every few thousand."""
+        if (self.count + count) // POLL_EVERY > self.count // POLL_EVERY:
             self._producer.poll(0)
+        self.count += count
 
     def flush(self) -> int:
         """Wait until everything is acknowledged; how much was published."""

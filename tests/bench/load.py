@@ -95,10 +95,12 @@ def stream(
         if due > BEHIND_SECONDS * rate:
             since, sent, due = now, 0, 1
         values = decisions.batch(min(due, AT_ONCE), int(1000 * time.time()))
-        for value in values:
-            publisher.publish(publisher.count % partitions, value)
-            if reviews is not None and SAMPLED_MARK in value:
-                reviews.publish(reviews.count % partitions, audit(value, number=reviews.count))
+        for partition in range(partitions):
+            publisher.publish_all(partition, values[partition::partitions])
+        if reviews is not None:
+            for value in values:
+                if SAMPLED_MARK in value:
+                    reviews.publish(reviews.count % partitions, audit(value, number=reviews.count))
         sent += len(values)
     publisher.flush()
     if reviews is not None:

@@ -132,6 +132,7 @@ class Process:
         for key in self._sources:
             while self._at[key] < len(self._sources[key][0]):
                 await self._read(key, 500)
+        await self.ingest.publish()  # waits until what goes to the join is there
         for number in range(PARTITIONS):
             await self._join(number, 10**9)
         await self.ingest.publish()
