@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import compress
 from operator import attrgetter
 from typing import Final
 
@@ -13,7 +14,8 @@ from monitor.events import Action, CountedDecision
 from monitor.layout import ACTIONS, Layout
 from monitor.rows import DecisionRows
 
-_SAMPLING: Final = attrgetter("sampled", "inclusion_probability")
+_SAMPLED: Final = attrgetter("sampled")
+_PROBABILITY: Final = attrgetter("inclusion_probability")
 
 
 def is_sampled(sampled: bool | None, inclusion_probability: float | None) -> bool:
@@ -46,9 +48,9 @@ class Capable:
             positive = self._layout(name).positive_actions
             self._positive.append([action in positive for action in ACTIONS])
         capable = np.array(self._positive)[self._table.model_of(rows.key), rows.column]
-        sampling = list(map(_SAMPLING, events))
-        told = {form for form in set(sampling) if is_sampled(*form)}
-        if told:
-            capable[[row for row, form in enumerate(sampling) if form in told]] = True
+        numbers = range(len(events))
+        told = compress(numbers, map(_PROBABILITY, events))  # of few decisions: a loop in C finds them
+        capable[[*compress(numbers, map(_SAMPLED, events))]] = True
+        capable[[row for row in told if is_sampled(events[row].sampled, events[row].inclusion_probability)]] = True
         found: list[int] = np.flatnonzero(capable).tolist()
         return found
