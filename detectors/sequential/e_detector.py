@@ -183,12 +183,12 @@ class EDetectorLogic:
         self._longest = self._bets.longest()
         self._threshold = float(np.log(spec.average_run_length))
         grid = len(self._rows)
-        if state is None:
-            state = EDetectorState(value=(1.0,) * grid, exponent=(0,) * grid)
-        value, exponent = np.array(state.value, dtype=np.float64), np.array(state.exponent, dtype=np.int64)
-        if value.shape != (grid,) or exponent.shape != (grid,) or not usable(value, exponent):
-            raise StateMismatch(f"building {self._kind.__name__}: expected a state of {grid} numbers and exponents")
-        self._value, self._exponent = list(state.value), list(state.exponent)
+        self._value, self._exponent = [1.0] * grid, [0] * grid
+        if state is not None:
+            value, exponent = np.array(state.value, dtype=np.float64), np.array(state.exponent, dtype=np.int64)
+            if value.shape != (grid,) or exponent.shape != (grid,) or not usable(value, exponent):
+                raise StateMismatch(f"building {self._kind.__name__}: expected a state of {grid} numbers and exponents")
+            self._value, self._exponent = list(state.value), list(state.exponent)
 
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
