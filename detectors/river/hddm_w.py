@@ -6,12 +6,13 @@ Weights make it quick to see a gradual change, and deaf where rates are low: McD
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Sides, Spec, directions_of
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -86,37 +87,47 @@ class HddmW(Spec, frozen=True, tag="hddm_w"):
 
     def build(self, state: HddmWState | None = None) -> Stepwise[HddmW, HddmWState]:
         """A test that starts afresh, or goes on from `state`."""
-        return Stepwise(self, _step, HddmWState() if state is None else state)
+        return Stepwise(self, _steps, HddmWState() if state is None else state)
 
 
-def _step(spec: HddmW, old: HddmWState, x: float) -> tuple[HddmWState, Reading]:
-    log = math.log(1 / spec.confidence)
-    everything = _with(old.all, x, spec.weight)
-    rise = _side(old.rise, everything, x, sign=1.0, weight=spec.weight, log=log)
-    fall = _side(old.fall, everything, x, sign=-1.0, weight=spec.weight, log=log)
-    sides = []
-    if spec.direction != "fall":
-        sides.append(_reading(rise, log))
-    if spec.direction != "rise":
-        sides.append(_reading(fall, log))
-    return HddmWState(everything, rise, fall), max(sides, key=lambda side: side.statistic - side.threshold)
+def _steps(spec: HddmW, old: HddmWState, values: Sequence[float]) -> tuple[HddmWState, list[float], list[float]]:
+    weight, log = spec.weight, math.log(1 / spec.confidence)
+    kept, own_square, kept_square = 1 - weight, weight * weight, (1 - weight) ** 2
+    means, squares, mean, square = [], [], old.all.mean, old.all.squares
+    for x in values:
+        mean = x if mean is None else weight * x + kept * mean
+        square = own_square + kept_square * square
+        means.append(mean)
+        squares.append(square)
+    rise, above, above_limit = _side(old.rise, values, means, squares, weight=weight, log=log)
+    turned, opposite = [-x for x in values], [-each for each in means]
+    fall, below, below_limit = _side(old.fall, turned, opposite, squares, weight=weight, log=log)
+    state = HddmWState(Weighted(mean, square), rise, fall)
+    if spec.direction == "rise":
+        return state, above, above_limit
+    if spec.direction == "fall":
+        return state, below, below_limit
+    pairs = zip(above, above_limit, below, below_limit, strict=True)
+    told = [(a, b) if a - b >= c - d else (c, d) for a, b, c, d in pairs]
+    return state, [statistic for statistic, _ in told], [threshold for _, threshold in told]
 
 
-def _with(old: Weighted, x: float, weight: float) -> Weighted:
-    mean = x if old.mean is None else weight * x + (1 - weight) * old.mean
-    return Weighted(mean, weight * weight + (1 - weight) ** 2 * old.squares)
-
-
-def _side(old: Side, everything: Weighted, x: float, *, sign: float, weight: float, log: float) -> Side:
-    mean = sign * (x if everything.mean is None else everything.mean)
-    bound = mean + math.sqrt(everything.squares * log / 2)
-    if old.bound is None or bound < old.bound:
-        return Side(bound, Weighted(mean, everything.squares))
-    return Side(old.bound, old.before, _with(old.since, sign * x, weight))
-
-
-def _reading(side: Side, log: float) -> Reading:
-    before, since = side.before.mean, side.since.mean
-    statistic = 0.0 if before is None or since is None else since - before
-    threshold = math.sqrt((side.before.squares + side.since.squares) * log / 2)
-    return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+def _side(
+    old: Side, values: Sequence[float], means: list[float], squares: list[float], *, weight: float, log: float
+) -> tuple[Side, list[float], list[float]]:
+    least = math.inf if old.bound is None else old.bound
+    kept, own_square, kept_square, sqrt = 1 - weight, weight * weight, (1 - weight) ** 2, math.sqrt
+    before, before_square = old.before.mean, old.before.squares
+    since, since_square = old.since.mean, old.since.squares
+    statistics, thresholds = [], []
+    for x, mean, square in zip(values, means, squares, strict=True):
+        bound = mean + sqrt(square * log / 2)
+        if before is None or bound < least:
+            least, before, before_square, since, since_square = bound, mean, square, None, 1.0
+        else:
+            since = x if since is None else weight * x + kept * since
+            since_square = own_square + kept_square * since_square
+        statistics.append(0.0 if since is None else since - before)
+        thresholds.append(sqrt((before_square + since_square) * log / 2))
+    side = Side(None if before is None else least, Weighted(before, before_square), Weighted(since, since_square))
+    return side, statistics, thresholds
