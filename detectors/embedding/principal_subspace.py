@@ -57,7 +57,7 @@ def principal_subspace(reference: Moments, *, share: float = 0.65) -> PrincipalS
 
     Give categories as numbers first: the share of each in the reference (an unseen one: 0), or an indicator each.
     Missing values must be filled, with means of the reference. Then `distances` of current vectors against those of
-    the reference: their mean against `prediction_interval` of the means of the reference's chunks, or
+    the reference: their mean against `reference_band` of the means of the reference's chunks, or
     `block_permutation_test` on `moments(distances[:, None])`. Chunks of the reference itself lie a little too near,
     since the components were fitted to them: have n far above d. Where the share can only be held by all d components
     there is nothing outside, and no error: ValueError; likewise below two vectors and where no feature varies.

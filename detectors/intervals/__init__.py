@@ -1,4 +1,4 @@
-"""Intervals of proportions on (effective) sample sizes and weighted labels, of rates of events, of the next value."""
+"""Confidence intervals: of proportions on (effective) sample sizes and on weighted labels, and of rates of events."""
 
 from detectors.intervals.clopper_pearson import clopper_pearson
 from detectors.intervals.interval import Interval
@@ -6,7 +6,6 @@ from detectors.intervals.jeffreys import jeffreys
 from detectors.intervals.mid_p import mid_p
 from detectors.intervals.modified_wilson import modified_wilson
 from detectors.intervals.poisson_rate import PoissonRate, poisson_rate
-from detectors.intervals.prediction_interval import prediction_interval
 from detectors.intervals.weighted_score import weighted_score
 from detectors.intervals.wilson import wilson
 from detectors.intervals.wilson_continuity import wilson_continuity
@@ -19,7 +18,6 @@ __all__ = [
     "mid_p",
     "modified_wilson",
     "poisson_rate",
-    "prediction_interval",
     "weighted_score",
     "wilson",
     "wilson_continuity",

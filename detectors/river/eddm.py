@@ -45,7 +45,7 @@ class Eddm(Spec, frozen=True, tag="eddm"):
     Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults): of 300 fresh starts 96 % alarm
     falsely within 5000 values, at an error rate of .05 after 639 in the median, at .3 after 108. A start whose largest
     v happened to be small is then quiet for ever, so no run length can be stated. Delay .1 to .2: 92 values, but mostly
-    chance. .3 to .1: 40 % alarm, by chance. One microsecond a value.
+    chance. .3 to .1: 40 % alarm, by chance. One microsecond a value, a third of it in arrays.
 
     >>> logic = Eddm(share=0.75).build()
     >>> import random

@@ -50,7 +50,7 @@ class Fhddm(Spec, frozen=True, tag="fhddm"):
     Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): no
     alarm in 500,000 at an error rate of .05, one in 7,900 at .3, either direction. Delay after 1000 values, errors .1
     to .2, "rise": 1,963, 27 % missed within 5000; .1 to .12: all missed. .3 to .1, "fall": 79. Fed errors with "fall",
-    their rise from .05 to .6 is never seen. One microsecond a value.
+    their rise from .05 to .6 is never seen. One microsecond a value, 15 ns in arrays.
 
     >>> logic = Fhddm(direction="rise").build()
     >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]

@@ -51,7 +51,7 @@ class Kswin(Spec, frozen=True, tag="kswin"):
     Measured (`tests/studies/river_detectors.py`, seeded, defaults, a fresh start after each alarm): on N(0, 1) one
     alarm in 800 values, at `alpha` 1e-4 one in 20,000; on verdicts of .05 none in 40,000, of .3 one in 20,000, since
     ties make the test conservative. A mean moved by one standard deviation: 24 values, by chance alarms in part.
-    Verdicts from .1 to .2: never within 1000. It sees rises, falls and changes of shape. 40 microseconds a value.
+    Verdicts from .1 to .2: never within 1000. It sees rises, falls and changes of shape. 20 microseconds a value.
 
     >>> logic = Kswin(alpha=0.0001).build()
     >>> rng = np.random.default_rng(1)
