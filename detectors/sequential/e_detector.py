@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -172,15 +173,20 @@ def usable(value: Floats, exponent: npt.NDArray[np.float64 | np.int64]) -> bool:
     return bool(((value > 0.0) & (value <= HIGHEST) & (exponent >= 0) & (exponent % POWER == 0)).all())
 
 
+@lru_cache(maxsize=1024)
+def _plan(spec: EDetector) -> tuple[Bets, list[list[float]], int]:
+    """The bets, their rows as numbers, and the `longest`: made once for all series of one kind, changed by none."""
+    bets = spec.bets()
+    return bets, np.hstack([bets.at_zero, bets.slope, bets.weight]).tolist(), bets.longest()
+
+
 class EDetectorLogic:
     """The running e-detector: a number and an exponent for each alternative."""
 
     def __init__(self, spec: EDetector, *, join: Join, state: EDetectorState | None) -> None:
         self._kind = type(spec)
         self._join = join
-        self._bets = spec.bets()
-        self._rows: list[list[float]] = np.hstack([self._bets.at_zero, self._bets.slope, self._bets.weight]).tolist()
-        self._longest = self._bets.longest()
+        self._bets, self._rows, self._longest = _plan(spec)
         self._threshold = float(np.log(spec.average_run_length))
         grid = len(self._rows)
         self._value, self._exponent = [1.0] * grid, [0] * grid
