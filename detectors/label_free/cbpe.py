@@ -86,11 +86,14 @@ def precision_sampling_error(reference_precision: npt.ArrayLike, actioned: npt.A
 
 
 def reference_band(values: npt.ArrayLike, *, deviations: float = 3.0) -> ReferenceBand:
-    """Mean -/+ `deviations` standard deviations (ddof = 0, as NannyML) of realised values of the reference windows.
+    """Mean -/+ `deviations` standard deviations (ddof = 0, as NannyML) of values of the reference windows.
 
-    `values` (..., windows). The windows must have the size of those that are compared. With k windows the deviation is
-    known to about 1 / sqrt(2 k) of itself: a false-alarm rate cannot be read from the 3. Limits are kept within no
-    range. Raises ValueError for fewer than two windows, and NaN.
+    `values` (..., windows): realised performance, mean distances of `principal_subspace`. The windows must have the
+    size of those that are compared. With k windows the deviation is known to about 1 / sqrt(2 k) of itself, so a
+    false-alarm rate cannot be read from the 3: of independent normal windows the next is outside with probability
+    2 T(-deviations sqrt((k - 1) / (k + 1))), T of Student's law with k - 1 degrees of freedom, which is one in 42 for
+    10 windows and one in 370 only for very many. Limits are kept within no range. Raises ValueError for fewer than two
+    windows, and NaN.
 
     >>> band = reference_band([0.95, 0.96, 0.94])
     >>> float(band.lower.round(4)), float(band.upper.round(4)), bool(band.leaves(0.92))

@@ -6,8 +6,11 @@ an adjustable false-alarm rate, and a daily rhythm is a change to it.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 from river._river_rust.drift import AdaptiveWindowing
@@ -17,7 +20,6 @@ from detectors.contract import (
     Readings,
     Spec,
     StateMismatch,
-    one_by_one,
     require_observation,
     require_observations,
 )
@@ -86,15 +88,24 @@ class AdwinLogic:
         values, also after a cut. Raises ValueError for NaN and infinity.
         """
         require_observation(x, Adwin)
-        longest = self.width + 1
-        alarm = self._window.update(x)
-        if not alarm and longest <= self._warm_up:
-            return None
-        return Reading(statistic=(longest - self.width) / longest, threshold=0.0, alarm=alarm)
+        (cut,) = self._take((x,))
+        return None if math.isnan(cut) else Reading(statistic=cut, threshold=0.0, alarm=cut > 0.0)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
         """Take values of shape (n,), one after the other."""
-        return one_by_one(self, require_observations(x, Adwin).tolist())
+        statistic = np.array(self._take(require_observations(x, Adwin).tolist()), dtype=np.float64)
+        threshold = np.where(np.isnan(statistic), np.nan, 0.0)
+        return Readings(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+
+    def _take(self, values: Sequence[float]) -> list[float]:
+        """The share of the window that each value cut off, NaN while warming up."""
+        width, warm_up, update, told = self.width, self._warm_up, self._window.update, []
+        for x in values:
+            longest = width + 1
+            # Without a cut the window is longer by one: River need not be asked.
+            width = self.width if update(x) else longest
+            told.append(math.nan if width == longest <= warm_up else (longest - width) / longest)
+        return told
 
     @property
     def width(self) -> int:

@@ -6,12 +6,13 @@ It sees rises only, and the longer the stream, the slower: it watches a mean ove
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Spec
+from detectors.contract import Direction, Domain, Spec
 from detectors.stepwise import Stepwise
 
 
@@ -38,7 +39,7 @@ class Ddm(Spec, frozen=True, tag="ddm"):
 
     Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): 4
     alarms in 500,000 at an error rate of .05, none at .3. Mean delay after 1000 values, .1 to .2: 412, 3 % missed
-    within 5000; .1 to .12: 57 % missed. .3 to .1: never. One microsecond a value.
+    within 5000; .1 to .12: 57 % missed. .3 to .1: never. One microsecond a value, a third of it in arrays.
 
     >>> logic = Ddm().build()
     >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]
@@ -64,20 +65,24 @@ class Ddm(Spec, frozen=True, tag="ddm"):
 
     def build(self, state: DdmState | None = None) -> Stepwise[Ddm, DdmState]:
         """A test that starts afresh, or goes on from `state`."""
-        return Stepwise(self, _step, DdmState() if state is None else state)
+        return Stepwise(self, _steps, DdmState() if state is None else state)
 
 
-def _step(spec: Ddm, old: DdmState, x: float) -> tuple[DdmState, Reading | None]:
-    n = old.n + 1
-    # The order of these operations is River's, so that results are equal to the last bit.
-    rate = old.rate + (1.0 / n) * (x - old.rate)
-    if n <= spec.warm_up:
-        return DdmState(n, rate), None
-    deviation = math.sqrt(rate * (1 - rate) / n)
-    least_rate, least_deviation = old.least_rate, old.least_deviation
-    if least_rate is None or rate + deviation <= least_rate + least_deviation:
-        least_rate, least_deviation = rate, deviation
-    statistic = rate + deviation
-    threshold = least_rate + spec.deviations * least_deviation
-    state = DdmState(n, rate, least_rate, least_deviation)
-    return state, Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
+def _steps(spec: Ddm, old: DdmState, values: Sequence[float]) -> tuple[DdmState, list[float], list[float]]:
+    warm_up, deviations = spec.warm_up, spec.deviations
+    n, rate, least_rate, least_deviation = old.n, old.rate, old.least_rate, old.least_deviation
+    statistics, thresholds = [], []
+    for x in values:
+        n += 1
+        # The order of these operations is River's, so that results are equal to the last bit.
+        rate += (1.0 / n) * (x - rate)
+        if n <= warm_up:
+            statistics.append(math.nan)
+            thresholds.append(math.nan)
+            continue
+        deviation = math.sqrt(rate * (1 - rate) / n)
+        if least_rate is None or rate + deviation <= least_rate + least_deviation:
+            least_rate, least_deviation = rate, deviation
+        statistics.append(rate + deviation)
+        thresholds.append(least_rate + deviations * least_deviation)
+    return DdmState(n, rate, least_rate, least_deviation), statistics, thresholds

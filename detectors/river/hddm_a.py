@@ -6,12 +6,13 @@ The bound makes no use of the variance: for rates near 0 it is far too wide, so 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from detectors.contract import Direction, Domain, Reading, Sides, Spec, directions_of
+from detectors.contract import Direction, Domain, Sides, Spec, directions_of
 from detectors.stepwise import Stepwise
 
 
@@ -38,7 +39,7 @@ class HddmA(Spec, frozen=True, tag="hddm_a"):
 
     Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults, a fresh start after each alarm): no
     alarm in 500,000 at an error rate of .05 or .3, either direction. Mean delay after 1000 values, .1 to .2: 569; .1 to
-    .12: all missed within 5000. .3 to .1: never with "rise", 105 with "both". Three microseconds a value.
+    .12: all missed within 5000. .3 to .1: never with "rise", 105 with "both". Two microseconds a value, .6 in arrays.
 
     >>> logic = HddmA().build()
     >>> errors = [i % 10 == 0 for i in range(500)] + [i % 2 == 0 for i in range(500)]
@@ -64,30 +65,33 @@ class HddmA(Spec, frozen=True, tag="hddm_a"):
 
     def build(self, state: HddmAState | None = None) -> Stepwise[HddmA, HddmAState]:
         """A test that starts afresh, or goes on from `state`."""
-        return Stepwise(self, _step, HddmAState() if state is None else state)
+        return Stepwise(self, _steps, HddmAState() if state is None else state)
 
 
-def _step(spec: HddmA, old: HddmAState, x: float) -> tuple[HddmAState, Reading]:
+def _steps(spec: HddmA, old: HddmAState, values: Sequence[float]) -> tuple[HddmAState, list[float], list[float]]:
     log_cut, log_test = math.log(1.0 / spec.confidence), math.log(2.0 / spec.confidence)
-    n = old.n + 1
-    # The order of these operations is River's, so that results are equal to the last bit.
-    mean = old.mean + (1.0 / n) * (x - old.mean)
-    rise_n, rise_mean, fall_n, fall_mean = old.rise_n, old.rise_mean, old.fall_n, old.fall_mean
-    bound = math.sqrt(1.0 / (2 * n) * log_cut)
-    if rise_n == 0 or rise_mean + math.sqrt(1.0 / (2 * rise_n) * log_cut) >= mean + bound:
-        rise_n, rise_mean = n, mean
-    if fall_n == 0 or fall_mean - math.sqrt(1.0 / (2 * fall_n) * log_cut) <= mean - bound:
-        fall_n, fall_mean = n, mean
-    sides = []
-    if spec.direction != "fall":
-        sides.append((mean - rise_mean, _limit(n, rise_n, log_test)))
-    if spec.direction != "rise":
-        sides.append((fall_mean - mean, _limit(n, fall_n, log_test)))
-    statistic, threshold = max(sides, key=lambda side: side[0] - side[1])
-    state = HddmAState(n, mean, rise_n, rise_mean, fall_n, fall_mean)
-    return state, Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
-
-
-def _limit(n: int, before: int, log_test: float) -> float:
-    share = (n - before) / before * (1.0 / n)
-    return math.sqrt(share / 2 * log_test)
+    rises, falls, sqrt = spec.direction != "fall", spec.direction != "rise", math.sqrt
+    n, mean, rise_n, rise_mean, fall_n, fall_mean = msgspec.structs.astuple(old)
+    # The bounds that made the cuts; the first value always makes one.
+    least = rise_mean + sqrt(1.0 / (2 * rise_n) * log_cut) if rise_n else math.inf
+    most = fall_mean - sqrt(1.0 / (2 * fall_n) * log_cut) if fall_n else -math.inf
+    statistics, thresholds = [], []
+    for x in values:
+        n += 1
+        # The order of these operations is River's, so that results are equal to the last bit.
+        mean += (1.0 / n) * (x - mean)
+        bound = sqrt(1.0 / (2 * n) * log_cut)
+        if least >= mean + bound:
+            rise_n, rise_mean, least = n, mean, mean + bound
+        if most <= mean - bound:
+            fall_n, fall_mean, most = n, mean, mean - bound
+        statistic = threshold = 0.0
+        if rises:
+            statistic, threshold = mean - rise_mean, sqrt((n - rise_n) / rise_n * (1.0 / n) / 2 * log_test)
+        if falls:
+            other, limit = fall_mean - mean, sqrt((n - fall_n) / fall_n * (1.0 / n) / 2 * log_test)
+            if not rises or other - limit > statistic - threshold:
+                statistic, threshold = other, limit
+        statistics.append(statistic)
+        thresholds.append(threshold)
+    return HddmAState(n, mean, rise_n, rise_mean, fall_n, fall_mean), statistics, thresholds

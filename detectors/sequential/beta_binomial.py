@@ -43,8 +43,9 @@ def beta_binomial(
     a, b, p = r / (h * width), r / (g * width), g / width
     n = np.asarray(v, dtype=np.float64) / (g * h)
     k = (np.asarray(s, dtype=np.float64) + n * g) / width
-    special = scipy.special
-    ratio = special.betaln(a + k, b + n - k) - special.betaln(a, b) - special.xlogy(k, p) - special.xlog1py(n - k, -p)
+    betaln = scipy.special.betaln
+    # Logarithms in the shapes of `p`, most often a single number for many sums.
+    ratio = betaln(a + k, b + n - k) - betaln(a, b) - k * np.log(p) - (n - k) * np.log1p(-p)
     if one_sided:
         ratio = ratio + _log_upper_tail(a + k, b + n - k, p) - _log_upper_tail(a, b, p)
     return np.asarray(ratio, dtype=np.float64)

@@ -2,7 +2,7 @@
 
 Run: `python -m tests.bench.statistics`. CPU time of one thread, the median of some runs. NannyML and Evidently are
 optional: `make peers` installs them; where they are not installed their rows say so. How long all default readings of
-1000 segments take is told by `tests.bench.tick`.
+1000 segments take is told by `tests.bench.tick`. `tests.bench.car_loan` is not measured but checked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from detectors.comparison import bin_counts, chi_square, cramer_von_mises, jense
 from detectors.label_free import cbpe
 from detectors.multiplicity import benjamini_hochberg
 from detectors.sequential import EDetectors
+from tests.bench.car_loan import car_loan
 from tests.bench.statistics_peers import CATEGORICAL, CATEGORIES, INTERPRETER, NUMERIC, PEERS, columns, labels, measure
 from tests.bench.tables import Table, begin, show
 
@@ -314,6 +315,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
             segments(count=told.segments, runs=told.runs),
             updates(length=told.length, runs=told.runs),
             families(charts=told.charts, runs=told.runs),
+            car_loan(python=told.peers),
         ]
     )
 

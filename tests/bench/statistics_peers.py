@@ -1,7 +1,8 @@
 """The peers of `tests.bench.statistics`, each run in a process of its own that needs NumPy and that peer only.
 
-`python -m tests.bench.statistics_peers PEER ROWS RUNS` prints JSON: the seconds of each run, or why there are none. So
-the peers may be in an environment of their own: their requirements are not the service's. They are told to send no
+`python -m tests.bench.statistics_peers PEER ROWS RUNS` prints JSON: the seconds of each run, or why there are none;
+`python -m tests.bench.statistics_peers car_loan` what NannyML finds in the data that it comes with, and where they are.
+So the peers may be in an environment of their own: their requirements are not the service's. They are told to send no
 usage statistics.
 """
 
@@ -118,6 +119,36 @@ PEERS: Final[dict[str, tuple[str, Callable[[int], Callable[[], object]]]]] = {
 }
 
 
+CAR_LOAN: Final = (
+    "car_value",
+    "salary_range",
+    "debt_to_income_ratio",
+    "loan_length",
+    "repaid_loan_on_prev_car",
+    "size_of_downpayment",
+    "driver_tenure",
+)
+CHUNK: Final = 5000
+
+
+def car_loan() -> dict[str, Any]:
+    """NannyML's reconstruction errors of the ten chunks of its car loans, its band, and the folder of the files."""
+    try:
+        import nannyml
+    except ModuleNotFoundError as error:
+        return {"why": f"not installed ({error.name}): {INSTALL}"}
+    reference, current, _ = nannyml.load_synthetic_car_loan_dataset()
+    calculator = nannyml.DataReconstructionDriftCalculator(column_names=list(CAR_LOAN), chunk_size=CHUNK)
+    calculator.fit(reference)
+    found = calculator.calculate(current).filter(period="analysis").to_df()["reconstruction_error"]
+    return {
+        "why": "",
+        "folder": str(Path(nannyml.__file__).parent / "datasets" / "data"),
+        "errors": found["value"].tolist(),
+        "band": [float(found[f"{side}_threshold"].iloc[0]) for side in ("lower", "upper")],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Seconds of CPU of each run, or in words why there are none."""
@@ -128,13 +159,19 @@ class Measured:
 
 def measure(peer: str, *, python: str, rows: int, runs: int) -> Measured:
     """Run a peer with this interpreter."""
-    command = [python, "-m", "tests.bench.statistics_peers", peer, str(rows), str(runs)]
+    told = ask(peer, str(rows), str(runs), python=python)
+    return Measured(seconds=tuple(told.get("seconds", ())), why=told["why"])
+
+
+def ask(*arguments: str, python: str) -> dict[str, Any]:
+    """What this module prints as a program of this interpreter; `why` where it did not come so far."""
+    command = [python, "-m", "tests.bench.statistics_peers", *arguments]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env={**os.environ, **QUIET})
     if done.returncode:
-        return Measured(why=f"failed: {done.stderr.strip().splitlines()[-1]}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    return Measured(seconds=tuple(told["seconds"]), why=told["why"])
+        return {"why": f"failed: {done.stderr.strip().splitlines()[-1]}"}
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def main(peer: str, rows: int, runs: int) -> dict[str, object]:
@@ -153,4 +190,5 @@ def main(peer: str, rows: int, runs: int) -> dict[str, object]:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    asked = sys.argv[1:]
+    print(json.dumps(car_loan() if asked == ["car_loan"] else main(asked[0], int(asked[1]), int(asked[2]))))

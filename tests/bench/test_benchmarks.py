@@ -20,7 +20,7 @@ from monitor.decode import decode_event
 from monitor.events import Decision, Review
 from monitor.settings import Settings
 from monitor.topics import DECISIONS, REVIEWS
-from tests.bench import statistics_peers, watch
+from tests.bench import car_loan, statistics_peers, watch
 from tests.bench.__main__ import SUITE, write_report
 from tests.bench.decisions import Decisions
 from tests.bench.load import audit, stream
@@ -111,6 +111,15 @@ def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest
     told = statistics_peers.main("evidently", 10, 1)
 
     assert {"seconds": [], "why": "not installed (evidently): make peers"} == told
+
+
+def test_car_loans_without_nannyml_are_a_table_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nannyml", None)
+    monkeypatch.setattr(car_loan, "ask", lambda *_, python: statistics_peers.car_loan())
+
+    table = car_loan.car_loan(python=sys.executable)
+
+    assert [("not installed (nannyml): make peers", "", "", "")] == table.rows
 
 
 def test_a_peer_that_fails_says_why() -> None:

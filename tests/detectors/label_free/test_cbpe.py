@@ -106,3 +106,12 @@ def test_nothing_actioned_leaves_precision_undefined() -> None:
 def test_a_band_needs_two_windows() -> None:
     with pytest.raises(ValueError, match="at least two windows"):
         reference_band([0.9])
+
+
+@pytest.mark.parametrize(("windows", "one_in"), [(3, 5.95), (10, 41.9), (100, 268)])
+def test_three_deviations_of_few_windows_are_passed_more_often_than_of_many(windows: int, one_in: float) -> None:
+    drawn = np.random.default_rng(windows).normal(0.9, 0.01, (60_000, windows + 1))
+    band = reference_band(drawn[:, :-1])
+    outside = (drawn[:, -1] < band.lower) | (drawn[:, -1] > band.upper)
+
+    assert 1 / one_in == pytest.approx(outside.mean(), abs=4 * (1 / one_in / 60_000) ** 0.5)

@@ -1,6 +1,7 @@
 """e-SR and e-CUSUM against plain recursions, the run lengths they promise, and the exact trade-off of the guide."""
 
 import math
+import typing
 from decimal import Decimal
 
 import msgspec
@@ -88,6 +89,22 @@ def test_far_beyond_the_range_of_a_float_and_back_it_is_the_recursion(kind: type
         batches = spec.build()
         parts = [batches.update_many(part).statistic for part in np.split(x, cut)]
         assert expected == pytest.approx(np.concatenate(parts), rel=1e-10, abs=1e-9)
+
+
+@kinds
+@pytest.mark.parametrize("lengths", [range(21, 90), [485, 486, 487], [12_000]], ids=["few", "some", "many"])
+def test_a_batch_of_any_length_ends_where_one_by_one_does(
+    kind: type[ESr] | type[ECusum], lengths: typing.Iterable[int]
+) -> None:
+    x = np.random.default_rng(16).random(12_000)
+    spec = kind(mean=0.5, smallest_change=0.1, direction="both")
+    for length in lengths:
+        single, batched = spec.build(), spec.build()
+        expected = [single.update(value).statistic for value in x[:length].tolist()]
+
+        assert expected == pytest.approx(batched.update_many(x[:length]).statistic, rel=1e-11, abs=1e-11)
+        assert single.snapshot().exponent == batched.snapshot().exponent
+        assert single.snapshot().value == pytest.approx(batched.snapshot().value, rel=1e-10)
 
 
 @kinds
