@@ -20,6 +20,7 @@ from monitor.evaluate import take_snapshot
 from monitor.exposition import Renderer
 from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
+from monitor.join.rocks import IndexMemory
 from monitor.reference import InvalidReference
 from monitor.service.allocator import keep_buffers
 from monitor.service.evaluation import Evaluation
@@ -121,7 +122,9 @@ class Worker:
             self._outlet,
             indexes=None
             if pipeline.join is None
-            else JoinIndexes(settings.state.directory / "join", pipeline.join, settings.join.memory_mb * 1024 * 1024),
+            else JoinIndexes(
+                settings.state.directory / "join", pipeline.join, IndexMemory(settings.join.memory_mb * 1024 * 1024)
+            ),
             poison_ratio=settings.poison.maximum_ratio,
             poison_window=settings.poison.window_records,
             app_version=self._version,
