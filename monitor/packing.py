@@ -1,5 +1,5 @@
-"""Integer arrays as bytes: packed, in the smallest type that holds them, as blocks and checkpoints are written; or
-compressed, a fifth of that for what is held in thousands and seldom looked at.
+"""Integer arrays as bytes: packed, in the smallest type that holds them, as blocks are written; or
+compressed, a fifth of that for what is held in thousands and seldom looked at, and for checkpoints of it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,11 @@ def pack(values: npt.NDArray[np.integer]) -> Packed:
 
 def unpack(packed: Packed) -> npt.NDArray[np.int64]:
     """The array that was packed, as int64. ValueError if the type is not one that `pack` writes."""
-    if packed.dtype not in _TYPES:
-        raise ValueError(f"packed array: expected one of {', '.join(_TYPES)}, got {packed.dtype!r}")
+    _require_known(packed.dtype)
     return np.frombuffer(packed.data, dtype=packed.dtype).astype(np.int64)
 
 
-class Compressed(msgspec.Struct, frozen=True, gc=False):
+class Compressed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Integer arrays of one length: their NumPy type codes; compressed, the first bytes of each array, its second bytes
     and so on.
 
@@ -64,8 +63,12 @@ def compress(*arrays: npt.NDArray[np.integer]) -> Compressed:
 
 
 def expand(compressed: Compressed) -> list[npt.NDArray[np.int64]]:
-    """The arrays that were compressed, as int64."""
-    planes = np.frombuffer(bytes(cramjam.zstd.decompress(compressed.data)), dtype=np.uint8)
+    """The arrays that were compressed, as int64. ValueError if these cannot be such arrays."""
+    _require_known(*compressed.dtypes)
+    try:
+        planes = np.frombuffer(bytes(cramjam.zstd.decompress(compressed.data)), dtype=np.uint8)
+    except cramjam.DecompressionError as error:
+        raise ValueError(f"compressed arrays: {error}") from error
     sizes = [np.dtype(dtype).itemsize for dtype in compressed.dtypes]
     parts = planes.reshape(sum(sizes), -1) if planes.size else np.empty((sum(sizes), 0), dtype=np.uint8)
     ends = np.cumsum(sizes).tolist()
@@ -73,3 +76,9 @@ def expand(compressed: Compressed) -> list[npt.NDArray[np.int64]]:
         np.frombuffer(parts[end - size : end].T.tobytes(), dtype=dtype).astype(np.int64)
         for dtype, size, end in zip(compressed.dtypes, sizes, ends, strict=True)
     ]
+
+
+def _require_known(*dtypes: str) -> None:
+    for dtype in dtypes:
+        if dtype not in _TYPES:
+            raise ValueError(f"packed array: expected one of {', '.join(_TYPES)}, got {dtype!r}")

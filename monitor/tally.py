@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from monitor.packing import compress, expand
+from monitor.packing import Compressed, compress, expand
 from monitor.summarise import sum_by_place
 
 Ints = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ class Tally:
 
     def items(self) -> tuple[Ints, Ints]:
         """Places in ascending order and their values, none of them zero."""
-        place, value = self._merged()
+        place, value = sums(self._held)
         if self._pending:
             places, values = zip(*self._pending, strict=True)
             place, value = sum_by_place(np.concatenate([place, *places]), np.concatenate([value, *values]))
@@ -49,10 +49,18 @@ class Tally:
             self._added = 0
         return place, value
 
+    def compressed(self) -> Compressed:
+        """The same, as `sums` reads them."""
+        if self._pending:
+            self.items()
+        return self._held
+
     def _hold(self, place: Ints, value: Ints) -> None:
         self._size = len(place)
         self._held = compress(np.diff(place, prepend=0), value)
 
-    def _merged(self) -> tuple[Ints, Ints]:
-        steps, value = expand(self._held)
-        return np.cumsum(steps), value
+
+def sums(compressed: Compressed) -> tuple[Ints, Ints]:
+    """Places and values of a compressed tally. ValueError if this cannot be one."""
+    steps, value = expand(compressed)
+    return np.cumsum(steps), value
