@@ -11,7 +11,6 @@ their horizons and the join's indexes on disk; a snapshot is taken and shown, a 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import os
 import subprocess
@@ -38,7 +37,7 @@ from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.packing import pack, unpack
 from monitor.partition import PartitionSummariser
-from monitor.service.allocator import keep_buffers
+from monitor.service.allocator import keep_buffers, release_unused
 from monitor.settings import BlockSettings, Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.summarise import MINUTE_MS
@@ -226,7 +225,7 @@ class Evaluation:
             self.evaluator.fold(decode_block(encode_block(message)))
 
     def show(self) -> None:
-        """What a worker does each second, each few seconds and at a scrape."""
+        """What a worker does each second, each few seconds, at a scrape and each minute."""
         self.evaluator.advance()
         self.shown = take_snapshot(
             [self.evaluator],
@@ -238,6 +237,7 @@ class Evaluation:
         )
         self._renderer.render(families(self.shown, version="1", config_fingerprint=""))
         self.evaluator.checkpoints(position=self._folded)
+        release_unused()
 
 
 def worker(*, models: int, days: int, count: int, hours: int) -> Table:
@@ -252,7 +252,7 @@ def worker(*, models: int, days: int, count: int, hours: int) -> Table:
         raise ValueError("expected settings with a join")
     keep_buffers()
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what making the messages took must not hide what the state takes
+    release_unused()  # what making the messages took must not hide what the state takes
     own = os.getpid()
     made = resident_mb(own)
     evaluation = Evaluation(pipeline)
