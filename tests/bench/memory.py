@@ -57,8 +57,6 @@ NONE: Final = np.empty(0, dtype=np.int64)
 VERDICTS: Final = ("benign", "violating", "violating", "violating")
 PARTITIONS: Final = 4
 """Of each source topic and of the join."""
-A_MINUTE: Final = 2000
-"""Decisions of one partition in a minute of load: the ids of the horizon are full within three hours."""
 LATE: Final = 4
 """Cohorts of any age that late reviews restate in each minute of load."""
 IMPORTS: Final = "import monitor.worker; print(open('/proc/self/statm').read().split()[1])"
@@ -152,9 +150,17 @@ class Sources:
     """Four partitions of decisions and of reviews without their context, and of the join between them."""
 
     def __init__(
-        self, pipeline: Pipeline, join: JoinSettings, folder: Path, *, memory: IndexMemory, decisions: Decisions
+        self,
+        pipeline: Pipeline,
+        join: JoinSettings,
+        folder: Path,
+        *,
+        memory: IndexMemory,
+        decisions: Decisions,
+        a_minute: int,
     ) -> None:
         self._decisions = decisions
+        self._a_minute = a_minute
         self._summarisers = {
             (source, number): PartitionSummariser(
                 source, number, summarise_from=0, log_start=0, settings=pipeline.summarise
@@ -172,7 +178,7 @@ class Sources:
         decided: list[Forward] = []
         reviewed: list[Forward] = []
         for number in range(PARTITIONS):
-            values = self._decisions.batch(A_MINUTE, at_ms)
+            values = self._decisions.batch(self._a_minute, at_ms)
             reviews = [
                 _review(one, verdict="violating", context=False)
                 for one in map(msgspec.json.decode, values[: int(REVIEWED * len(values))])
@@ -240,7 +246,7 @@ class Evaluation:
         release_unused()
 
 
-def worker(*, models: int, days: int, count: int, hours: int) -> Table:
+def worker(*, models: int, days: int, count: int, hours: int, a_minute: int) -> Table:
     """A worker's memory after its imports, with all cohorts, and after each hour of load."""
     imports = int(subprocess.check_output([sys.executable, "-c", IMPORTS])) * os.sysconf("SC_PAGE_SIZE") / 1e6
     settings = Settings()
@@ -263,7 +269,7 @@ def worker(*, models: int, days: int, count: int, hours: int) -> Table:
     rng = np.random.default_rng(1)
     with TemporaryDirectory() as folder:
         memory = IndexMemory(settings.join.memory_mb * 1024 * 1024)
-        sources = Sources(pipeline, pipeline.join, Path(folder), memory=memory, decisions=decisions)
+        sources = Sources(pipeline, pipeline.join, Path(folder), memory=memory, decisions=decisions, a_minute=a_minute)
         for minute in range(hours * HOUR):
             now = days * DAY + minute
             evaluation.fold(moved(block, number=now, minutes=now) for block in blocks)
@@ -286,7 +292,7 @@ def worker(*, models: int, days: int, count: int, hours: int) -> Table:
         ],
         notes=(
             f"{held:,} cohorts, {count:,} decisions and reviews of {REVIEWED:.0%} of them in each; no connections.",
-            f"Load: {PARTITIONS * A_MINUTE:,} decisions a minute through ids and join; late reviews of {LATE} cohorts.",
+            f"Load: {PARTITIONS * a_minute:,} decisions a minute through ids and join; late reviews of {LATE} cohorts.",
         ),
     )
 
@@ -347,12 +353,15 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--decisions", type=int, default=600_000, help="behind each cohort: 10 thousand a second")
     parser.add_argument("--hours", type=int, default=3, help="of load")
+    parser.add_argument("--a-minute", type=int, default=2000, help="decisions of a partition; fills the ids in 3 hours")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="put a worker under load instead")
     parser.add_argument("--rate", type=float, default=20_000.0, help="decisions a second of the soak")
     told = parser.parse_args(arguments)
     if told.soak is not None:
         return show([soak(minutes=told.soak, rate=told.rate, models=told.models)])
-    return show([worker(models=told.models, days=told.days, count=told.decisions, hours=told.hours)])
+    return show(
+        [worker(models=told.models, days=told.days, count=told.decisions, hours=told.hours, a_minute=told.a_minute)]
+    )
 
 
 if __name__ == "__main__":
