@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from monitor.packing import Compressed
 from monitor.summarise import sums_of
 from monitor.tally import Tally
 
@@ -140,6 +141,12 @@ class Cohorts:
         self._enter()
         tally = self._held[level].get(start)
         return None if tally is None else tally.items()
+
+    def compressed(self, level: Level, start: int) -> Compressed | None:
+        """Places and values of one cohort as `tally.sums` reads them; None when it is not held."""
+        self._enter()
+        tally = self._held[level].get(start)
+        return None if tally is None else tally.compressed()
 
     def cohorts(self) -> Iterator[tuple[Level, int]]:
         """All cohorts held, in order."""

@@ -158,8 +158,8 @@ class JoinSettings(Section):
     """So many are kept in each partition; beyond, the oldest go before their time."""
     block_size: Annotated[int, Field(ge=16, le=16_384)] = 256
     """Records of the topic a block, each of which holds up to 256 decisions. Must not change, as `blocks.size`."""
-    memory_mb: Annotated[int, Field(ge=4, le=4096)] = 16
-    """Cache of one partition's index."""
+    memory_mb: Annotated[int, Field(ge=4, le=4096)] = 32
+    """Caches of a worker's indexes and what they have not written, shared by all its partitions."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

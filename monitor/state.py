@@ -26,15 +26,15 @@ from monitor.cohorts import Level
 from monitor.layout import Layout
 from monitor.ledger import LastBlock, ModelLedger, Taken
 from monitor.model import Model, ModelSettings
-from monitor.packing import Packed, pack, unpack
+from monitor.packing import Compressed, Packed, pack, unpack
 from monitor.snapshot import LaunchRecord, SeriesKey
 from monitor.sources import SavedSource, SourceLedger
 from monitor.streams import SavedDetector, SavedPool
-from monitor.tally import Tally
+from monitor.tally import Tally, sums
 
 Ints = npt.NDArray[np.int64]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 DETECTOR_ROWS: Final = 64
 """Detectors of so many series are one part."""
 SEPARATOR: Final = "\x1f"
@@ -129,9 +129,9 @@ class ModelCheckpoints:
         changed = cohorts.touched.union(cohorts.cohorts() if self._whole else ())
         for level, start in sorted(changed):
             part: PartId = ("cohort", int(level), start)
-            sums = cohorts.cohort(level, start)
-            if sums is not None:
-                parts.append(self._write(part, _ENCODER.encode(_save_sums(*sums))))
+            compressed = cohorts.compressed(level, start)
+            if compressed is not None:
+                parts.append(self._write(part, _ENCODER.encode(compressed)))
             elif self._slots.pop(part, None) is not None:
                 obsolete += [self._key(part, slot) for slot in SLOTS]
         cohorts.touched.clear()
@@ -302,7 +302,9 @@ def _restore_model(name: str, head: Head, owner: str, records: Mapping[bytes, by
     widths = sum(width for *_, width in head.signature)
     translate = _translation(ledger.layout, head.signature, rows=len(head.series), width=widths)
     ledger.table.restore(head.series)
-    ledger.restore_totals(_dense(*translate(head.totals), rows=len(head.series), width=ledger.layout.width))
+    ledger.restore_totals(
+        _dense(*translate(*_load_sums(head.totals)), rows=len(head.series), width=ledger.layout.width)
+    )
     cohorts: dict[tuple[Level, int], tuple[Ints, Ints]] = {}
     detectors: list[SavedDetector] = []
     for part, slot in head.slots:
@@ -311,12 +313,12 @@ def _restore_model(name: str, head: Head, owner: str, records: Mapping[bytes, by
         if data is None:
             raise UnreadableState(f"state of model {name}: part {part} is missing")
         if part[0] == "cohort":
-            cohorts[Level(part[1]), part[2]] = translate(_decode(part_key, data, SavedSums))
+            cohorts[Level(part[1]), part[2]] = translate(*sums(_decode(part_key, data, Compressed)))
         else:
             detectors += _decode(part_key, data, tuple[SavedDetector, ...])
     if head.now is not None:
         ledger.cohorts.restore(head.now, len(head.series), cohorts)
-    ledger.arrivals = {minute: Tally(*translate(sums)) for minute, sums in head.arrivals}
+    ledger.arrivals = {minute: Tally(*translate(*_load_sums(saved))) for minute, saved in head.arrivals}
     ledger.arrivals_from = head.arrivals_from
     ledger.launches = {(launch.model_version, launch.variant, launch.stage): launch for launch in head.launches}
     ledger.last_decision_ms = head.last_decision_ms
@@ -371,16 +373,18 @@ def _save_sums(place: Ints, value: Ints) -> SavedSums:
     return SavedSums(pack(np.diff(place, prepend=0)), pack(value))
 
 
+def _load_sums(saved: SavedSums) -> tuple[Ints, Ints]:
+    return np.cumsum(unpack(saved.steps)), unpack(saved.value)
+
+
 def _translation(
     layout: Layout, signature: Sequence[tuple[str, str, int]], *, rows: int, width: int
-) -> Callable[[SavedSums], tuple[Ints, Ints]]:
-    """A function from saved sums to (places, values) in today's layout; ValueError where they cannot be such sums."""
+) -> Callable[[Ints, Ints], tuple[Ints, Ints]]:
+    """A function from saved sums to those in today's layout; ValueError where they cannot be such sums."""
     columns = layout.translation(signature)
 
-    def translate(sums: SavedSums) -> tuple[Ints, Ints]:
-        steps, value = unpack(sums.steps), unpack(sums.value)
-        place = np.cumsum(steps)
-        ascending = bool((steps[1:] > 0).all())
+    def translate(place: Ints, value: Ints) -> tuple[Ints, Ints]:
+        ascending = bool((place[1:] > place[:-1]).all())
         if len(place) != len(value) or not ascending or (len(place) and not 0 <= place[0] <= place[-1] < rows * width):
             raise ValueError(f"sums: expected ascending places of {rows} rows of {width} columns, a value each")
         if columns is None:

@@ -20,8 +20,9 @@ from monitor.evaluate import take_snapshot
 from monitor.exposition import Renderer
 from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
+from monitor.join.rocks import IndexMemory
 from monitor.reference import InvalidReference
-from monitor.service.allocator import keep_buffers
+from monitor.service.allocator import keep_buffers, release_unused
 from monitor.service.evaluation import Evaluation
 from monitor.service.forced_exit import ForcedExit
 from monitor.service.ingest import Ingest
@@ -46,6 +47,8 @@ from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS: Final = 0.5
+RELEASE_SECONDS: Final = 60.0
+"""Between two times that unused memory is given back."""
 STOP_WITHIN_SECONDS: Final = 20.0
 """Shared by all steps of an orderly stop."""
 FORCED_AFTER_SECONDS: Final = 25.0
@@ -121,7 +124,9 @@ class Worker:
             self._outlet,
             indexes=None
             if pipeline.join is None
-            else JoinIndexes(settings.state.directory / "join", pipeline.join, settings.join.memory_mb * 1024 * 1024),
+            else JoinIndexes(
+                settings.state.directory / "join", pipeline.join, IndexMemory(settings.join.memory_mb * 1024 * 1024)
+            ),
             poison_ratio=settings.poison.maximum_ratio,
             poison_window=settings.poison.window_records,
             app_version=self._version,
@@ -236,6 +241,7 @@ class Worker:
                     (self._settings.blocks.publish_interval_seconds, self._ingest.publish),
                     (self._settings.state.checkpoint_interval_seconds, lambda _: self._evaluation.checkpoint()),
                     (SNAPSHOT_SECONDS, lambda _: self._take_snapshot()),
+                    (RELEASE_SECONDS, lambda _: _release_unused()),
                 ]
                 steps += [asyncio.create_task(_repeat(seconds, step, self._stop)) for seconds, step in intervals]
                 await self._first_end([*steps, *always])
@@ -417,6 +423,10 @@ class Worker:
         if reason is not None:
             log.warning("kafka is away", servers=kafka.bootstrap_servers, reason=reason)
         return reason is None
+
+
+async def _release_unused() -> None:
+    await asyncio.to_thread(release_unused)  # meanwhile the loop waits only where it needs memory
 
 
 async def _repeat(seconds: float, step: Step, stop: asyncio.Event) -> None:

@@ -13,12 +13,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+)
 
 from monitor.join.index import Batch, CorruptIndex, IndexUnavailable, Range
 
 MEMORY_BYTES: Final = 32 * 1024 * 1024
-"""Half for what is read, filters included; half for two memtables, one filled while the other is written."""
+"""Of all indexes of a process."""
 BLOCK_BYTES: Final = 4 * 1024
 """What a look-up that finds something has to decompress."""
 FILTER_BITS: Final = 10
@@ -38,17 +47,29 @@ class IndexInUse(RuntimeError):  # noqa: N818 - says what the index is
     """Another process, or this one, has the index open."""
 
 
+class IndexMemory:
+    """Memory that the indexes of a process share, about `size` bytes however many they are.
+
+    Half of it for what is read, filters included; half for what is not yet written.
+    """
+
+    def __init__(self, size: int = MEMORY_BYTES) -> None:
+        self.size = size
+        self.cache = Cache(size // 2)
+        self.unwritten = WriteBufferManager(size // 2, False)
+
+
 class RocksIndex:
-    """An `Index` in a directory, with about so much memory for caches and what is not yet written.
+    """An `Index` in a directory, with memory of its own unless it is given one to share.
 
     Raises IndexInUse if someone else has it open, CorruptIndex if it cannot be read, IndexUnavailable if the disk does
     not let it be opened.
     """
 
-    def __init__(self, directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, directory: Path, *, memory: IndexMemory | None = None) -> None:
         self.directory = directory
-        self._memory_bytes = memory_bytes
-        self._db = _open(directory, memory_bytes)
+        self._memory = memory or IndexMemory()
+        self._db = _open(directory, self._memory)
         self._closed = False
         self._bytes = 0
 
@@ -93,7 +114,7 @@ class RocksIndex:
         """Close and open again: what was committed is still there. RocksDB takes no writes after one has failed."""
         with suppress(IndexUnavailable):  # it repeats what the failed write has said; the lock is released all the same
             self.close()
-        self._db = _open(self.directory, self._memory_bytes)
+        self._db = _open(self.directory, self._memory)
         self._closed = False
 
     def clear(self) -> None:
@@ -101,7 +122,7 @@ class RocksIndex:
         self.close()
         with self._telling("remove"):
             shutil.rmtree(self.directory)
-        self._db = _open(self.directory, self._memory_bytes)
+        self._db = _open(self.directory, self._memory)
         self._closed = False
 
     def bytes(self) -> int:
@@ -138,10 +159,10 @@ class RocksIndex:
             raise _told(self.directory, what, error) from error
 
 
-def _open(directory: Path, memory_bytes: int) -> Rdict:
+def _open(directory: Path, memory: IndexMemory) -> Rdict:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        return Rdict(str(directory), _options(memory_bytes))
+        return Rdict(str(directory), _options(memory))
     except Exception as error:  # rocksdict raises nothing narrower
         if any(sign in str(error) for sign in _LOCKED) and not any(sign in str(error) for sign in _DISK):
             raise IndexInUse(f"{directory}: expected an index that nobody has open: {error}") from error
@@ -154,10 +175,10 @@ def _told(directory: Path, what: str, error: Exception) -> CorruptIndex | IndexU
     return kind(f"{directory}: cannot {what}: {error}")
 
 
-def _options(memory_bytes: int) -> Options:
+def _options(memory: IndexMemory) -> Options:
     table = BlockBasedOptions()
     table.set_block_size(BLOCK_BYTES)
-    table.set_block_cache(Cache(memory_bytes // 2))
+    table.set_block_cache(memory.cache)
     table.set_bloom_filter(FILTER_BITS, False)
     table.set_cache_index_and_filter_blocks(True)  # filters grow with the entries; in the cache they are bounded
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
@@ -168,8 +189,9 @@ def _options(memory_bytes: int) -> Options:
     options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_bottommost_compression_type(DBCompressionType.zstd())
-    options.set_write_buffer_size(memory_bytes // 4)
-    options.set_max_write_buffer_number(2)
+    options.set_write_buffer_manager(memory.unwritten)
+    options.set_write_buffer_size(memory.size // 4)
+    options.set_max_write_buffer_number(2)  # one is filled while the other is written
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_level_compaction_dynamic_level_bytes(True)

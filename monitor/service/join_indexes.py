@@ -12,7 +12,7 @@ import structlog
 from monitor.join.block import JoinSettings
 from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
-from monitor.join.rocks import RocksIndex
+from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.service.quarantine import remove, set_aside
 from monitor.snapshot import JoinStatistics
 
@@ -32,7 +32,7 @@ class JoinIndexes:
 
     directory: Path
     settings: JoinSettings
-    memory_bytes: int
+    memory: IndexMemory
     failures: dict[str, int] = field(default_factory=lambda: {UNAVAILABLE: 0, CORRUPT: 0})
     """how often an index could not be written or opened, and how often one was set aside"""
     _open: dict[int, RocksIndex] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class JoinIndexes:
     def _join(self, partition: int, log_start: int, summarise_from: int) -> JoinPartition:
         index = self._open.get(partition)
         if index is None:
-            index = self._open[partition] = RocksIndex(self._folder(partition), memory_bytes=self.memory_bytes)
+            index = self._open[partition] = RocksIndex(self._folder(partition), memory=self.memory)
         return JoinPartition(
             partition, index, settings=self.settings, log_start=log_start, summarise_from=summarise_from
         )

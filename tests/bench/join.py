@@ -26,7 +26,7 @@ from monitor.events import Decision, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import Forward, chunks, forward_decision, forward_feedback
 from monitor.join.joiner import JoinPartition
-from monitor.join.rocks import RocksIndex
+from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
 from monitor.rows import hash_id
 from monitor.service.outlet import KafkaOutlet, Record
@@ -158,7 +158,8 @@ async def measure(
     spent = Spent()
     layout = Layout()
     settings = JoinSettings(SummariseSettings(layout=lambda _: layout))
-    indexes = [RocksIndex(folder / str(number)) for number in range(PARTITIONS)]
+    memory = IndexMemory()
+    indexes = [RocksIndex(folder / str(number), memory=memory) for number in range(PARTITIONS)]
     joiners = [JoinPartition(number, index, settings=settings) for number, index in enumerate(indexes)]
     topic = Topic(bootstrap)
     await topic.start()

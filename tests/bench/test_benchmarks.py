@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from monitor.cohorts import Level
 from monitor.decode import decode_event
 from monitor.events import Decision, Review
 from monitor.settings import Settings
@@ -24,7 +25,7 @@ from tests.bench import car_loan, statistics_peers, watch
 from tests.bench.__main__ import SUITE, write_report
 from tests.bench.decisions import Decisions
 from tests.bench.load import audit, stream
-from tests.bench.memory import steps
+from tests.bench.memory import aged
 from tests.bench.peers import PeerDecision
 from tests.bench.suite import Step
 from tests.bench.tables import Table, cpu_seconds, resident_mb
@@ -34,7 +35,7 @@ NOON_MS = 1_790_000_000_000
 WITHOUT_KAFKA = {
     "hotpath": "--decisions 20000 --rate 10000 --runs 1 --join",
     "exposition": "--lines 500 --runs 1",
-    "memory": "--models 1 --days 0 --decisions 2000",
+    "memory": "--models 1 --days 10 --hours 1 --a-minute 20 --decisions 2000",
     "tick": "--models 1 --decisions 2000 --pinned 2000 --ticks 1 --peer-series 2",
     "join": "--decisions 500",
     "simulate": "--per-minute 100 --minutes 1",
@@ -157,11 +158,11 @@ def test_a_bench_worker_has_the_defaults_of_production() -> None:
     assert Settings().state.checkpoint_interval_seconds == watch.PRODUCTION["state.checkpoint_interval_seconds"]
 
 
-def test_memory_steps_end_where_cohorts_are_minutes() -> None:
-    found = list(steps(180))
-    assert sorted(set(found)) == found
-    assert [180 * 1440 + 58, 180 * 1440 + 59] == found[-2:]
-    assert {1, 60, 1440} == {later - earlier for earlier, later in pairwise(found)}
+def test_memory_holds_each_minute_of_its_days_in_one_cohort() -> None:
+    found = list(aged(180))
+    assert {Level.DAY, Level.HOUR, Level.MINUTE} == {level for level, _ in found}
+    assert all(begin + level == after for (level, begin), (_, after) in pairwise(found))
+    assert [(Level.DAY, 0), (Level.MINUTE, 180 * 1440 - 1)] == [found[0], found[-1]]
 
 
 @dataclass

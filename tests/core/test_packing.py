@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.packing import Packed, pack, unpack
+from monitor.packing import Packed, compress, expand, pack, unpack
 from tests.core.strategies import examples
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
@@ -45,3 +45,17 @@ def test_a_foreign_type_is_refused() -> None:
 def test_bytes_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="buffer size"):
         unpack(Packed("<i8", b"\0" * 7))
+
+
+@examples(200)
+@given(pairs=st.lists(st.tuples(INT64, st.integers(0, 300)), max_size=40))
+def test_what_is_compressed_is_expanded(pairs: list[tuple[int, int]]) -> None:
+    arrays = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    assert arrays.tolist() == [values.tolist() for values in expand(compress(*arrays))]
+
+
+def test_counts_that_one_large_sum_makes_wide_take_a_quarter_when_compressed() -> None:
+    values = np.random.default_rng(0).integers(0, 200, size=4000)
+    values[::100] = 2**40
+    assert 8 * 4000 == len(pack(values).data)
+    assert len(compress(values).data) < 8 * 4000 / 4

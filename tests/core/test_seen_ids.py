@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.seen_ids import TAGS, SeenIds
+from monitor.seen_ids import AGES, TAGS, SeenIds
 from tests.core.strategies import examples
 
-STEP = st.tuples(st.integers(0, 3), st.lists(st.integers(0, 11), max_size=8))
+FORWARD = (0, 1, 2, 3, AGES, TAGS - 1, TAGS, 2 * TAGS)
+STEP = st.tuples(st.sampled_from(FORWARD), st.lists(st.integers(0, 11), max_size=8))
 """(blocks to go on, ids out of a pool)"""
 
 
 def crowded(seen: SeenIds) -> SeenIds:
     """With four slots, so that every id shares one with others."""
-    seen._slots = np.zeros(4, dtype=np.uint32)
+    seen._slots = np.zeros(4, dtype=np.uint16)
     seen._shift = np.uint64(62)
     return seen
 
@@ -24,7 +25,7 @@ def crowded(seen: SeenIds) -> SeenIds:
 @examples(200)
 @given(
     steps=st.lists(STEP, max_size=25),
-    horizon=st.integers(1, 3),
+    horizon=st.sampled_from([1, 2, 3, AGES, AGES + 1, 3 * AGES + 1]),
     seed=st.integers(0, 1000),
     start=st.sampled_from([0, 5, TAGS - 3, 3 * TAGS - 1]),
     narrow=st.booleans(),
@@ -71,3 +72,12 @@ def test_what_has_left_the_horizon_takes_no_room() -> None:
         for _ in range(4):
             seen.add(rng.integers(0, 2**64, 16, dtype=np.uint64))
         assert sum(len(array) for arrays in seen._sorted.values() for array in arrays) <= 3 * 64
+
+
+def test_ids_that_come_one_by_one_are_held_in_few_arrays() -> None:
+    seen = SeenIds(horizon=1, block_size=1000)
+    seen.begin(0)
+    for one in np.random.default_rng(5).integers(0, 2**64, 1000, dtype=np.uint64):
+        assert [True] == seen.add(np.array([one])).tolist()
+        assert len(seen._sorted[0]) <= 10
+    assert 1000 == sum(map(len, seen._sorted[0]))

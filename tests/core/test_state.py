@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +16,13 @@ from monitor.evaluate import PartitionEvaluator, Restored
 from monitor.events import Action
 from monitor.layout import Layout
 from monitor.model import ModelSettings
+from monitor.packing import Compressed, compress, expand
 from monitor.sources import merge_totals
 from monitor.state import (
     FORMAT,
     SEPARATOR,
     Head,
     Position,
-    SavedSums,
     model_key,
     model_names,
     position_key,
@@ -147,18 +148,19 @@ def cohort_part() -> bytes:
     return next(key for key in PARTS if key.split(SEPARATOR.encode())[2] == b"cohort")
 
 
-@pytest.mark.parametrize("what", ["values", "places", "bytes"])
+@pytest.mark.parametrize("what", ["values", "places", "bytes", "types", "one array"])
 def test_sums_that_decode_but_do_not_fit_together_are_set_aside_too(what: str) -> None:
     key = cohort_part()
-    sums = msgspec.msgpack.decode(STATE[key], type=SavedSums)
-    steps, value = sums.steps, sums.value
-    if what == "values":
-        value = msgspec.structs.replace(value, data=value.data + value.data[-1:])
-    elif what == "places":
-        steps = msgspec.structs.replace(steps, dtype="<i8", data=(2**40).to_bytes(8, "little") * (len(value.data)))
-    else:
-        steps = msgspec.structs.replace(steps, dtype="<i8", data=b"\1\2\3")
-    evaluator, found = restored(damaged(key, lambda _: msgspec.msgpack.encode(SavedSums(steps, value))))
+    held = msgspec.msgpack.decode(STATE[key], type=Compressed)
+    steps, value = expand(held)
+    wrong = {
+        "values": compress(steps, np.append(value, 1)),
+        "places": compress(np.full(len(steps), 2**40), value),
+        "bytes": msgspec.structs.replace(held, data=b"\1\2\3"),
+        "types": msgspec.structs.replace(held, dtypes=("<f8", "<f8")),
+        "one array": compress(steps),
+    }
+    evaluator, found = restored(damaged(key, lambda _: msgspec.msgpack.encode(wrong[what])))
     assert 1 == len(found.unreadable)
     assert EXPECTED == facts(finished(evaluator, 0))
 

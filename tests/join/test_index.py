@@ -6,13 +6,14 @@ import random
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
 from monitor.join.index import Batch, CorruptIndex, Index, MemoryIndex
-from monitor.join.rocks import IndexInUse, RocksIndex
+from monitor.join.rocks import IndexInUse, IndexMemory, RocksIndex
 from tests.core.strategies import examples, seeds
 
 KEYS = [bytes([letter]) + number.to_bytes(2, "big") for letter in b"ewx" for number in range(20)]
@@ -62,7 +63,7 @@ def test_nothing_is_read_from_no_keys(make: type[RocksIndex], tmp_path: Path) ->
 WRITER = """
 import sys
 from pathlib import Path
-from monitor.join.rocks import RocksIndex
+from monitor.join.rocks import IndexMemory, RocksIndex
 index = RocksIndex(Path(sys.argv[1]))
 for number in range(1_000_000):
     text = str(number).encode()
@@ -110,7 +111,7 @@ WRITER_ON_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from monitor.join.index import IndexUnavailable
-from monitor.join.rocks import RocksIndex
+from monitor.join.rocks import IndexMemory, RocksIndex
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 index = RocksIndex(Path(sys.argv[1]))
 index.commit([{b"kept": b"value"}])
@@ -184,3 +185,20 @@ FOLDER: list[Path] = []
 @pytest.fixture(autouse=True, scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     FOLDER[:] = [tmp_path_factory.mktemp("indexes")]
+
+
+def test_indexes_share_the_memory_that_they_are_given(tmp_path: Path) -> None:
+    memory = IndexMemory(8 * 1024 * 1024)
+    indexes = [RocksIndex(tmp_path / str(number), memory=memory) for number in range(3)]
+    keys = [b"%08d" % number for number in range(1000)]
+    unwritten, read = [memory.unwritten.get_usage()], [memory.cache.get_usage()]
+    for index in indexes:
+        index.commit([{key: key * 8 for key in keys}])
+        unwritten.append(memory.unwritten.get_usage())
+    for index in indexes:
+        index.flush()
+        assert [key * 8 for key in keys] == index.read(keys)
+        read.append(memory.cache.get_usage())
+        index.close()
+    for usage in (unwritten, read):
+        assert all(less < more for less, more in pairwise(usage))

@@ -14,6 +14,7 @@ import pytest
 from monitor import catalogue
 from monitor.assembly import Pipeline, assemble
 from monitor.evaluate import take_snapshot
+from monitor.join.rocks import IndexMemory
 from monitor.service.evaluation import Evaluation
 from monitor.service.ingest import Ingest, PoisonBudgetExceeded, furthest
 from monitor.service.join_indexes import JoinIndexes
@@ -78,7 +79,7 @@ class Process:
         self.ingest = Ingest(
             pipeline.summarise,
             outlet,
-            indexes=JoinIndexes(folder / "join", pipeline.join, 4 * 1024 * 1024),
+            indexes=JoinIndexes(folder / "join", pipeline.join, IndexMemory(4 * 1024 * 1024)),
             poison_ratio=0.9,
             poison_window=1000,
             app_version="test",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from monitor.assembly import assemble
+from monitor.join.rocks import IndexMemory
 from monitor.service.ingest import Ingest
 from monitor.service.join_indexes import JoinIndexes
 from monitor.service.outlet import Record
@@ -44,7 +45,7 @@ class World:
         self.ingest = Ingest(
             pipeline.summarise,
             self.outlet,
-            indexes=JoinIndexes(directory, pipeline.join, 4 * 1024 * 1024),
+            indexes=JoinIndexes(directory, pipeline.join, IndexMemory(4 * 1024 * 1024)),
             poison_ratio=0.9,
             poison_window=100,
             app_version="test",

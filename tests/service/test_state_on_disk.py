@@ -12,7 +12,7 @@ import pytest
 from monitor.assembly import Pipeline, assemble
 from monitor.join.forwarding import chunks, forward_decision
 from monitor.join.index import Batch, IndexUnavailable, Range
-from monitor.join.rocks import RocksIndex
+from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.service.ingest import Ingest
 from monitor.service.join_indexes import CORRUPT, QUARANTINE, UNAVAILABLE, JoinIndexes
 from monitor.service.quarantine import KEPT, make_room, set_aside
@@ -54,7 +54,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 def opened(pipeline: Pipeline, folder: Path) -> tuple[Ingest, JoinIndexes]:
     assert pipeline.join is not None
-    indexes = JoinIndexes(folder / "join", pipeline.join, 4 * 1024 * 1024)
+    indexes = JoinIndexes(folder / "join", pipeline.join, IndexMemory(4 * 1024 * 1024))
     ingest = Ingest(
         pipeline.summarise,
         CrashingOutlet(MemoryKafka(1), random.Random(0), crash=0.0),
