@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from confluent_kafka import Producer
 
 from monitor.assembly import Pipeline, assemble
 from monitor.blocks import BlockMessage, ModelBlock, decode_block, encode_block
@@ -38,10 +39,12 @@ from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.packing import pack, unpack
 from monitor.partition import PartitionSummariser
 from monitor.service.allocator import keep_buffers, release_unused
+from monitor.service.ingest import block_partition
+from monitor.service.outlet import MAX_RECORD_BYTES
 from monitor.settings import BlockSettings, Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
 from monitor.summarise import MINUTE_MS
-from monitor.topics import DECISIONS, REVIEWS, SourceTopic
+from monitor.topics import DECISIONS, REVIEWS, STATE, SourceTopic
 from tests.bench.broker import running_broker
 from tests.bench.decisions import Decisions
 from tests.bench.load import Load
@@ -50,6 +53,7 @@ from tests.bench.watch import PRODUCTION, Progress
 from tests.e2e.worker_process import WorkerProcess
 
 DAYS: Final = 180
+WRITTEN_WITHIN: Final = 120.0
 START_MS: Final = 1_790_000_000_000 // (DAY * MINUTE_MS) * DAY * MINUTE_MS
 REVIEWED: Final = 0.02
 BLOCK: Final = 1_048_576
@@ -297,13 +301,34 @@ def worker(*, models: int, days: int, count: int, hours: int, a_minute: int) -> 
     )
 
 
-def soak(*, minutes: float, rate: float, models: int) -> Table:
-    """A worker with the join under load: its memory each minute, and the slope after the first ten."""
+def publish_state(bootstrap: str, *, models: int, days: int, count: int) -> None:
+    """Checkpoints of `days` of cohorts, up to the last midnight, into the state topic: a worker goes on from them."""
+    pipeline = assemble(Settings())
+    blocks = templates(assemble(Settings(blocks=BlockSettings(size=BLOCK))), models=models, count=count)
+    begin_minute = int(time.time()) // 60 // DAY * DAY - days * DAY
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": MAX_RECORD_BYTES})
+    for partition in range(PARTITIONS):
+        evaluator = PartitionEvaluator(pipeline.evaluate, owner="bench")
+        for block in blocks:
+            told = moved(block, number=0, minutes=begin_minute - START_MS // MINUTE_MS)
+            if block_partition(told.model, PARTITIONS) == partition:
+                evaluator.fold(told)
+        age(evaluator, days=days)
+        for step in evaluator.checkpoints(position=0).steps():
+            for key, value in step:
+                producer.produce(STATE, value, key, partition=partition)
+        if producer.flush(WRITTEN_WITHIN):
+            raise RuntimeError(f"{STATE}: a checkpoint was not written within {WRITTEN_WITHIN:g} s")
+
+
+def soak(*, minutes: float, rate: float, models: int, days: int, count: int) -> Table:
+    """A worker that goes on from `days` of cohorts, under load: its memory each minute, and how it grows."""
     retention = {"retention.bytes": str(RETAINED_BYTES), "segment.bytes": str(RETAINED_BYTES // 4)}
     found: list[tuple[float, float]] = []
     with running_broker(properties={"log.retention.check.interval.ms": "5000"}) as broker:
-        broker.create_topics(partitions=4, internal=4, config=retention)
+        broker.create_topics(partitions=PARTITIONS, internal=PARTITIONS, config=retention)
         name, folder = broker.run()
+        publish_state(broker.bootstrap, models=models, days=days, count=count)
         with WorkerProcess(broker.bootstrap, folder, settings={**PRODUCTION, "kafka.group_id": name}) as worker:
             worker.until_ready()
             with Load(broker.bootstrap, rate=rate, partitions=4, models=models, reviews=True) as load:
@@ -318,15 +343,15 @@ def soak(*, minutes: float, rate: float, models: int) -> Table:
                         sys.stderr.write(f"  {passed:6.1f} min {found[-1][1]:7.1f} MB {waiting}\n")
                     time.sleep(min(1.0, 0.1 * minutes))
                 done = load.stop()
-    return _soaked(found, minutes=minutes, rate=done.rate, decisions=done.decisions)
+    return _soaked(found, minutes=minutes, rate=done.rate, decisions=done.decisions, days=days)
 
 
-def _soaked(found: Sequence[tuple[float, float]], *, minutes: float, rate: float, decisions: int) -> Table:
+def _soaked(found: Sequence[tuple[float, float]], *, minutes: float, rate: float, decisions: int, days: int) -> Table:
     late = [one for one in found if one[0] >= MEASURED_FROM_MINUTE]
     slope = "too short" if len(late) < 3 else f"{60 * _slope(late):+.1f}"
     sizes = [size for _, size in late or found]
     return Table(
-        title=f"Memory of a worker under load for {minutes:g} minutes",
+        title=f"Memory of a worker with {days} days of cohorts under load for {minutes:g} minutes",
         columns=("resident MB", "median", "least", "greatest", "MB an hour", "decisions a second", "decisions"),
         rows=[
             (
@@ -358,7 +383,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     parser.add_argument("--rate", type=float, default=20_000.0, help="decisions a second of the soak")
     told = parser.parse_args(arguments)
     if told.soak is not None:
-        return show([soak(minutes=told.soak, rate=told.rate, models=told.models)])
+        return show([soak(minutes=told.soak, rate=told.rate, models=told.models, days=told.days, count=told.decisions)])
     return show(
         [worker(models=told.models, days=told.days, count=told.decisions, hours=told.hours, a_minute=told.a_minute)]
     )

@@ -46,7 +46,7 @@ WITH_KAFKA = {
     "throughput": "--decisions 6000 --rounds 1 --only bare,ours,two,stock --stock-decisions 500 --partitions 2",
     "freshness": "--rate 300 --warm 1 --probes 4 --every 0.1 --partitions 2",
     "scrape": "--sizes 1x1 --rates 300 --warm 300 --scrapes 1",
-    "memory": "--soak 0.05 --rate 300 --models 1",
+    "memory": "--soak 0.05 --rate 300 --models 1 --days 10 --decisions 2000",
 }
 
 
