@@ -21,6 +21,8 @@ from mode import Service
 from monitor.streaming.batching import Batching, Progress
 from monitor.streaming.fetch import RecordBatch, as_record, deliver_batches, merge
 
+SOUGHT_AGAIN_SECONDS = 0.1
+"""After a seek that came to nothing: the next assignment is on its way."""
 REFUSALS = 3
 """How often in a row the group may refuse us, before the app stops with the reason."""
 
@@ -162,6 +164,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self.batching: Batching = self.transport.batching
         self.scheduler = BatchScheduler(topics=self.batching.topics, max_records=self.batching.max_records)
         self._generation_sought: int | None = None
+        self._assignments = 0
+        self._assigned = False
         self._committed: dict[Any, tuple[int | None, float | None]] = {}  # offset, and when we committed it
         self._room = asyncio.Event()
 
@@ -177,11 +181,17 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     # Reading.
 
     async def perform_seek(self) -> None:
-        """Start reading every assigned partition: batched ones at `rewind`, the others at their committed offset."""
-        generation = self.app.consumer_generation_id
+        """Start reading every assigned partition: batched ones at `rewind`, the others at their committed offset.
+
+        Nothing starts when the assignment ends meanwhile: who was told of the end must not be told of a start after it.
+        """
+        generation, assignment = self.app.consumer_generation_id, self._assignments
+        bounds = await self._thread.bounds()
+        if not self._holds(assignment):
+            return
         committed: dict[Any, int | None] = {}
         starts: dict[Any, int] = {}
-        for assigned, (offset, first, end) in (await self._thread.bounds()).items():
+        for assigned, (offset, first, end) in bounds.items():
             tp = ensure_TP(assigned)
             committed[tp] = offset
             if offset is None:
@@ -194,6 +204,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             else:
                 starts[tp] = max(first, offset)
         await self._thread.seek_all(starts)
+        if not self._holds(assignment):
+            return
         # Faust drops what it reads below the read offset and acknowledges nothing below the committed one.
         self._read_offset.update(starts)
         self._committed_offset.update(committed)
@@ -205,12 +217,21 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._generation_sought = generation
         self.batching.on_start({tp: offset for tp, offset in starts.items() if tp.topic in self.batching.topics})
 
+    def _holds(self, assignment: int) -> bool:
+        """Whether the assignment of this number has not ended."""
+        holds = self._assigned and self._assignments == assignment
+        if not holds:
+            self.log.info("Assignment changed while seeking")
+        return holds
+
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         if not self.app.client_only and self._generation_sought != self.app.consumer_generation_id:
             try:  # Faust goes on when its own seek takes too long: never read without it
                 await self.perform_seek()
             except IllegalStateError:
                 self.log.info("Assignment changed while seeking")
+            if self._generation_sought != self.app.consumer_generation_id:
+                await self.sleep(SOUGHT_AGAIN_SECONDS)
                 return {}
         records = await super()._getmany(active_partitions, timeout)
         if getattr(records, "seeks", self._thread.seeks) != self._thread.seeks:
@@ -228,7 +249,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         super().on_buffer_drop(tp)
         self._room.set()
 
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        self._assignments += 1
+        self._assigned = True
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        self._assigned = False
         self.batching.on_revoked({tp for tp in revoked if tp.topic in self.batching.topics})
         for tp in revoked:
             self._committed.pop(tp, None)

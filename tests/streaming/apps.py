@@ -31,15 +31,18 @@ class Reader:
         self.batches: dict[Any, list[RecordBatch]] = {}
         self.starts: list[dict[Any, int]] = []
         self.revoked: list[set[Any]] = []
+        self.owned: set[Any] = set()
         self.hold = asyncio.Event()  # cleared: batches are received but not acknowledged
         self.hold.set()
 
     def on_start(self, starts: Mapping[Any, int]) -> None:
         self.starts.append(dict(starts))
+        self.owned.update(starts)
         self.batches.update({tp: [] for tp in starts})
 
     def on_revoked(self, partitions: Collection[Any]) -> None:
         self.revoked.append(set(partitions))
+        self.owned.difference_update(partitions)
 
     def values(self, tp: Any) -> list[bytes | None]:
         return [value for batch in self.batches.get(tp, []) for value in batch.values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -121,6 +122,32 @@ async def test_a_committed_offset_beyond_the_end_is_of_another_log(embedded_brok
         await until(lambda: app.consumer.progress()[TP(TOPIC, 0)].committed == 10)
         assert numbers(0, 10) == reader.values(TP(TOPIC, 0))
         assert 10 == await committed(app)
+
+
+@pytest.mark.parametrize("step", ["bounds", "seek_all"])
+async def test_a_seek_that_outlasts_its_assignment_starts_nothing(embedded_broker: EmbeddedBroker, step: str) -> None:
+    # A worker that was told of a start after the end would own, for good, what another one owns.
+    embedded_broker.create_topic(TOPIC, 2)
+    async with reading(embedded_broker.bootstrap, TOPIC) as (reader, app):
+        everything = {TP(TOPIC, 0), TP(TOPIC, 1)}
+        await until(lambda: reader.owned == everything)
+        thread, asked, go_on = app.consumer._thread, asyncio.Event(), asyncio.Event()
+        wanted = getattr(thread, step)
+
+        async def slow(*args: Any) -> Any:
+            asked.set()
+            await go_on.wait()
+            return await wanted(*args)
+
+        setattr(thread, step, slow)
+        seek = asyncio.create_task(app.consumer.perform_seek())
+        await asked.wait()
+        await app.consumer.on_partitions_revoked(everything)
+        go_on.set()
+        await seek
+        await app.consumer.perform_seek()  # Faust asks again before there is another assignment
+        assert set() == reader.owned
+        assert not everything & set(app.consumer._read_offset)
 
 
 async def test_a_slow_agent_is_waited_for_without_idle_seconds(embedded_broker: EmbeddedBroker) -> None:
