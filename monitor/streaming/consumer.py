@@ -164,8 +164,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self.batching: Batching = self.transport.batching
         self.scheduler = BatchScheduler(topics=self.batching.topics, max_records=self.batching.max_records)
         self._generation_sought: int | None = None
-        self._assignments = 0
-        self._assigned = False
+        self._assignment: object | None = None  # that in force; None between two
         self._committed: dict[Any, tuple[int | None, float | None]] = {}  # offset, and when we committed it
         self._room = asyncio.Event()
 
@@ -185,7 +184,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
         Nothing starts when the assignment ends meanwhile: who was told of the end must not be told of a start after it.
         """
-        generation, assignment = self.app.consumer_generation_id, self._assignments
+        generation, assignment = self.app.consumer_generation_id, self._assignment
         bounds = await self._thread.bounds()
         if not self._holds(assignment):
             return
@@ -217,9 +216,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._generation_sought = generation
         self.batching.on_start({tp: offset for tp, offset in starts.items() if tp.topic in self.batching.topics})
 
-    def _holds(self, assignment: int) -> bool:
-        """Whether the assignment of this number has not ended."""
-        holds = self._assigned and self._assignments == assignment
+    def _holds(self, assignment: object | None) -> bool:
+        """Whether this is an assignment that has not ended."""
+        holds = assignment is not None and assignment is self._assignment
         if not holds:
             self.log.info("Assignment changed while seeking")
         return holds
@@ -250,12 +249,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._room.set()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
-        self._assignments += 1
-        self._assigned = True
+        self._assignment = object()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        self._assigned = False
+        self._assignment = None
         self.batching.on_revoked({tp for tp in revoked if tp.topic in self.batching.topics})
         for tp in revoked:
             self._committed.pop(tp, None)
