@@ -65,6 +65,10 @@ class Limits:
     """the values of a dimension that are told apart; any value where a dimension is not named"""
 
 
+MAXIMUM_NAMES: Final = 50_000
+"""Names as bytes beyond which they are learned anew: values of enumerations that are not known here are many names of
+one key."""
+
 REFUSED: Final = -2
 """The code of a key with a name that may not become a label."""
 
@@ -76,15 +80,13 @@ SeriesName = tuple[str, str, str, str]
 
 
 class _Codes(dict[RawKey, int]):
-    """Numbers of keys; one that is not known is admitted. It may be cleared at any time: numbers stay."""
+    """Numbers of keys; one that is not known is admitted."""
 
     def __init__(self, admit: Callable[[RawKey], int]) -> None:
         super().__init__()
         self._admit = admit
 
     def __missing__(self, raw: RawKey) -> int:
-        # The key is kept with the names that it came with, be they texts or members of enumerations: a look-up that
-        # finds the same objects compares nothing.
         code = self[raw] = self._admit(raw)
         return code
 
@@ -99,6 +101,8 @@ class KeyTable:
         self.limits = limits
         self._kinds = tuple(tuple((name, CellKey._fields.index(name)) for name in kind) for kind in kinds)
         self.codes = _Codes(self._admit)
+        self.names: dict[bytes, int] = {}
+        """Codes of keys by their names as `monitor.scan` joins them; some keys have several, others none."""
         self.refusals: dict[RawKey, Rejected] = {}
         self.keys: list[CellKey] = []
         self.unknown: dict[str, list[int]] = {"variant": [], "modality": []}
@@ -114,6 +118,12 @@ class KeyTable:
         self._met: dict[Hashable, set[str]] = {}
         self._models_of = array("q")
         self._series_of: Ints = np.empty((0, 1 + len(kinds)), dtype=np.int64)
+
+    def learn(self, names: Mapping[bytes, int]) -> None:
+        """Take the codes of some `names`."""
+        if len(self.names) > MAXIMUM_NAMES:
+            self.names.clear()
+        self.names |= names
 
     def cell(self, key: CellKey) -> int:
         """The number of a key as it counts."""

@@ -16,8 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.events import NAME_PATTERN, SCHEMA_VERSION, SUPPORTED_MAJOR, Event
-from monitor.known_names import KnownNames
+from monitor.events import NAME_PATTERN, SCHEMA_VERSION, SUPPORTED_MAJOR, CountedDecision, Event, FeaturedDecision
 from monitor.topics import DECISIONS, SOURCES, SourceTopic
 
 MAX_EVENT_BYTES: Final = 1_000_000
@@ -57,6 +56,8 @@ class _Envelope(msgspec.Struct):
 _DECODERS: Final[dict[str, Callable[[bytes], Event]]] = {
     source.topic: msgspec.json.Decoder(source.event).decode for source in SOURCES
 }
+_COUNTED: Final = msgspec.json.Decoder(CountedDecision).decode
+_FEATURED: Final = msgspec.json.Decoder(FeaturedDecision).decode
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _VERSION: Final = attrgetter("schema_version")
 _TYPE: Final = attrgetter("type")
@@ -92,22 +93,14 @@ def decode_many(source: SourceTopic, values: Sequence[bytes | None]) -> Decoded:
     return _decode(source, values, _DECODERS[source.topic])
 
 
-def decode_decisions(values: Sequence[bytes | None], names: KnownNames) -> Decoded:
-    """Decode decisions as far as counting needs them, and let `names` learn the names that it does not know."""
-    if not names.begun:
-        decoded = _decode(DECISIONS, values, names.plain)
-        names.learn(decoded.events)
-        return decoded
-    return _decode(DECISIONS, values, names.decode, names)
+def decode_decisions(values: Sequence[bytes | None], *, features: bool) -> Decoded:
+    """Decode decisions as far as counting needs them: CountedDecisions, with `features` FeaturedDecisions."""
+    return _decode(DECISIONS, values, _FEATURED if features else _COUNTED)
 
 
-def _decode(
-    source: SourceTopic, values: Sequence[bytes | None], decode: Callable[[Any], Any], names: KnownNames | None = None
-) -> Decoded:
-    """Decode with `decode`; what it does not take is decoded plainly where there are `names`."""
+def _decode(source: SourceTopic, values: Sequence[bytes | None], decode: Callable[[Any], Any]) -> Decoded:
     events: list[Any] = []
     refused: dict[int, Rejected | None] = {}
-    missed: list[int] = []
     records = iter(values)
     while True:
         try:
@@ -115,22 +108,11 @@ def _decode(
             break
         except (*_ERRORS, TypeError) as error:  # the events before this one have been taken
             index = len(events) + len(refused)
-            value = values[index]
-            found = _plainly(value, error, names)
-            if found is None or isinstance(found, Rejected):
-                refused[index] = found
-            else:
-                missed.append(len(events))
-                events.append(found)
+            refused[index] = _why(values[index], error)
     places: Sequence[int] = range(len(values))
     if refused:
         places = [index for index in places if index not in refused]
-    unsure = range(len(events)) if names is None else missed
-    plain = [events[at] for at in unsure]
-    if names is not None:
-        names.learn(plain)
-    wrong = {unsure[at]: why for at, why in _wrong_claims(source, plain).items()}
-    wrong |= _oversizes([values[index] for index in places] if refused else values)
+    wrong = _wrong_claims(source, events) | _oversizes([values[index] for index in places] if refused else values)
     if wrong:
         refused |= {places[at]: why for at, why in wrong.items()}
         places = [index for at, index in enumerate(places) if at not in wrong]
@@ -138,17 +120,12 @@ def _decode(
     return Decoded(events, places, refused)
 
 
-def _plainly(value: bytes | None, error: Exception, names: KnownNames | None) -> Any:
-    """An event, why there is none, or None for a tombstone: of a record on which decoding raised `error`."""
+def _why(value: bytes | None, error: Exception) -> Rejected | None:
+    """Why a record on which decoding raised `error` is no event; None for a tombstone."""
     if value is None:
         return None
     if isinstance(error, TypeError):
         raise error
-    if names is not None:
-        try:
-            return names.plain(value)
-        except _ERRORS as again:
-            error = again
     return _oversize(value) if len(value) > MAX_EVENT_BYTES else _refusal(value, error)
 
 

@@ -19,6 +19,7 @@ SUPPORTED_MAJOR: Final = 1
 MAX_ID_LENGTH: Final = 200
 MAX_NAME_LENGTH: Final = 64
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]*$"
+MAX_LATENCY_SECONDS: Final = 86_400.0
 MIN_INCLUSION_PROBABILITY: Final = 1e-5
 """Below this a single label would stand for more than 100 thousand decisions: a broken design, not a sample."""
 
@@ -36,7 +37,7 @@ Name = Annotated[
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 time with an offset.")]
 Probability = Annotated[float, Meta(ge=MIN_INCLUSION_PROBABILITY, le=1.0)]
 UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
-LatencySeconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+LatencySeconds = Annotated[float, Meta(ge=0.0, le=MAX_LATENCY_SECONDS)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 FeatureValue = float | str | None
 

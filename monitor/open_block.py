@@ -21,9 +21,9 @@ from monitor.events import CountedDecision, Decision, Launch, Variant
 from monitor.join.capable import Capable
 from monitor.join.clock import low_median
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback
-from monitor.known_names import KnownNames
 from monitor.model_block import model_block
-from monitor.rows import Ints, Rows, concatenate, decision_rows, feedback_rows, no_decisions, take
+from monitor.read_decisions import read_decisions
+from monitor.rows import Ints, Rows, concatenate, feedback_rows, no_decisions, take
 from monitor.seen_ids import Mask, SeenIds
 from monitor.summarise import GROUPS
 from monitor.summarise_settings import SummariseSettings
@@ -58,7 +58,6 @@ class OpenBlock:
         begin: int,
         clock: list[int],
         keys: BlockKeys,
-        names: KnownNames,
         ids: SeenIds,
         settings: SummariseSettings,
     ) -> None:
@@ -72,7 +71,6 @@ class OpenBlock:
         self._begin = begin
         self._clock = clock
         self._keys = keys
-        self._names = names
         self._ids = ids
         self._settings = settings
         self._accepted: list[Rows] = []
@@ -132,26 +130,16 @@ class OpenBlock:
         rows: list[Rows],
     ) -> dict[int, Rejected]:
         """Decode some decisions into `rows`; returns, by index, those that are refused."""
-        if self._names.renewed():
-            self._keys.table.codes.clear()  # its keys hold the former objects: equal, but slow to compare
-        decoded = decode_decisions(values, self._names)
-        events: list[CountedDecision] = decoded.events
-        places = decoded.places
-        table, features = self._keys.table, self._settings.features
-        found, unnamed = decision_rows(events, _at(timestamps, places), table, features=features)
-        rows.append(found)
+        found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
+        rows.append(found.rows)
         if self._settings.join:
-            kept: Sequence[int] = range(len(events))
-            if unnamed:
-                kept = [index for index in kept if index not in unnamed]
-            named = [events[index] for index in kept] if unnamed else events
-            for row in self._capable.rows(found, named):
-                index = kept[row]
-                value = values[places[index]]
+            for row in self._capable.rows(found.rows):
+                index = int(found.places[row])
+                value = values[index]
                 if value is not None:
-                    at = {"offset": offsets[places[index]], "timestamp_ms": timestamps[places[index]]}
-                    self._forwards.append(forward_decision(_whole(events[index], value), **at))
-        return self._refused(decoded.refused) | {places[index]: why for index, why in unnamed.items()}
+                    at = {"offset": offsets[index], "timestamp_ms": timestamps[index]}
+                    self._forwards.append(forward_decision(_whole(value), **at))
+        return self._refused(found.refused)
 
     def _others(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
@@ -239,9 +227,10 @@ def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
     return np.array(told, dtype=np.int64)
 
 
-def _whole(event: CountedDecision, value: bytes) -> Decision:
-    """The decision with all of its fields; without those that nobody counts where one of these is wrong."""
+def _whole(value: bytes) -> Decision:
+    """An accepted decision with all of its fields; without those that nobody counts where one of these is wrong."""
     whole = decode_event(DECISIONS, value)
     if isinstance(whole, Decision):
         return whole
+    (event,) = decode_decisions([value], features=False).events
     return Decision(**{name: getattr(event, name) for name in CountedDecision.__struct_fields__})

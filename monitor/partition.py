@@ -100,7 +100,6 @@ class PartitionSummariser:
         return block.messages(closed=False)
 
     def _open(self, first: int) -> OpenBlock:
-        table, names = self._keys.for_block()
         self._ids.begin(first // self._settings.block_size)
         return OpenBlock(
             self._source,
@@ -108,8 +107,7 @@ class PartitionSummariser:
             first,
             begin=max(first, self._log_start),
             clock=self._clock(first),
-            keys=BlockKeys(table),
-            names=names,
+            keys=BlockKeys(self._keys.for_block()),
             ids=self._ids,
             settings=self._settings,
         )

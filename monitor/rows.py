@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,13 @@ class DecisionRows(Rows):
 
     score: Floats
     latency: Floats
+    sampled: Mask
+    """whether it was sampled for review"""
     features: npt.NDArray[np.object_] | None
     """mapping of name to value, or None; None as a whole where features are not counted"""
+
+
+R = TypeVar("R", bound=Rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ def hash_id(identifier: str) -> int:
     return xxh3_64_intdigest(identifier.encode())
 
 
+def hash_ids(identifiers: Sequence[bytes]) -> Hashes:
+    """`hash_id` of each, of their UTF-8."""
+    return np.fromiter(map(xxh3_64_intdigest, identifiers), dtype=np.uint64, count=len(identifiers))
+
+
 decision_key: Final = attrgetter(
     "model", "model_version", "variant", "policy", "language", "region", "surface", "modality"
 )
@@ -92,6 +102,8 @@ _OCCURRED_AT: Final = attrgetter("occurred_at")
 _ACTION: Final = attrgetter("action")
 _SCORE: Final = attrgetter("score")
 _LATENCY: Final = attrgetter("latency_seconds")
+_SAMPLED: Final = attrgetter("sampled")
+_PROBABILITY: Final = attrgetter("inclusion_probability")
 _FEATURES: Final = attrgetter("features")
 
 
@@ -112,12 +124,11 @@ def decision_rows(
         timestamp_ms=timestamps,
         occurred_ms=_milliseconds(map(datetime.timestamp, map(_OCCURRED_AT, events)), count),
         key=codes,
-        id_hash=np.fromiter(
-            map(xxh3_64_intdigest, map(str.encode, map(_DECISION_ID, events))), dtype=np.uint64, count=count
-        ),
+        id_hash=hash_ids(list(map(str.encode, map(_DECISION_ID, events)))),
         column=np.fromiter(map(ACTION_COLUMN.__getitem__, map(_ACTION, events)), dtype=np.int64, count=count),
         score=np.fromiter(map(_SCORE, events), dtype=np.float64, count=count),
         latency=np.array(list(map(_LATENCY, events)), dtype=np.float64),  # None becomes NaN
+        sampled=np.fromiter(map(_is_sampled, map(_SAMPLED, events), map(_PROBABILITY, events)), np.bool_, count=count),
         features=_objects(list(map(_FEATURES, events))) if features else None,
     )
     return rows, refused
@@ -154,7 +165,7 @@ def feedback_rows(
     return rows, refused
 
 
-def concatenate(parts: Sequence[Rows]) -> Rows:
+def concatenate(parts: Sequence[R]) -> R:
     """The rows of several fetches as one; all of the same class, at least one."""
     first = parts[0]
     if len(parts) == 1:
@@ -163,7 +174,7 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
     return replace(first, **{name: np.concatenate(told) for name, told in columns.items() if told[0] is not None})
 
 
-def take(rows: Rows, which: Mask | Ints | slice, **columns: Ints) -> Rows:
+def take(rows: R, which: Mask | Ints | slice, **columns: Ints) -> R:
     """The rows that `which` selects, with some columns replaced (before the selection)."""
     told = {column.name: columns.get(column.name, getattr(rows, column.name)) for column in fields(rows)}
     return replace(rows, **{name: column[which] for name, column in told.items() if column is not None})
@@ -180,8 +191,14 @@ def no_decisions() -> DecisionRows:
         column=none,
         score=none.astype(np.float64),
         latency=none.astype(np.float64),
+        sampled=none.astype(np.bool_),
         features=None,
     )
+
+
+def _is_sampled(sampled: bool | None, inclusion_probability: float | None) -> bool:
+    """A probability alone says so only where `sampled` is not told: many producers log it for all decisions."""
+    return inclusion_probability is not None if sampled is None else sampled
 
 
 def _objects(values: Sequence[Mapping[str, FeatureValue] | None]) -> npt.NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""The numbers of keys and the known names that the partitions of one source share: each would learn the same ones.
+"""The numbers of keys that the partitions of one source share: each would learn the same ones.
 
 What a block's summary says does not depend on them (`monitor.cells`), only how fast it is made, and how much memory a
 worker of many partitions takes.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.cells import KeyTable
-from monitor.known_names import KnownNames
 from monitor.summarise_settings import SummariseSettings
 
 KEYS_KEPT: Final = 20_000
@@ -21,22 +20,22 @@ may have gone."""
 
 
 class SharedKeys:
-    """A key table and the names that go with it; a block keeps those that it began with."""
+    """A key table; a block keeps the one that it began with."""
 
     def __init__(self, settings: SummariseSettings) -> None:
         self._settings = settings
-        self._table, self._names = self._begin()
+        self._table = self._begin()
         self._blocks = 0
 
-    def for_block(self) -> tuple[KeyTable, KnownNames]:
-        """Those of a block that begins."""
+    def for_block(self) -> KeyTable:
+        """The one of a block that begins."""
         self._blocks += 1
         keys = len(self._table.keys) + len(self._table.refusals)
         tired = self._table.crowded and (keys > CROWDED_KEYS or self._blocks > CROWDED_BLOCKS)
         if tired or keys > KEYS_KEPT:
-            self._table, self._names = self._begin()
+            self._table = self._begin()
             self._blocks = 0
-        return self._table, self._names
+        return self._table
 
-    def _begin(self) -> tuple[KeyTable, KnownNames]:
-        return KeyTable(self._settings.limits, self._settings.kinds), KnownNames(features=self._settings.features)
+    def _begin(self) -> KeyTable:
+        return KeyTable(self._settings.limits, self._settings.kinds)

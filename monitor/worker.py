@@ -21,6 +21,7 @@ from monitor.exposition import Renderer
 from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
 from monitor.join.rocks import IndexMemory
+from monitor.read_decisions import COMPILED
 from monitor.reference import InvalidReference
 from monitor.service.allocator import keep_buffers, release_unused
 from monitor.service.evaluation import Evaluation
@@ -227,6 +228,8 @@ class Worker:
         server = HttpServer(app, self._settings.http.host, self._settings.http.port)
         port = server.start()
         log.info("serving", host=self._settings.http.host, port=port)
+        if not COMPILED:
+            log.warning("no compiled scanner, decisions are read at half the speed: install again with a C compiler")
         return server
 
     async def _consume(self) -> None:

@@ -17,6 +17,7 @@ import sys
 import time
 from datetime import datetime
 from enum import StrEnum
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -162,14 +163,15 @@ async def bare(bootstrap: str, wanted: int) -> None:
     await consumer.stop()
 
 
-def stock(bootstrap: str, wanted: int) -> None:
-    """Faust, River and prometheus-client, one event at a time."""
+def stock(bootstrap: str, wanted: int, data: str) -> None:
+    """Faust, River and prometheus-client, one event at a time. `data` is a folder for Faust."""
     import faust
     from prometheus_client import Counter, Histogram
     from river.drift import ADWIN
 
     app = faust.App(
         f"stock-{os.getpid()}",
+        datadir=data,
         broker=f"kafka://{bootstrap}",
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MAX_FETCH_BYTES,
@@ -209,8 +211,9 @@ def stock(bootstrap: str, wanted: int) -> None:
 
 def measure(peer: str, bootstrap: str, *, decisions: int, within: float = 300.0) -> Measured:
     """Run a peer in a process of its own. RuntimeError with what it wrote when it fails."""
-    command = [sys.executable, "-m", "tests.bench.peers", peer, bootstrap, str(decisions)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)
+    with TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "tests.bench.peers", peer, bootstrap, str(decisions), data]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         raise RuntimeError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-2000:]}")
@@ -223,11 +226,12 @@ def main() -> None:
     parser.add_argument("peer", choices=("bare", "stock"))
     parser.add_argument("bootstrap")
     parser.add_argument("decisions", type=int)
+    parser.add_argument("data", help="folder for what the peer writes")
     told = parser.parse_args()
     if told.peer == "bare":
         asyncio.run(bare(told.bootstrap, told.decisions))
     else:
-        stock(told.bootstrap, told.decisions)
+        stock(told.bootstrap, told.decisions, told.data)
 
 
 if __name__ == "__main__":

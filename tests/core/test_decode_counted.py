@@ -1,4 +1,4 @@
-"""Decoding many records at once, plainly or with known names, says of each what decoding it alone says."""
+"""Decoding many records at once says of each what decoding it alone says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from monitor.decode import MAX_EVENT_BYTES, Decoded, Rejected, decode_decisions, decode_event, decode_many
 from monitor.events import CountedDecision, FeaturedDecision
-from monitor.known_names import MAXIMUM_NAMES, KnownNames
 from monitor.topics import DECISIONS, REVIEWS, SOURCES, SourceTopic
 from tests.core.strategies import decision, encoded, examples, review
 
@@ -59,48 +58,9 @@ def test_many_records_are_accepted_and_refused_as_each_of_them_alone(
     agree(decode_many(source, values), source, values)
 
 
-NAMED = [
-    encoded(decision(number, model=f"m{number % 3}", policy=f"p{number % 5}", language=language, region=region))
-    for number, (language, region) in enumerate([("en", None), (None, "us"), ("es", "eu"), ("en", "us"), (None, None)])
-]
-
-
-@examples(100)
-@given(fetches=st.lists(st.lists(st.sampled_from([*GOOD[:3], *NAMED, *NAMED, *BAD]), max_size=8), max_size=8))
-def test_decisions_are_decoded_alike_whichever_names_are_known(fetches: list[list[bytes | None]]) -> None:
-    names = KnownNames(features=True)
-    for values in fetches:
-        agree(decode_decisions(values, names), DECISIONS, values)
-
-
-def test_a_name_is_known_once_enough_decisions_had_it() -> None:
-    names = KnownNames(features=False)
-    decode_decisions([encoded(decision(1))], names)
-    assert (True, False) == (names.renewed(), names.renewed())
-    known = names.decode
-    new = [encoded(decision(2, language="fr"))]
-    for _ in range(20):
-        decode_decisions(new, names)
-    assert known is not names.decode
-    (event,) = decode_decisions(new, names).events
-    assert names.decode(new[0]) == event
-    assert type(event) is not CountedDecision
-    assert "fr" == event.language
-
-
-def test_with_new_names_all_the_time_decisions_are_decoded_plainly() -> None:
-    names = KnownNames(features=False)
-    for begin in range(0, MAXIMUM_NAMES + 100, 100):
-        values: list[bytes | None] = [encoded(decision(n, surface=f"s{n}")) for n in range(begin, begin + 100)]
-        assert [f"s{n}" for n in range(begin, begin + 100)] == [
-            event.surface for event in decode_decisions(values, names).events
-        ]
-    assert names.decode is names.plain
-
-
 @pytest.mark.parametrize(("features", "kind"), [(False, CountedDecision), (True, FeaturedDecision)])
 def test_decisions_are_decoded_as_far_as_they_count(features: bool, kind: type[CountedDecision]) -> None:
-    (event,) = decode_decisions(GOOD[1:2], KnownNames(features=features)).events
+    (event,) = decode_decisions(GOOD[1:2], features=features).events
     assert kind is type(event)
 
 
@@ -108,13 +68,13 @@ def test_decisions_are_decoded_as_far_as_they_count(features: bool, kind: type[C
 def test_fields_that_nothing_is_counted_of_are_not_looked_at(field: dict[str, Any]) -> None:
     value = encoded(decision(1, **field))
     assert isinstance(decode_event(DECISIONS, value), Rejected)
-    assert {} == decode_decisions([value], KnownNames(features=True)).refused
+    assert {} == decode_decisions([value], features=True).refused
 
 
 def test_features_of_the_wrong_shape_are_looked_at_only_where_features_count() -> None:
     value = encoded(decision(1, features=[1]))
-    assert {} == decode_decisions([value], KnownNames(features=False)).refused
-    assert [0] == list(decode_decisions([value], KnownNames(features=True)).refused)
+    assert {} == decode_decisions([value], features=False).refused
+    assert [0] == list(decode_decisions([value], features=True).refused)
 
 
 def test_no_records_are_no_events() -> None:

@@ -9,7 +9,6 @@ from hypothesis import given
 
 from monitor.blocks import encode_block
 from monitor.cells import Limits
-from monitor.known_names import KnownNames
 from monitor.shared_keys import CROWDED_BLOCKS, KEYS_KEPT, SharedKeys
 from monitor.topics import DECISIONS
 from tests.core.runs import KINDS, feed, summaries, summarise_settings, summariser
@@ -54,21 +53,19 @@ def test_summaries_do_not_depend_on_what_other_partitions_met(limits: Limits, se
 
 def test_a_table_with_too_many_keys_is_begun_anew_and_blocks_keep_the_one_they_began_with() -> None:
     shared = SharedKeys(summarise_settings())
-    table, names = shared.for_block()
+    table = shared.for_block()
     for number in range(KEYS_KEPT + 1):
         table.codes["m", f"v{number}", "champion", "p", None, None, None, None]  # type: ignore[index]
-    new_table, new_names = shared.for_block()
+    new_table = shared.for_block()
     assert (KEYS_KEPT + 1, 0) == (len(table.keys), len(new_table.keys))
-    assert isinstance(new_names, KnownNames)
-    assert names is not new_names
-    assert (new_table, new_names) == shared.for_block()
+    assert new_table is shared.for_block()
 
 
 def test_a_crowded_table_is_begun_anew_after_so_many_blocks() -> None:
     shared = SharedKeys(summarise_settings(limits=TIGHT))
-    table, _ = shared.for_block()
+    table = shared.for_block()
     for number in range(3):
         table.codes["m", f"v{number}", "champion", "p", None, None, None, None]  # type: ignore[index]
     assert table.crowded
-    assert all(shared.for_block()[0] is table for _ in range(CROWDED_BLOCKS - 1))
-    assert table is not shared.for_block()[0]
+    assert all(shared.for_block() is table for _ in range(CROWDED_BLOCKS - 1))
+    assert table is not shared.for_block()

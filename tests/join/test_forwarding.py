@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.cells import KeyTable, Limits
 from monitor.decode import decode_event
 from monitor.events import Decision, DecisionContext, Report, Review
-from monitor.join.capable import can_get_feedback
+from monitor.join.capable import Capable
 from monitor.join.forwarding import (
     CHUNK_BYTES,
     CHUNK_RECORDS,
@@ -29,7 +30,8 @@ from monitor.join.forwarding import (
     join_partition,
     with_context,
 )
-from monitor.layout import POSITIVE_ACTIONS
+from monitor.layout import Layout
+from monitor.rows import decision_rows
 from monitor.topics import DECISIONS, REPORTS, REVIEWS
 from tests.core.strategies import decision, encoded, examples, report, review
 
@@ -163,7 +165,9 @@ def test_partitions_get_equal_shares() -> None:
     ],
 )
 def test_decisions_that_were_acted_on_or_sampled_can_get_feedback(fields: dict[str, object], expected: bool) -> None:
-    assert expected == can_get_feedback(decided(**fields), POSITIVE_ACTIONS)
+    table = KeyTable(Limits())
+    rows, _ = decision_rows([decided(**fields)], np.zeros(1, dtype=np.int64), table)
+    assert ([0] if expected else []) == Capable(table, lambda _: Layout()).rows(rows)
 
 
 @examples(200)

@@ -1,0 +1,454 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The columns of decisions straight from their JSON: one pass over the bytes, hardly an object.
+
+The scanner takes what it is sure of and nothing else. Whatever is unusual (an escape, a letter beyond ASCII, a field
+twice, a value out of its range, an enumeration value that is not known, names that have not been met together) makes it
+unsure. Then `monitor.decode` decodes the record, and it alone says what is an event and what is refused: what the
+scanner takes, it would take with the same values (tests/core/test_scan.py).
+
+CPython puts a NUL behind the bytes of a value, and nothing that is taken holds one: no loop needs to look for the end.
+A step takes a place and gives the one behind what it took, NULL when it is unsure.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.conversion cimport PyOS_string_to_double
+from libc.math cimport NAN, isnan, rint
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from monitor.decode import MAX_EVENT_BYTES
+from monitor.events import (
+    MAX_ID_LENGTH, MAX_LATENCY_SECONDS, MAX_NAME_LENGTH, MIN_INCLUSION_PROBABILITY, SCHEMA_VERSION, Action
+)
+from monitor.rows import ACTION_COLUMN
+from monitor.topics import DECISIONS
+
+UNSURE = -3
+
+ctypedef const unsigned char* Place
+
+cdef struct Text:
+    Place begin  # NULL: not told
+    Py_ssize_t size
+
+cdef enum Field:  # the names first, in the order of `monitor.rows.decision_key`
+    MODEL, MODEL_VERSION, VARIANT, POLICY, LANGUAGE, REGION, SURFACE, MODALITY
+    ID, OCCURRED_AT, ACTION, SCORE, SAMPLED, PROBABILITY, LATENCY, SCHEMA, TYPE, FEATURES
+    OTHER
+
+cdef enum:
+    NAMES = MODALITY + 1
+    NO_NAME = 255
+    DEPTH = 8  # of what is skipped
+    MAX_NAME = 64
+
+cdef struct Decision:  # what is counted of `monitor.events.CountedDecision`
+    uint32_t met  # a bit for each field
+    Text[NAMES] names
+    Text id
+    Text action
+    Text features
+    int64_t occurred_us
+    double score
+    double latency
+    double probability
+    int sampled  # negative: not told
+
+cdef uint32_t REQUIRED = (
+    1 << MODEL | 1 << MODEL_VERSION | 1 << POLICY | 1 << ID | 1 << OCCURRED_AT | 1 << ACTION | 1 << SCORE
+)
+cdef uint32_t NULLABLE = (
+    1 << LANGUAGE | 1 << REGION | 1 << SURFACE | 1 << MODALITY
+    | 1 << SAMPLED | 1 << PROBABILITY | 1 << LATENCY | 1 << TYPE | 1 << FEATURES
+)
+cdef Py_ssize_t MAX_ID = MAX_ID_LENGTH
+cdef Py_ssize_t MAX_EVENT = MAX_EVENT_BYTES
+cdef double LEAST_PROBABILITY = MIN_INCLUSION_PROBABILITY
+cdef double MAX_LATENCY = MAX_LATENCY_SECONDS
+cdef bytes VERSION_TEXT = SCHEMA_VERSION.encode()
+cdef bytes TYPE_TEXT = DECISIONS.name.encode()
+cdef dict COLUMNS = {action.value.encode(): column for action, column in ACTION_COLUMN.items() if action != Action.OTHER}
+
+if MAX_NAME != MAX_NAME_LENGTH:
+    raise ImportError(f"monitor.scan: names have {MAX_NAME} bytes at most, those of monitor.events {MAX_NAME_LENGTH}")
+
+cdef double[23] POWERS  # of ten, all exact
+for _power in range(23):
+    POWERS[_power] = 10.0**_power
+
+
+def scan(
+    list values, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms, int64_t[::1] column, double[::1] score,
+    double[::1] latency, unsigned char[::1] sampled, list ids, list features
+):
+    cdef Py_ssize_t row
+    cdef Place begin
+    cdef Decision found
+    cdef unsigned char[NAMES * (1 + MAX_NAME)] text
+    cdef dict unmet = {}
+    for row in range(len(values)):
+        key[row] = UNSURE
+        value = values[row]
+        if type(value) is not bytes or PyBytes_GET_SIZE(value) > MAX_EVENT:
+            continue
+        begin = <Place>PyBytes_AS_STRING(value)
+        if not decision(begin, begin + PyBytes_GET_SIZE(value), &found):
+            continue
+        action = COLUMNS.get(taken(found.action))
+        if action is None:
+            continue
+        names = PyBytes_FromStringAndSize(<char*>text, joined(found.names, text))
+        code = codes.get(names)
+        if code is None:
+            unmet[row] = names
+            continue
+        key[row] = code
+        column[row] = action
+        occurred_ms[row] = <int64_t>rint(<double>found.occurred_us / 1e6 * 1e3)  # rounded as `monitor.rows` does
+        score[row] = found.score
+        latency[row] = found.latency
+        sampled[row] = not isnan(found.probability) if found.sampled < 0 else found.sampled
+        ids[row] = taken(found.id)
+        if features is not None and found.features.begin != NULL:
+            features[row] = taken(found.features)
+    return unmet
+
+
+cdef bytes taken(Text text):
+    return PyBytes_FromStringAndSize(<const char*>text.begin, text.size)
+
+
+cdef Py_ssize_t joined(const Text* names, unsigned char* text) noexcept:
+    """Write the names behind each other, each after its length; the size of it all."""
+    cdef unsigned char* at = text
+    cdef int number
+    for number in range(NAMES):
+        if names[number].begin == NULL:
+            at[0] = NO_NAME
+            at += 1
+        else:
+            at[0] = <unsigned char>names[number].size
+            memcpy(at + 1, names[number].begin, names[number].size)
+            at += 1 + names[number].size
+    return at - text
+
+
+cdef bint decision(Place at, Place end, Decision* found) except -1:
+    """Whether the bytes from a place to the end are a decision, and which."""
+    cdef Text name
+    cdef Field field
+    cdef int place
+    found.met = 0
+    found.sampled = -1
+    found.probability = found.latency = NAN
+    found.features.begin = NULL
+    for place in range(NAMES):
+        found.names[place].begin = NULL
+    at = spaces(at)
+    if at[0] != c"{":
+        return False
+    at = spaces(at + 1)
+    while True:
+        at = string(at, &name)
+        if at == NULL:
+            return False
+        at = spaces(at)
+        if at[0] != c":":
+            return False
+        at = spaces(at + 1)
+        field = field_of(name)
+        if field == OTHER:
+            at = skipped(at, DEPTH)
+        else:
+            if found.met >> field & 1:
+                return False
+            found.met |= 1 << field
+            at = member(at, field, found)
+        if at == NULL:
+            return False
+        at = spaces(at)
+        if at[0] == c",":
+            at = spaces(at + 1)
+        elif at[0] == c"}":
+            return found.met & REQUIRED == REQUIRED and spaces(at + 1) == end
+        else:
+            return False
+
+
+cdef Place member(Place at, Field field, Decision* found) except? NULL:
+    """The value of a field that is counted."""
+    cdef Text text
+    cdef Text* name
+    if at[0] == c"n" and NULLABLE >> field & 1:
+        return literal(at, b"null", 4)
+    if field < NAMES:
+        name = &found.names[<int>field]
+        at = string(at, name)
+        return at if at != NULL and 1 <= name.size <= MAX_NAME else NULL
+    if field == ID:
+        at = string(at, &found.id)
+        return at if at != NULL and 1 <= found.id.size <= MAX_ID else NULL
+    if field == OCCURRED_AT:
+        at = string(at, &text)
+        return at if at != NULL and instant(text, &found.occurred_us) else NULL
+    if field == ACTION:
+        return string(at, &found.action)
+    if field == SCORE:
+        at = number(at, &found.score)
+        return at if at != NULL and 0.0 <= found.score <= 1.0 else NULL
+    if field == SAMPLED:
+        found.sampled = at[0] == c"t"
+        return literal(at, b"true", 4) if found.sampled else literal(at, b"false", 5)
+    if field == PROBABILITY:
+        at = number(at, &found.probability)
+        return at if at != NULL and LEAST_PROBABILITY <= found.probability <= 1.0 else NULL
+    if field == LATENCY:
+        at = number(at, &found.latency)
+        return at if at != NULL and 0.0 <= found.latency <= MAX_LATENCY else NULL
+    if field == SCHEMA:
+        at = string(at, &text)
+        return at if at != NULL and same(text, VERSION_TEXT) else NULL
+    if field == TYPE:
+        at = string(at, &text)
+        return at if at != NULL and same(text, TYPE_TEXT) else NULL
+    text.begin = at  # FEATURES
+    at = skipped(at, DEPTH)
+    text.size = at - text.begin
+    found.features = text
+    return at
+
+
+cdef bint same(Text text, bytes told) noexcept:
+    return text.size == PyBytes_GET_SIZE(told) and memcmp(text.begin, PyBytes_AS_STRING(told), text.size) == 0
+
+
+cdef inline bint named(Text name, const char* told) noexcept:
+    return memcmp(name.begin, told, name.size) == 0
+
+
+cdef Field field_of(Text name) noexcept:
+    """The field of a name; its length leaves three at the most."""
+    if name.size == 4:
+        if named(name, b"type"): return TYPE
+    elif name.size == 5:
+        if named(name, b"model"): return MODEL
+        if named(name, b"score"): return SCORE
+    elif name.size == 6:
+        if named(name, b"policy"): return POLICY
+        if named(name, b"region"): return REGION
+        if named(name, b"action"): return ACTION
+    elif name.size == 7:
+        if named(name, b"surface"): return SURFACE
+        if named(name, b"variant"): return VARIANT
+        if named(name, b"sampled"): return SAMPLED
+    elif name.size == 8:
+        if named(name, b"modality"): return MODALITY
+        if named(name, b"language"): return LANGUAGE
+        if named(name, b"features"): return FEATURES
+    elif name.size == 11:
+        if named(name, b"decision_id"): return ID
+        if named(name, b"occurred_at"): return OCCURRED_AT
+    elif name.size == 13:
+        if named(name, b"model_version"): return MODEL_VERSION
+    elif name.size == 14:
+        if named(name, b"schema_version"): return SCHEMA
+    elif name.size == 15:
+        if named(name, b"latency_seconds"): return LATENCY
+    elif name.size == 21:
+        if named(name, b"inclusion_probability"): return PROBABILITY
+    return OTHER
+
+
+cdef inline Place spaces(Place at) noexcept:
+    while at[0] == c" " or at[0] == c"\n" or at[0] == c"\r" or at[0] == c"\t":
+        at += 1
+    return at
+
+
+cdef inline Place literal(Place at, const char* told, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t place
+    for place in range(size):
+        if at[place] != told[place]:
+            return NULL
+    return at + size
+
+
+cdef inline Place string(Place at, Text* text) noexcept:
+    """A string of plain ASCII, and what is between its quotes."""
+    if at[0] != c'"':
+        return NULL
+    at += 1
+    text.begin = at
+    while at[0] != c'"':
+        if at[0] < 0x20 or at[0] >= 0x80 or at[0] == c"\\":
+            return NULL
+        at += 1
+    text.size = at - text.begin
+    return at + 1
+
+
+cdef inline bint digit(unsigned char one) noexcept:
+    return c"0" <= one <= c"9"
+
+
+cdef Place number(Place at, double* told) except? NULL:
+    """A number that is not negative, rounded correctly."""
+    cdef Place begin = at, end = grammatical(at)
+    cdef char* stop
+    cdef uint64_t mantissa = 0
+    cdef int digits = 0, power = 0
+    if end == NULL or at[0] == c"-":
+        return NULL
+    while digit(at[0]):
+        mantissa = 10 * mantissa + (at[0] - c"0")
+        digits += 1
+        at += 1
+    if at[0] == c".":
+        at += 1
+        while digit(at[0]):
+            mantissa = 10 * mantissa + (at[0] - c"0")
+            digits += mantissa != 0
+            power += 1
+            at += 1
+    if at == end and digits <= 15 and power <= 22:  # both are exact as doubles, so that dividing rounds once
+        told[0] = mantissa / POWERS[power]
+    else:
+        told[0] = PyOS_string_to_double(<const char*>begin, &stop, NULL)
+    return end
+
+
+cdef Place grammatical(Place at) noexcept:
+    """A number."""
+    if at[0] == c"-":
+        at += 1
+    if at[0] == c"0":
+        at += 1
+    else:
+        at = digits_of(at)
+    if at != NULL and at[0] == c".":
+        at = digits_of(at + 1)
+    if at != NULL and (at[0] == c"e" or at[0] == c"E"):
+        at += 1
+        if at[0] == c"-" or at[0] == c"+":
+            at += 1
+        at = digits_of(at)
+    return at
+
+
+cdef inline Place digits_of(Place at) noexcept:
+    """One digit or more."""
+    if not digit(at[0]):
+        return NULL
+    while digit(at[0]):
+        at += 1
+    return at
+
+
+cdef Place skipped(Place at, int depth) noexcept:
+    """Any value."""
+    cdef Text text
+    cdef unsigned char close
+    if at[0] == c'"':
+        return string(at, &text)
+    if at[0] == c"t":
+        return literal(at, b"true", 4)
+    if at[0] == c"f":
+        return literal(at, b"false", 5)
+    if at[0] == c"n":
+        return literal(at, b"null", 4)
+    if at[0] != c"{" and at[0] != c"[":
+        return grammatical(at)
+    if depth == 0:
+        return NULL
+    close = at[0] + 2  # } or ]
+    at = spaces(at + 1)
+    if at[0] == close:
+        return at + 1
+    while True:
+        if close == c"}":
+            at = string(at, &text)
+            if at == NULL:
+                return NULL
+            at = spaces(at)
+            if at[0] != c":":
+                return NULL
+            at = spaces(at + 1)
+        at = skipped(at, depth - 1)
+        if at == NULL:
+            return NULL
+        at = spaces(at)
+        if at[0] == close:
+            return at + 1
+        if at[0] != c",":
+            return NULL
+        at = spaces(at + 1)
+
+
+cdef inline int pair(Place at) noexcept:
+    """Two digits, or a number beyond any."""
+    if digit(at[0]) and digit(at[1]):
+        return 10 * (at[0] - c"0") + (at[1] - c"0")
+    return 10000
+
+
+cdef bint instant(Text text, int64_t* microseconds) noexcept:
+    """`2026-11-26T08:15:30.125Z` or with an offset such as `+02:00`; up to six decimals, years from 1970."""
+    cdef Place at = text.begin
+    cdef int year, month, day, hour, minute, second, offset = 0, hours, minutes
+    cdef int64_t fraction = 0, unit = 100000, days
+    if text.size < 20 or at[4] != c"-" or at[7] != c"-" or at[10] != c"T" or at[13] != c":" or at[16] != c":":
+        return False
+    year = 100 * pair(at) + pair(at + 2)
+    month = pair(at + 5)
+    day = pair(at + 8)
+    hour = pair(at + 11)
+    minute = pair(at + 14)
+    second = pair(at + 17)
+    if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= month_days(year, month)):
+        return False
+    if hour > 23 or minute > 59 or second > 59:
+        return False
+    at += 19
+    if at[0] == c".":
+        at += 1
+        if not digit(at[0]):
+            return False
+        while digit(at[0]):
+            if unit == 0:
+                return False
+            fraction += unit * (at[0] - c"0")
+            unit //= 10
+            at += 1
+    if at[0] == c"Z":
+        at += 1
+    elif at[0] == c"+" or at[0] == c"-":
+        if not digit(at[1]) or not digit(at[2]) or at[3] != c":":
+            return False
+        hours = pair(at + 1)
+        minutes = pair(at + 4)
+        if hours > 23 or minutes > 59:
+            return False
+        offset = 60 * hours + minutes
+        if at[0] == c"-":
+            offset = -offset
+        at += 6
+    else:
+        return False
+    if at != text.begin + text.size:
+        return False
+    days = days_since_epoch(year, month, day)
+    microseconds[0] = (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1000000 + fraction
+    return True
+
+
+cdef int month_days(int year, int month) noexcept:
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
+
+
+cdef int64_t days_since_epoch(int year, int month, int day) noexcept:
+    """Days from 1970-01-01, years counted from March so that the leap day comes last."""
+    cdef int64_t y = year - (month <= 2)
+    cdef int64_t m = (month + 9) % 12
+    return 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + day - 1 - 719468
