@@ -84,10 +84,16 @@ def test_the_settings_accept_the_environment_of_the_image() -> None:
 
 
 def test_what_is_installed_is_locked_and_the_installer_stays_behind() -> None:
-    installs = [each.value for each in instructions() if each.keyword == "RUN" and "install" in each.value]
+    installs = [each.value for each in instructions() if each.keyword == "RUN" and "pip install" in each.value]
     assert installs
     assert all("--require-hashes" in value or "--no-deps --no-index" in value for value in installs)
     assert ["--from=build /opt/venv /opt/venv"] == final("COPY")
+    assert not any("apt-get" in value for value in final("RUN"))
+
+
+def test_an_image_without_the_compiled_scanner_is_not_built() -> None:
+    (build,) = [each.value for each in instructions() if each.keyword == "RUN" and "hatchling build" in each.value]
+    assert build.index("pip install") < build.index('python" -c "import monitor.scan"')
 
 
 def test_each_copied_path_exists_and_reaches_the_build_context() -> None:

@@ -76,7 +76,7 @@ def test_a_path_of_one_machine_is_recognised(path: str) -> None:
 def test_the_top_level_is_as_designed() -> None:
     top = {name.split("/")[0] for name in texts()}
     folders = {"monitor", "detectors", "deploy", "grafana", "tests", ".ci"}
-    files = {"Dockerfile", "Makefile", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
+    files = {"Dockerfile", "Makefile", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md"}
     locks = {"requirements.lock", "requirements-dev.lock", "requirements-build.lock"}
     assert set() == top - folders - files - locks - {".gitignore", ".dockerignore"}
 

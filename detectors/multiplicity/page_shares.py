@@ -34,8 +34,7 @@ def page_shares(
     if not 1.0 <= shortest_run_length < np.inf:
         raise ValueError(f"shortest_run_length: got {shortest_run_length!r}, allowed are numbers >= 1")
     seen = nonnegative("observations", observations)
-    given = nonnegative("weights", weights)
-    weight = np.broadcast_to(given / max(given.max(initial=0.0), np.finfo(np.float64).tiny), seen.shape)
+    weight = np.broadcast_to(nonnegative("weights", weights), seen.shape)
     if seen.ndim != 1:
         raise ValueError(f"observations: got an array of shape {seen.shape}, allowed is (charts,)")
     most = np.where(weight > 0, seen / shortest_run_length, 0.0)
@@ -45,6 +44,7 @@ def page_shares(
     # Each round fixes the charts that would get more than they may; the rest gets more in the next round.
     while open_.any():
         asking = np.where(open_, weight, 0.0)
+        asking /= asking.max()  # weights of any size: their sum neither overflows nor vanishes
         offered = left * (asking / asking.sum())
         full = offered > most
         if not full.any():

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, minimize
 
@@ -19,6 +19,8 @@ def test_charts_share_alike_unless_told() -> None:
 
 
 @given(CHARTS, st.floats(0.01, 100), st.floats(1, 1000))
+@example([(0.0, 2.0), (1.0, 5e-324)], 1.0, 1.0)
+@example([(1.0, 1e300), (1.0, 1e-300)], 1.5, 1.0)
 def test_shares_keep_budget_and_caps_and_leave_nothing_over(
     charts: list[tuple[float, float]], budget: float, shortest: float
 ) -> None:
