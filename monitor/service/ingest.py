@@ -202,9 +202,10 @@ class Ingest:
         else:
             dead, closed = follower.feed(batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset)
             forwards = follower.take_forwards()
-        await asyncio.sleep(0)  # nothing else here need wait: let the other stage and the steps have their turn
+        # Before anything is awaited: whoever publishes the open block meanwhile publishes the closed ones before it.
         partition.closed += closed
         partition.position = batch.next_offset
+        await asyncio.sleep(0)  # nothing else here need wait: let the other stage and the steps have their turn
         fresh = [letter for letter in dead if letter.offset >= partition.committed]
         if batch.topic in self._poison:
             self._poison[batch.topic].spend(len(batch), len(fresh))
