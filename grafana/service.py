@@ -25,6 +25,7 @@ def ingestion() -> Section:
         (catalogue.FUTURE, "future"),
         (catalogue.UNKNOWN_VALUES, "unknown value"),
         (catalogue.TOMBSTONES, "tombstone"),
+        (catalogue.MISSED, "missed"),
     )
     return Section(
         "Ingestion",
@@ -77,7 +78,8 @@ def ingestion() -> Section:
             lines(
                 About(
                     "Odd records a second",
-                    "Records too old, dated in the future, with values unknown here, or without a value.",
+                    "Records too old, dated in the future, with values unknown here, without a value, or missed: "
+                    "deleted before they were read, or lost.",
                     Unit.PER_SECOND,
                     NO_WORKER,
                 ),

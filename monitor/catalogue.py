@@ -142,6 +142,11 @@ ORPHANS = _counter("monitor_orphans_total", ("topic",), "Feedback whose decision
 TOMBSTONES = _counter("monitor_tombstones_total", ("topic",), "Records without a value.")
 LATE = _counter("monitor_late_total", ("topic",), "Records older than the ledger accepts.")
 FUTURE = _counter("monitor_future_total", ("topic",), "Records dated in the future; their time was clamped.")
+MISSED = _counter(
+    "monitor_missed_offsets_total",
+    ("topic",),
+    "Offsets between what was counted and what was counted next: deleted before they were read, or lost.",
+)
 UNKNOWN_VALUES = _counter(
     "monitor_unknown_values_total", ("topic", "field"), "Enumeration values not known here, read as `other`."
 )

@@ -31,6 +31,7 @@ SERVICE_COUNTERS: Final[Mapping[Metric, tuple[Labels, ...]]] = MappingProxyType(
         catalogue.TOMBSTONES: _TOPICS,
         catalogue.LATE: _TOPICS,
         catalogue.FUTURE: _TOPICS,
+        catalogue.MISSED: _TOPICS,
         catalogue.UNKNOWN_VALUES: (),
         catalogue.LABEL_OVERFLOW: (),
         catalogue.STATE_DISCARDED: (),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from monitor import catalogue
 from monitor.blocks import SourceBlock, supersedes
 
 Counts = dict[tuple[str, tuple[str, ...]], int]
@@ -29,7 +30,11 @@ class SavedSource(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class SourceLedger:
-    """Counts of one source partition: of the finished blocks, and of the last block taken."""
+    """Counts of one source partition: of the finished blocks, and of the last block taken.
+
+    Blocks come in order and leave nothing out. Where one begins beyond the end of the one before, the offsets between
+    count as missed: the topic no longer held them when they were to be read, or blocks were lost or out of order.
+    """
 
     topic: str
     partition: int
@@ -47,6 +52,8 @@ class SourceLedger:
             return False
         if span.first != self.first:
             _add(self.finished, self.open)
+            if 0 <= self.through < span.begin:
+                _add(self.finished, {(catalogue.MISSED.name, (self.topic,)): span.begin - self.through})
         self.open = {(name, labels): count for name, labels, count in block.counts}
         self.first, self.begin, self.through = span.first, span.begin, span.through
         self.clock_ms = max(self.clock_ms, span.clock_ms)

@@ -161,6 +161,19 @@ LABEL_OVERFLOW: Final = Alert(
     ),
 )
 
+RECORDS_MISSED: Final = Alert(
+    name="MonitorRecordsMissed",
+    severity=Severity.WARNING,
+    expr=f"{total(f'increase({catalogue.MISSED}[15m])')} > 0",
+    for_seconds=60,
+    keep_firing_seconds=900,
+    summary="Records were never counted.",
+    description=(
+        '{{ $labels.topic }}: {{ printf "%.0f" $value }} offsets within 15 minutes are in no reading: Kafka deleted '
+        "them before they were read, or the monitor lost them."
+    ),
+)
+
 JOIN_HELD: Final = Alert(
     name="MonitorJoinHeld",
     severity=Severity.WARNING,
@@ -231,6 +244,7 @@ GROUPS: Final = (
             COMMIT_STALLED,
             SNAPSHOT_STALE,
             LABEL_OVERFLOW,
+            RECORDS_MISSED,
             JOIN_HELD,
             STATE_CORRUPT,
             JOIN_EVICTED,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from monitor import catalogue
 from monitor.blocks import SourceBlock, Span
 from monitor.sources import SourceLedger, merge_totals
 
@@ -43,6 +46,23 @@ def test_what_was_counted_from_further_back_is_not_replaced_by_less() -> None:
     ledger, taken = folded(block(0, 50, 50), block(0, 100, 40, begin=60), block(1, 10, 10))
     assert [True, False, True] == taken
     assert 60 == records(ledger)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "missed"),
+    [
+        ([block(0, 100, 100), block(1, 5, 5), block(1, 100, 100), block(2, 1, 1)], 0),
+        ([block(3, 100, 60, begin=340), block(4, 1, 1)], 0),  # the first block that was ever read
+        ([block(0, 60, 60), block(1, 5, 5)], 40),
+        ([block(0, 100, 100), block(2, 5, 5), block(1, 100, 100)], 100),  # out of order
+        ([block(0, 100, 100), block(1, 100, 30, begin=170), block(2, 5, 5)], 70),
+    ],
+)
+def test_offsets_that_no_block_covers_are_missed(blocks: list[SourceBlock], missed: int) -> None:
+    ledger, _ = folded(*blocks)
+    assert missed == ledger.totals().get((catalogue.MISSED.name, (ledger.topic,)), 0)
+    again = SourceLedger.restore(ledger.snapshot(0))
+    assert ledger.totals() == again.totals()
 
 
 def test_the_clock_is_the_farthest_that_was_told() -> None:

@@ -22,7 +22,7 @@ from monitor.event_log import FileLog
 from monitor.replay import replay
 from monitor.settings import load_settings
 from monitor.simulate import demo
-from monitor.topics import BY_TOPIC, JOIN
+from monitor.topics import BY_TOPIC, JOIN, SOURCES
 from tests.e2e import batch_readings, topics
 from tests.e2e.independent_count import (
     APPEALS,
@@ -168,6 +168,12 @@ def test_feedback_without_context_is_joined_or_waits(run: Run) -> None:
     assert run.expected.waiting > 10
     assert run.scrape.one(catalogue.JOIN_ENTRIES) > run.expected.joined / 2
     assert 0 == run.scrape.total(catalogue.ORPHANS)
+
+
+def test_no_offset_is_missed(run: Run) -> None:
+    topics = {source.topic for source in SOURCES}
+    assert dict.fromkeys(topics, 0.0) == {topic: run.scrape.total(catalogue.MISSED, topic=topic) for topic in topics}
+    assert 0 == run.scrape.total(catalogue.MISSED)
 
 
 def test_every_record_is_in_exactly_one_account(run: Run) -> None:

@@ -103,5 +103,6 @@ def _lost(back: ReadBack, scrapes: Sequence[Scrape]) -> int:
     for metric, expected in ((catalogue.RECORDS, back.count.records), (catalogue.DECISIONS, back.count.decisions)):
         actual = summed(metric, scrapes)
         apart += sum(abs(expected.get(key, 0) - actual.get(key, 0)) for key in expected.keys() | actual.keys())
+    apart += sum(scrape.total(catalogue.MISSED) for scrape in scrapes)
     left = sum(_unaccounted(topic, counted, scrapes) for topic, counted in COUNTED.items())
     return round(apart + abs(left - back.count.waiting))

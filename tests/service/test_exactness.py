@@ -241,6 +241,7 @@ async def test_crashes_at_any_point_change_no_number(
     assert decisions(calm) == decisions(stormy)
     assert of_sources(calm) == of_sources(stormy)
     assert readings(calm) == readings(stormy)
+    assert {} == calm.service.counters.get(catalogue.MISSED.name, {})
     joined = calm.service.counters[catalogue.RECORDS.name][JOIN,]
     assert joined > 0
     junk = sum(value == b"junk" for _, values in sources.values() for value in values)
