@@ -7,10 +7,8 @@ series value after value, and from a shorter piece of it where it is slow.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from river import drift
 from detectors import BernoulliCusum, Cusum, Ewma, Logic
 from detectors.charts import bernoulli_cusum_family, cusum_family, ewma_family
 from tests.bench.tables import Table, begin, show
+from tests.bench.timing import least_seconds
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,13 +50,8 @@ def one_by_one(logic: Logic, values: Sequence[float]) -> None:
 
 
 def nanoseconds(call: Callable[[], Any], observations: int, runs: int) -> float:
-    """The median CPU time of a call, an observation."""
-    spent = []
-    for _ in range(runs):
-        begun = time.thread_time()
-        call()
-        spent.append(time.thread_time() - begun)
-    return median(spent) / observations * 1e9
+    """CPU time of a call, an observation."""
+    return least_seconds(call, runs=runs) / observations * 1e9
 
 
 def measure(*, charts: int, times: int, series: int, runs: int) -> list[Table]:

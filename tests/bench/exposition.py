@@ -7,8 +7,7 @@ counts little. prometheus_client gets its metric objects ready made; ours starts
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -20,6 +19,7 @@ from monitor.exposition import Renderer
 from monitor.http.metrics import compressed
 from monitor.snapshot import Snapshot
 from tests.bench.tables import Table, begin, show
+from tests.bench.timing import least_seconds
 from tests.snapshots import snapshot_of_size
 
 SERIES_PER_SEGMENT = 121
@@ -37,17 +37,6 @@ class Ready(Collector):
         return self._metrics
 
 
-def seconds(work: Callable[[], object], *, runs: int) -> float:
-    """The least CPU time of some runs, after one that warms up."""
-    work()
-    least = float("inf")
-    for _ in range(runs):
-        begun = time.thread_time()
-        work()
-        least = min(least, time.thread_time() - begun)
-    return least
-
-
 def measure(lines: int, *, runs: int) -> tuple[str, ...]:
     """A row of the report for about so many lines."""
     snapshot = snapshot_of_size(lines // SERIES_PER_SEGMENT)
@@ -62,10 +51,10 @@ def measure(lines: int, *, runs: int) -> tuple[str, ...]:
     if generate_latest(registry).count(b"\n") != text.count(b"\n"):
         raise ValueError("the two expositions do not have the same lines")
     series = sum(not line.startswith(b"#") for line in text.splitlines())
-    mine = seconds(ours, runs=runs)
-    theirs = seconds(lambda: generate_latest(registry), runs=max(1, runs // 3))
+    mine = least_seconds(ours, runs=runs)
+    theirs = least_seconds(lambda: generate_latest(registry), runs=max(1, runs // 3))
     packed = compressed(text)
-    gzip = seconds(lambda: compressed(text), runs=runs)
+    gzip = least_seconds(lambda: compressed(text), runs=runs)
     return (
         f"{series:,}",
         f"{mine * 1e3:.1f}",

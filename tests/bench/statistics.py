@@ -1,6 +1,6 @@
 """The statistics library beside SciPy, River, NannyML and Evidently on the same arrays.
 
-Run: `python -m tests.bench.statistics`. CPU time of one thread, the median of some runs. NannyML and Evidently are
+Run: `python -m tests.bench.statistics`. CPU time of one thread, the least of some runs. NannyML and Evidently are
 optional: `make peers` installs them; where they are not installed their rows say so. How long all default readings of
 1000 segments take is told by `tests.bench.tick`. `tests.bench.car_loan` is not measured but checked.
 """
@@ -8,11 +8,9 @@ optional: `make peers` installs them; where they are not installed their rows sa
 from __future__ import annotations
 
 import argparse
-import time
 import typing
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +28,7 @@ from detectors.sequential import EDetectors
 from tests.bench.car_loan import car_loan
 from tests.bench.statistics_peers import CATEGORICAL, CATEGORIES, INTERPRETER, NUMERIC, PEERS, columns, labels, measure
 from tests.bench.tables import Table, begin, show
+from tests.bench.timing import least_seconds
 
 BINS: Final = 50
 SCIPY_SEGMENTS: Final = 50
@@ -45,17 +44,6 @@ RIVER: Final[dict[str, Callable[[], Any]]] = {
     "HDDM_A": river.drift.binary.HDDMA,
     "HDDM_W": river.drift.binary.HDDMW,
 }
-
-
-def seconds(work: Callable[[], object], *, runs: int) -> float:
-    """Median CPU time; a run before them is not counted."""
-    work()
-    taken = []
-    for _ in range(runs):
-        begun = time.thread_time()
-        work()
-        taken.append(time.thread_time() - begun)
-    return median(taken)
 
 
 def cuts_of(reference: Floats) -> Floats:
@@ -116,7 +104,7 @@ def two_samples(*, rows: int, runs: int) -> Table:
     ]
     rows_ = []
     for what, ours, our_work, theirs, their_work in pairs:
-        we, they = seconds(our_work, runs=runs), seconds(their_work, runs=runs)
+        we, they = least_seconds(our_work, runs=runs), least_seconds(their_work, runs=runs)
         rows_.append((what, ours, f"{we * 1e6:,.0f}", theirs, f"{they * 1e6:,.0f}", f"{they / we:.1f}"))
     return Table(
         title=f"Two samples of {rows:,}, µs a comparison",
@@ -158,8 +146,8 @@ def batch(*, rows: int, runs: int, python: str) -> Table:
         ):
             cbpe(probability, actioned, not_actioned=1.0 - actioned)
 
-    own, mean = seconds(ours, runs=runs), seconds(without_labels, runs=runs)
-    apart = seconds(with_scipy, runs=runs)
+    own, mean = least_seconds(ours, runs=runs), least_seconds(without_labels, runs=runs)
+    apart = least_seconds(with_scipy, runs=runs)
     lines = [
         ("ours, KS, PSI and chi-square", f"{own * 1e3:,.2f}", "", ""),
         ("SciPy, ks_2samp and chi2_contingency", f"{apart * 1e3:,.2f}", f"{apart / own:,.1f}", ""),
@@ -168,7 +156,7 @@ def batch(*, rows: int, runs: int, python: str) -> Table:
     for peer, (name, _) in PEERS.items():
         result = measure(peer, python=python, rows=rows, runs=min(runs, 3))
         if result.seconds:
-            taken, beside = median(result.seconds), mean if peer == "nannyml_cbpe" else own
+            taken, beside = min(result.seconds), mean if peer == "nannyml_cbpe" else own
             lines.append((name, f"{taken * 1e3:,.1f}", f"{taken / beside:,.1f}", ""))
         else:
             lines.append((name, "", "", result.why))
@@ -220,8 +208,8 @@ def segments(*, count: int, runs: int) -> Table:
     ]
     rows = []
     for name, ours, theirs in made:
-        we = seconds(ours, runs=runs) / count
-        they = None if theirs is None else seconds(theirs, runs=1) / few
+        we = least_seconds(ours, runs=runs) / count
+        they = None if theirs is None else least_seconds(theirs, runs=1) / few
         cells = ("", "") if they is None else (f"{they * 1e6:,.0f}", f"{they / we:,.0f}")
         rows.append((name, f"{we * count * 1e3:.2f}", f"{we * 1e6:.2f}", *cells))
     return Table(
@@ -240,12 +228,12 @@ def one_by_one(build: Callable[[], Any], observed: Sequence[float], *, runs: int
         for x in observed:
             update(x)
 
-    return f"{seconds(work, runs=runs) / len(observed) * 1e9:,.0f}"
+    return f"{least_seconds(work, runs=runs) / len(observed) * 1e9:,.0f}"
 
 
 def at_once(spec: Spec, observed: Floats, *, runs: int) -> str:
     """Nanoseconds an observation, all in one call."""
-    return f"{seconds(lambda: spec.build().update_many(observed), runs=runs) / len(observed) * 1e9:,.0f}"
+    return f"{least_seconds(lambda: spec.build().update_many(observed), runs=runs) / len(observed) * 1e9:,.0f}"
 
 
 def updates(*, length: int, runs: int) -> Table:
@@ -288,8 +276,8 @@ def families(*, charts: int, runs: int) -> Table:
     rows = []
     for name, update, values in made:
         column = np.ascontiguousarray(values[:, 0])
-        one = seconds(partial(update, column), runs=runs)
-        block = seconds(partial(update, values), runs=runs)
+        one = least_seconds(partial(update, column), runs=runs)
+        block = least_seconds(partial(update, values), runs=runs)
         rows.append((name, f"{one * 1e3:.2f}", f"{one / charts * 1e9:.1f}", f"{block / charts / BATCH * 1e9:.1f}"))
     return Table(
         title=f"{charts:,} charts in one call",
