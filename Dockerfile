@@ -6,7 +6,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never \
     PIP_CACHE_DIR=/cache/pip UV_CACHE_DIR=/cache/uv VIRTUAL_ENV=/opt/venv
 WORKDIR /build
-# For monitor/scan.pyx, which the final image holds compiled; the compiler stays behind.
+# For the hot loops (*.pyx), which the final image holds compiled; the compiler stays behind.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 # uv and the build backend come from a lock with hashes, like everything else: one pin for the image and for `make setup`.
 COPY requirements-build.lock ./
@@ -22,7 +22,7 @@ COPY detectors ./detectors
 COPY monitor ./monitor
 RUN python -m hatchling build -t wheel -d dist \
     && uv pip install --no-deps --no-index dist/*.whl \
-    && cd / && "$VIRTUAL_ENV/bin/python" -c "import monitor.scan"
+    && cd / && "$VIRTUAL_ENV/bin/python" -c "import monitor.scan, monitor.streaming.unpack"
 
 FROM python:3.11-slim-bookworm
 ARG VERSION=unknown

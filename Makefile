@@ -16,7 +16,7 @@ REAL := kafka or prometheus or browser
 PARALLEL = --numprocesses $(JOBS) --dist loadfile
 SLOWEST = --durations 15 --durations-min 5
 GENERATED := deploy/prometheus/rules grafana/dashboards
-INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py monitor/scan.pyx
+INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find monitor -name '*.pyx')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage test-fast lint format build-generated check-generated peers bench studies faults lock image clean test-programs
@@ -74,7 +74,8 @@ image: ## Build the container image
 	docker build --build-arg VERSION=$(VERSION) --tag moderation-monitor:$(VERSION) .
 
 clean: ## Remove the virtual environment, caches and build results
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist deploy/kafka/target monitor/scan.*.so
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist deploy/kafka/target
+	find monitor -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 test-programs:

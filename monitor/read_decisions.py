@@ -17,6 +17,7 @@ from monitor.cells import KeyTable
 from monitor.decode import Rejected, decode_decisions
 from monitor.events import FeatureValue
 from monitor.rows import DecisionRows, Ints, concatenate, decision_rows, hash_ids, take
+from monitor.slices import Slices
 
 try:
     from monitor import scan as _scan
@@ -70,7 +71,10 @@ def _scanned(
     ids = [b""] * count
     texts: list[bytes | None] | None = [None] * count if features else None
     told = sampled.view(np.uint8)
-    unmet = _scan.scan(list(values), table.names, key, occurred_ms, column, score, latency, told, ids, texts)
+    slices = Slices.of(values)
+    unmet = _scan.scan(
+        slices.buffer, slices.begin, slices.end, table.names, key, occurred_ms, column, score, latency, told, ids, texts
+    )
     rows = DecisionRows(
         timestamp_ms=timestamps,
         occurred_ms=occurred_ms,

@@ -9,7 +9,9 @@ UNSURE: Final = -3
 """Takes the place of the code of a decision's key where the decision has to be decoded plainly."""
 
 def scan(
-    values: list[bytes | None],
+    values: bytes,
+    begins: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
     codes: dict[bytes, int],
     key: npt.NDArray[np.int64],
     occurred_ms: npt.NDArray[np.int64],
@@ -20,10 +22,11 @@ def scan(
     ids: list[bytes],
     features: list[bytes | None] | None,
 ) -> dict[int, bytes]:
-    """Write the columns of decisions, as `monitor.rows.DecisionRows` tells them, into arrays of shape (values,).
+    """Write the columns of decisions, as `monitor.rows.DecisionRows` tells them, into arrays of shape (decisions,).
 
-    `codes` numbers keys by their names as bytes; `sampled` takes whether a decision was sampled for review, `ids` its
-    id, and `features`, where wanted, the JSON of its features. Where `key` takes UNSURE, nothing else is written.
+    They lie in `values` from each of `begins` up to each of `ends`. `codes` numbers keys by their names as bytes;
+    `sampled` takes whether a decision was sampled for review, `ids` its id, and `features`, where wanted, the JSON of
+    its features. Where `key` takes UNSURE, nothing else is written.
 
     Returns the names, by index, of decisions of which nothing else is wrong than that `codes` does not have them.
     """

@@ -6,8 +6,9 @@ twice, a value out of its range, an enumeration value that is not known, names t
 unsure. Then `monitor.decode` decodes the record, and it alone says what is an event and what is refused: what the
 scanner takes, it would take with the same values (tests/core/test_scan.py).
 
-CPython puts a NUL behind the bytes of a value, and nothing that is taken holds one: no loop needs to look for the end.
-A step takes a place and gives the one behind what it took, NULL when it is unsure.
+The values lie in one buffer. CPython puts a NUL behind it, and nothing that is taken holds one: no loop needs to look
+for the end. Where a value is malformed a step may run on into the next, but then it does not arrive at its own end, and
+is not taken. A step takes a place and gives the one behind what it took, NULL when it is unsure.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -78,21 +79,21 @@ for _power in range(23):
 
 
 def scan(
-    list values, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms, int64_t[::1] column, double[::1] score,
+    bytes values, int64_t[::1] begins, int64_t[::1] ends, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms, int64_t[::1] column, double[::1] score,
     double[::1] latency, unsigned char[::1] sampled, list ids, list features
 ):
     cdef Py_ssize_t row
-    cdef Place begin
+    cdef Place start = <Place>PyBytes_AS_STRING(values)
+    cdef int64_t begin, end
     cdef Decision found
     cdef unsigned char[NAMES * (1 + MAX_NAME)] text
     cdef dict unmet = {}
-    for row in range(len(values)):
+    for row in range(begins.shape[0]):
         key[row] = UNSURE
-        value = values[row]
-        if type(value) is not bytes or PyBytes_GET_SIZE(value) > MAX_EVENT:
+        begin, end = begins[row], ends[row]
+        if not (0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT):
             continue
-        begin = <Place>PyBytes_AS_STRING(value)
-        if not decision(begin, begin + PyBytes_GET_SIZE(value), &found):
+        if not decision(start + begin, start + end, &found):
             continue
         action = COLUMNS.get(taken(found.action))
         if action is None:

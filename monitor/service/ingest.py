@@ -55,7 +55,10 @@ class Batch(Protocol):
     next_offset: int
     offsets: list[int]
     timestamps: list[int]
-    values: list[bytes | None]
+
+    @property
+    def values(self) -> Sequence[bytes | None]:
+        """None: a tombstone"""
 
     def __len__(self) -> int: ...
     def key(self, index: int) -> bytes | None: ...

@@ -2,7 +2,8 @@
 
 aiokafka goes on doing the protocol: CRC, aborted transactions, control batches, positions. Only the last step is
 replaced, for one fetcher and for the topics it is told: where aiokafka would build one `ConsumerRecord` a record, it
-builds one a batch, whose value is a `RecordBatch`. Every offset between two positions is covered by exactly one batch:
+builds one a batch, whose value is a `RecordBatch`. The bytes of a batch come from the answer to the fetch, which is
+looked at on its way. Every offset between two positions is covered by exactly one batch:
 a batch starts where the one before it ended, also across markers of transactions and holes left by compaction, so a
 batch may cover offsets and hold no record.
 """
@@ -15,9 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
-from aiokafka.structs import ConsumerRecord
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-Headers = Sequence[tuple[str, bytes | None]]
+from monitor.slices import Slices
+from monitor.streaming.records import Headers, read_records
+
+SIZE_BEGINS, SIZE_ENDS = 8, 12
+"""Where a batch of the log, of any version, says how many bytes follow."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -27,7 +33,8 @@ class RecordBatch:
     The batch covers the offsets from `first_offset` up to, not including, `next_offset`; those without a record are
     aborted, compacted away or markers. A `first_offset` beyond the `next_offset` of the batch before says that the log
     was truncated in between. `offsets`, `timestamps` (the record's Kafka timestamp, milliseconds since the epoch),
-    `values` and `keys` have one entry a record; `headers_at` holds headers by index, of the records that have any.
+    `values` and `keys` have one entry a record; a value is made when it is asked for. `headers_at` holds headers by
+    index, of the records that have any.
     """
 
     topic: str
@@ -36,8 +43,8 @@ class RecordBatch:
     next_offset: int
     offsets: list[int] = field(default_factory=list)
     timestamps: list[int] = field(default_factory=list)
-    values: list[bytes | None] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
+    values: Sequence[bytes | None] = ()
+    keys: Sequence[bytes | None] = ()
     headers_at: dict[int, Headers] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -67,8 +74,8 @@ def merge(batches: Sequence[RecordBatch]) -> RecordBatch:
             merged.headers_at[before + index] = headers
         merged.offsets += batch.offsets
         merged.timestamps += batch.timestamps
-        merged.values += batch.values
-        merged.keys += batch.keys
+    merged.values = Slices.joined([Slices.of(batch.values) for batch in batches])
+    merged.keys = Slices.joined([Slices.of(batch.keys) for batch in batches])
     return merged
 
 
@@ -85,50 +92,67 @@ class _Span:
 
     __slots__ = ("batch", "offset")
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: _SpanBatch) -> None:
         self.batch = batch
-        self.offset = batch.next_offset - 1
+        self.offset = batch.batch.next_offset - 1
 
 
 class _SpanBatch:
-    """Stands where aiokafka expects a batch: iterates over one span, passes every other question on."""
+    """Stands where aiokafka expects a batch: iterates over one span, passes every other question on.
 
-    __slots__ = ("batch",)
+    The batch lies in `data` from `begin` up to, not including, `end`.
+    """
 
-    def __init__(self, batch: Any) -> None:
+    __slots__ = ("batch", "begin", "data", "end")
+
+    def __init__(self, batch: Any, data: bytes, begin: int, end: int) -> None:
         self.batch = batch
+        self.data = data
+        self.begin = begin
+        self.end = end
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.batch, name)
 
     def __iter__(self) -> Iterator[_Span]:
-        yield _Span(self.batch)
+        yield _Span(self)
 
     def __next__(self) -> Any:  # control batches are read record by record
         return next(self.batch)
 
 
 class _SpanRecords:
-    """Stands where aiokafka expects `MemoryRecords`."""
+    """Stands where aiokafka expects `MemoryRecords`, made of the same bytes."""
 
-    __slots__ = ("records",)
+    __slots__ = ("at", "data", "records")
 
-    def __init__(self, records: Any) -> None:
+    def __init__(self, records: Any, data: bytes) -> None:
         self.records = records
+        self.data = data
+        self.at = 0
 
     def has_next(self) -> bool:
         return bool(self.records.has_next())
 
     def next_batch(self) -> _SpanBatch | None:
         batch = self.records.next_batch()
-        return None if batch is None else _SpanBatch(batch)
+        if batch is None:
+            return None
+        begin = self.at
+        self.at += SIZE_ENDS + int.from_bytes(self.data[begin + SIZE_BEGINS : begin + SIZE_ENDS])
+        return _SpanBatch(batch, self.data, begin, self.at)
 
 
 class BatchRecords(PartitionRecords):  # type: ignore[misc]
-    """aiokafka's `PartitionRecords` that yields one `ConsumerRecord` a batch, its value a `RecordBatch`."""
+    """aiokafka's `PartitionRecords` that yields one `ConsumerRecord` a batch, its value a `RecordBatch`.
 
-    def __init__(self, tp: Any, records: Any, aborted_transactions: Any, fetch_offset: int, *args: Any) -> None:
-        super().__init__(tp, _SpanRecords(records), aborted_transactions, fetch_offset, *args)
+    `data` are the bytes that `records` were made of.
+    """
+
+    def __init__(
+        self, tp: Any, records: Any, data: bytes, aborted_transactions: Any, fetch_offset: int, *args: Any
+    ) -> None:
+        super().__init__(tp, _SpanRecords(records, data), aborted_transactions, fetch_offset, *args)
         self._covered = fetch_offset  # everything below has been yielded
 
     def __next__(self) -> Any:
@@ -142,19 +166,10 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
 
     def _consumer_record(self, tp: Any, span: _Span) -> Any:
         batch = self._batch_up_to(span.offset + 1)
-        offsets, timestamps, values, keys = batch.offsets, batch.timestamps, batch.values, batch.keys
-        start = batch.first_offset  # a fetch may start inside a batch
-        # The hot loop: each record dies before the next is made; kept alive they cost twice as much, in the collector.
-        for record in span.batch:
-            offset = record.offset
-            if offset < start:
-                continue
-            if record.headers:
-                batch.headers_at[len(offsets)] = record.headers
-            offsets.append(offset)
-            timestamps.append(record.timestamp)
-            values.append(record.value)
-            keys.append(record.key)
+        source = span.batch
+        found = read_records(source.batch, source.data, source.begin, source.end, first_offset=batch.first_offset)
+        batch.offsets, batch.timestamps, batch.values, batch.keys = found[:4]
+        batch.headers_at.update(found.headers)
         return as_record(batch)
 
     def _batch_up_to(self, next_offset: int) -> RecordBatch:
@@ -177,20 +192,45 @@ def deliver_batches(fetcher: Any, *, topics: Collection[str]) -> None:
         except asyncio.CancelledError:
             # Cancelled in the pause after a failed fetch: aiokafka lets it escape, and its stop() dies half way.
             return False
+        finally:
+            answered = client.answers.pop(id(request), {})
         for tp, result in fetcher._records.items():  # noqa: SLF001
-            if tp.topic in topics and type(result) is FetchResult:
+            if tp in answered and tp.topic in topics and type(result) is FetchResult:
                 records = result._partition_records  # noqa: SLF001
                 if type(records) is PartitionRecords:
-                    result._partition_records = _as_batches(records)  # noqa: SLF001
+                    result._partition_records = _as_batches(records, answered[tp])  # noqa: SLF001
         return woken
 
+    client = fetcher._client = _ListeningClient(fetcher._client)  # noqa: SLF001
     fetcher._proc_fetch_request = fetch_batches  # noqa: SLF001
 
 
-def _as_batches(records: Any) -> BatchRecords:
+class _ListeningClient:
+    """aiokafka's client, whose answers to fetches are kept until they are asked for: the bytes of each partition."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.answers: dict[int, dict[TopicPartition, bytes]] = {}
+        """by identity of the request"""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        """Ask a broker."""
+        response = await self._client.send(node_id, request, **options)
+        if isinstance(request, FetchRequest):
+            self.answers[id(request)] = {
+                TopicPartition(topic, told[0]): told[-1] for topic, partitions in response.topics for told in partitions
+            }
+        return response
+
+
+def _as_batches(records: Any, data: bytes) -> BatchRecords:
     return BatchRecords(
         records._tp,  # noqa: SLF001
         records._records,  # noqa: SLF001
+        data,
         records._aborted_transactions,  # noqa: SLF001
         records.next_fetch_offset,
         records._key_deserializer,  # noqa: SLF001

@@ -3,7 +3,7 @@
 Run: `python -m tests.bench.hotpath --decisions 300000`. Record batches are made as a producer makes them; then each
 goes through the worker's steps: aiokafka's bytes to columns, columns to rows, rows to block messages (when a block
 ends, and once in each simulated second), messages to bytes and back into the ledgers, a snapshot a simulated second, a
-rendering of the metrics every 15. Then the same once more without the compiled scanner. Feeding the last record of a
+rendering of the metrics every 15. Then the same once more without the compiled loops. Feeding the last record of a
 block, which ends it, is counted as summarising. `--rate` is how many decisions make a second: the higher, the fewer
 snapshots and open blocks a decision.
 """
@@ -86,7 +86,8 @@ class Worker:
         with self.stages.time(STAGES[0]):
             records = BatchRecords(
                 TopicPartition(DECISIONS.topic, 0),
-                MemoryRecords(b"".join(fetched)),
+                MemoryRecords(data := b"".join(fetched)),
+                data,
                 [],
                 offset,
                 None,
@@ -189,9 +190,12 @@ def run(arguments: Sequence[str]) -> list[Table]:
     batches = log_batches(Decisions(), total=told.decisions, rate=told.rate)
     tables = []
     for scanned in (True, False):
-        with patch("monitor.read_decisions.COMPILED", new=scanned):
+        with (
+            patch("monitor.read_decisions.COMPILED", new=scanned),
+            patch("monitor.streaming.records.COMPILED", new=scanned),
+        ):
             workers = [once(assemble(settings), batches, rate=told.rate) for _ in range(told.runs)]
-        how = "" if scanned else ", without the compiled scanner"
+        how = "" if scanned else ", without the compiled loops"
         tables.append(_table(workers, f"Hot path{how}: {told.decisions:,} decisions, {told.rate:,} a second", told))
     return show(tables)
 

@@ -115,7 +115,7 @@ def scanned(values: Sequence[bytes | None], table: KeyTable) -> ReadDecisions:
 
 
 def test_the_scanner_was_compiled_when_the_package_was_installed() -> None:
-    assert COMPILED, "expected monitor/scan.pyx to be compiled: install a C compiler (gcc), then `make clean setup`"
+    assert COMPILED, "monitor/scan.pyx is not compiled: install a C compiler (gcc), then `make clean setup`"
 
 
 @pytest.mark.parametrize("features", [False, True])

@@ -59,5 +59,5 @@ def read(
     check_crcs: bool = False,
 ) -> Any:
     """`BatchRecords` over what a fetch brought; CRCs are those of the builder, wrong after placing."""
-    records = MemoryRecords(b"".join(batches))
-    return BatchRecords(TP, records, list(aborted), fetch_offset, None, None, check_crcs, isolation)
+    data = b"".join(batches)
+    return BatchRecords(TP, MemoryRecords(data), data, list(aborted), fetch_offset, None, None, check_crcs, isolation)

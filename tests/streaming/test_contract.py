@@ -7,6 +7,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import entry_points, version
 from inspect import getsource, iscoroutinefunction, signature
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
 from faust.transport.consumer import Consumer as BaseConsumer
@@ -50,6 +52,13 @@ def test_a_fetcher_stores_lazy_results_that_can_be_exchanged() -> None:
     stored = source.index("self._records[tp] = FetchResult(")
     assert "await " not in source[stored:]  # nobody sees a result before it is exchanged
     assert "self._proc_fetch_request(" in getsource(Fetcher._fetch_requests_routine)  # looked up on the instance
+    for said in (  # the bytes of a partition are the last thing that an answer says of it
+        "response = await self._client.send(node_id, request)",
+        "for topic, partitions in response.topics:",
+        "for partition, error_code, highwater, *part_data in partitions:",
+        "records = MemoryRecords(part_data[-1])",
+    ):
+        assert said in source
     assert "type(res_or_error) is FetchResult" in getsource(Fetcher.fetched_records)
     assert ["self", "tp", "assignment", "partition_records", "backoff"] == parameters(FetchResult.__init__)
     expected = "self tp records aborted_transactions fetch_offset key_deserializer value_deserializer check_crcs"
@@ -61,7 +70,8 @@ def test_partition_records_ask_of_a_batch_what_ours_answers() -> None:
     source = getsource(PartitionRecords._unpack_records)
     asked = {"validate_crc", "producer_id", "base_offset", "is_control_batch", "is_transactional", "next_offset"}
     assert asked == set(re.findall(r"next_batch\.(\w+)", source))
-    assert asked <= set(dir(DefaultRecordBatch))
+    told = {"magic", "compression_type", "timestamp_type", "first_timestamp", "max_timestamp"}  # what records.py asks
+    assert asked | told <= set(dir(DefaultRecordBatch))
     assert "control_record = next(next_batch)" in getsource(PartitionRecords._contains_abort_marker)
     assert "self.next_fetch_offset = record.offset + 1" in source
     assert "_records_iterator = None" in getsource(PartitionRecords.__next__)
@@ -150,8 +160,10 @@ async def test_a_gap_still_contains_the_message_itself(stock_consumer: Any) -> N
 
 
 async def test_only_the_fetcher_that_is_told_delivers_batches() -> None:
-    ours, other = Mock(_proc_fetch_request=fetched), Mock(_proc_fetch_request=fetched)
+    ours, other = Mock(), Mock()
     for fetcher in (ours, other):
+        fetcher._client.send = answer
+        fetcher._proc_fetch_request = partial(fetched, fetcher)
         fetcher._records = {
             TP(topic, 0): FetchResult(
                 TP(topic, 0), assignment=None, backoff=0, partition_records=lazy_records(TP(topic, 0))
@@ -160,7 +172,7 @@ async def test_only_the_fetcher_that_is_told_delivers_batches() -> None:
         }
     deliver_batches(ours, topics={"batched"})
     for fetcher in (ours, other):
-        assert await fetcher._proc_fetch_request(None, 0, None)
+        assert await fetcher._proc_fetch_request(None, 0, Mock(spec=FetchRequest))
     kinds = {tp.topic: type(result._partition_records) for tp, result in ours._records.items()}
     assert {"batched": BatchRecords, "single": PartitionRecords} == kinds
     assert {PartitionRecords} == {type(result._partition_records) for result in other._records.values()}
@@ -198,8 +210,13 @@ async def test_acknowledged_batches_commit_past_the_last_and_never_backwards(bat
     assert {} == consumer._filter_committable_offsets([tp])
 
 
-async def fetched(assignment: Any, node_id: int, request: Any) -> bool:
-    return True
+async def answer(node_id: int, request: Any) -> Any:
+    return Mock(topics=[(topic, [(0, 0, 9, b"bytes")]) for topic in ("batched", "single")])
+
+
+async def fetched(fetcher: Any, assignment: Any, node_id: int, request: Any) -> bool:
+    response = await fetcher._client.send(node_id, request)
+    return bool(response.topics)
 
 
 def lazy_records(tp: Any) -> PartitionRecords:

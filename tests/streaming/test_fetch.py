@@ -20,8 +20,8 @@ def test_a_batch_arrives_as_one_record_with_columns() -> None:
     [record] = read(batch(0, [b"a", None, b"c"]))
     found = record.value
     assert ("decisions", 3, 2) == (record.topic, record.partition, record.offset)
-    assert ([0, 1, 2], [1000, 1001, 1002], [b"a", None, b"c"]) == (found.offsets, found.timestamps, found.values)
-    assert ([b"k0", b"k1", b"k2"], 3) == (found.keys, len(found))
+    assert ([0, 1, 2], [1000, 1001, 1002], [b"a", None, b"c"]) == (found.offsets, found.timestamps, [*found.values])
+    assert ([b"k0", b"k1", b"k2"], 3) == ([*found.keys], len(found))
     assert b"k1" == found.key(1)
 
 

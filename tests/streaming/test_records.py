@@ -1,0 +1,100 @@
+"""The compiled reader of records says what aiokafka's own says, and refuses what is damaged."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Sequence
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.streaming.records import COMPILED, Records, read_records
+from monitor.streaming.unpack import unpack
+from tests.core.strategies import examples, seeds
+
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+HEADER_BYTES = 61
+
+texts = st.one_of(st.none(), st.binary(max_size=300))
+records = st.tuples(
+    st.integers(-(2**40), 2**40), texts, texts, st.lists(st.tuples(st.text(max_size=9), texts), max_size=3)
+)
+
+
+def built(told: Sequence[Any], *, codec: int = 0, base: int = 1000) -> bytes:
+    """A batch of the log at an offset."""
+    builder = DefaultRecordBatchBuilder(2, codec, False, -1, -1, -1, 1 << 24)
+    for index, (timestamp, key, value, headers) in enumerate(told):
+        assert builder.append(index, timestamp + 2**41, key, value, headers)
+    data = bytearray(builder.build())
+    struct.pack_into(">q", data, 0, base)
+    return bytes(data)
+
+
+def read(data: bytes, *, first_offset: int = 0, before: bytes = b"", after: bytes = b"") -> Records:
+    whole = before + data + after
+    batch = DefaultRecordBatch(data)
+    return read_records(batch, whole, len(before), len(before) + len(data), first_offset=first_offset)
+
+
+def listed(found: Records) -> list[Any]:
+    return [list(column) for column in found[:4]] + [{at: list(told) for at, told in found.headers.items()}]
+
+
+def test_the_reader_was_compiled_when_the_package_was_installed() -> None:
+    assert COMPILED, (
+        "expected monitor/streaming/unpack.pyx to be compiled: install a C compiler, then `make clean setup`"
+    )
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@examples(60)
+@given(told=st.lists(records, min_size=1, max_size=12), first=st.integers(990, 1015), around=texts)
+def test_records_are_those_of_aiokafka(codec: str, told: list[Any], first: int, around: bytes | None) -> None:
+    data = built(told, codec=CODECS[codec])
+    ours = read(data, first_offset=first, before=around or b"", after=b"behind")
+    with patch("monitor.streaming.records.COMPILED", new=False):
+        theirs = read(data, first_offset=first)
+    assert listed(theirs) == listed(ours)
+
+
+def test_where_the_broker_stamps_records_they_all_have_its_time() -> None:
+    data = bytearray(built([(5, None, b"a", []), (7, None, b"b", [])]))
+    struct.pack_into(">h", data, 21, 8)  # attributes: LogAppendTime
+    struct.pack_into(">q", data, 35, 77)  # the batch's largest timestamp
+    assert [77, 77] == read(bytes(data)).timestamps
+
+
+@examples(300)
+@given(seed=seeds)
+def test_damaged_records_are_read_or_refused(seed: int) -> None:
+    rng = random.Random(seed)
+    told: list[Any] = [
+        (n, b"k" * rng.randrange(3), b"v" * rng.randrange(200), [("h", b"x")] * rng.randrange(2)) for n in range(5)
+    ]
+    data = bytearray(built(told))
+    for _ in range(rng.randint(1, 3)):
+        data[rng.randrange(HEADER_BYTES, len(data))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+    end = rng.choice((len(data), rng.randrange(HEADER_BYTES, len(data))))
+    rows = np.empty((6, rng.choice((5, 6))), dtype=np.int64)
+    try:
+        kept, _ = unpack(bytes(data), HEADER_BYTES, end, 0, 0, 0, rows)
+    except ValueError:
+        return
+    begins, ends = rows[[2, 4], :kept], rows[[3, 5], :kept]
+    assert ((ends == -1) | ((HEADER_BYTES <= begins) & (begins <= ends) & (ends <= end))).all()
+
+
+@pytest.mark.parametrize("count", [4, 2**31 - 1])
+def test_a_batch_that_holds_fewer_records_than_it_says_is_corrupt(count: int) -> None:
+    data = bytearray(built([(0, None, b"value", [])] * 3))
+    struct.pack_into(">i", data, 57, count)
+    with pytest.raises(CorruptRecordException, match="batch"):
+        read(bytes(data))
