@@ -108,7 +108,7 @@ async def test_aborted_transactions_leave_holes_that_are_covered(kafka: KafkaSer
     expected = [b"%d.%d" % (number, index) for number in (0, 2, 5) for index in range(20)]
     assert expected == [value for batch in batches for value in batch.values]
     assert 7 * 21 == batches[-1].next_offset  # each transaction ends with a marker; the last one was aborted
-    assert [] == batches[-1].values
+    assert [] == list(batches[-1].values)
 
 
 async def test_an_open_transaction_is_read_when_it_ends(kafka: KafkaServer) -> None:

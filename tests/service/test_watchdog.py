@@ -166,21 +166,26 @@ def test_a_stall_ends_the_worker_in_order_and_says_so_to_health_checks(monkeypat
     monkeypatch.setattr("monitor.service.watchdog.TICK_SECONDS", 0.01)
     monkeypatch.setattr("monitor.service.watchdog.ORDERLY_STOP_SECONDS", 0.01)
     world = World()
-    ended = threading.Event()
+    ended, told = threading.Event(), threading.Event()
 
     def end(code: int) -> None:
         world.exits.append(code)
         ended.set()
 
+    def stop(stall: Stall) -> None:
+        world.stopped.append(stall)
+        told.set()
+
     watchdog = Watchdog(
         loop_seconds=0.05,
         reachable=lambda: True,
-        stop=world.stopped.append,
+        stop=stop,
         forced_exit=ForcedExit(end),
     )
     assert watchdog.why_not_alive() is None
     watchdog.start()
     assert ended.wait(10)
+    assert told.wait(10)  # the exit is prepared before anybody is told
     assert [EX_STALLED] == world.exits
     assert [EVENT_LOOP] == [stall.what for stall in world.stopped]
     assert str(world.stopped[0]) == watchdog.why_not_alive()
