@@ -81,10 +81,10 @@ async def _described(bootstrap_servers: str, security: Security, topics: Sequenc
                         described: Description = await admin.describe_topics(list(topics))
                         return described
                 except (KafkaError, OSError) as error:  # OSError: a TimeoutError of this attempt as well
-                    last = error
+                    last = error if str(error) else last  # an attempt that timed out says nothing
                 await asyncio.sleep(PAUSE_SECONDS)
     except TimeoutError:
-        why = f"; the last attempt: {last}" if last is not None and str(last) else ""
+        why = f"; the last attempt: {last}" if last is not None else ""
         raise _Away(f"no answer within {within:g} s{why}") from None
     except (KafkaError, OSError) as error:
         raise _Away(str(error)) from error
