@@ -41,14 +41,14 @@ class ReadDecisions:
 
 
 def read_decisions(
-    values: Sequence[bytes | None], timestamps: Sequence[int], table: KeyTable, *, features: bool, scanner: bool = True
+    values: Sequence[bytes | None], timestamps: Sequence[int], table: KeyTable, *, features: bool
 ) -> ReadDecisions:
     """Read decisions as far as counting needs them; `timestamps` are Kafka's, milliseconds since the epoch.
 
-    `features`: whether features are read too. `scanner`: whether the scanner may read, where it is there.
+    `features`: whether features are read too.
     """
     times = np.array(timestamps, dtype=np.int64)
-    if not (COMPILED and scanner):
+    if not COMPILED:
         return _decoded(values, times, np.arange(len(values)), table, features)
     scanned, unmet = _scanned(values, times, table, features)
     if len(scanned.places) == len(values):

@@ -195,23 +195,18 @@ cdef Place member(Place at, Field field, Decision* found) except? NULL:
     if field == ACTION:
         return string(at, &found.action)
     if field == SCORE:
-        at = number(at, &found.score)
-        return at if at != NULL and 0.0 <= found.score <= 1.0 else NULL
+        return number(at, &found.score, 0.0, 1.0)
     if field == SAMPLED:
         found.sampled = at[0] == c"t"
         return literal(at, b"true", 4) if found.sampled else literal(at, b"false", 5)
     if field == PROBABILITY:
-        at = number(at, &found.probability)
-        return at if at != NULL and LEAST_PROBABILITY <= found.probability <= 1.0 else NULL
+        return number(at, &found.probability, LEAST_PROBABILITY, 1.0)
     if field == LATENCY:
-        at = number(at, &found.latency)
-        return at if at != NULL and 0.0 <= found.latency <= MAX_LATENCY else NULL
+        return number(at, &found.latency, 0.0, MAX_LATENCY)
     if field == SCHEMA:
-        at = string(at, &text)
-        return at if at != NULL and same(text, VERSION_TEXT) else NULL
+        return exactly(at, VERSION_TEXT)
     if field == TYPE:
-        at = string(at, &text)
-        return at if at != NULL and same(text, TYPE_TEXT) else NULL
+        return exactly(at, TYPE_TEXT)
     text.begin = at  # FEATURES
     at = skipped(at, DEPTH)
     text.size = at - text.begin
@@ -219,8 +214,13 @@ cdef Place member(Place at, Field field, Decision* found) except? NULL:
     return at
 
 
-cdef bint same(Text text, bytes told) noexcept:
-    return text.size == PyBytes_GET_SIZE(told) and memcmp(text.begin, PyBytes_AS_STRING(told), text.size) == 0
+cdef Place exactly(Place at, bytes told) noexcept:
+    """This string and no other."""
+    cdef Text text
+    at = string(at, &text)
+    if at == NULL or text.size != PyBytes_GET_SIZE(told):
+        return NULL
+    return at if memcmp(text.begin, PyBytes_AS_STRING(told), text.size) == 0 else NULL
 
 
 cdef inline bint named(Text name, const char* told) noexcept:
@@ -292,8 +292,8 @@ cdef inline bint digit(unsigned char one) noexcept:
     return c"0" <= one <= c"9"
 
 
-cdef Place number(Place at, double* told) except? NULL:
-    """A number that is not negative, rounded correctly."""
+cdef Place number(Place at, double* told, double least, double most) except? NULL:
+    """A number within bounds, not negative, rounded correctly."""
     cdef Place begin = at, end = grammatical(at)
     cdef char* stop
     cdef uint64_t mantissa = 0
@@ -315,7 +315,7 @@ cdef Place number(Place at, double* told) except? NULL:
         told[0] = mantissa / POWERS[power]
     else:
         told[0] = PyOS_string_to_double(<const char*>begin, &stop, NULL)
-    return end
+    return end if least <= told[0] <= most else NULL
 
 
 cdef Place grammatical(Place at) noexcept:

@@ -3,9 +3,10 @@
 aiokafka goes on doing the protocol: CRC, aborted transactions, control batches, positions. Only the last step is
 replaced, for one fetcher and for the topics it is told: where aiokafka would build one `ConsumerRecord` a record, it
 builds one a batch, whose value is a `RecordBatch`. The bytes of a batch come from the answer to the fetch, which is
-looked at on its way. Every offset between two positions is covered by exactly one batch:
-a batch starts where the one before it ended, also across markers of transactions and holes left by compaction, so a
-batch may cover offsets and hold no record.
+looked at on its way.
+
+Every offset between two positions is covered by exactly one batch: a batch starts where the one before it ended, also
+across markers of transactions and holes left by compaction, so a batch may cover offsets and hold no record.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
@@ -74,9 +76,15 @@ def merge(batches: Sequence[RecordBatch]) -> RecordBatch:
             merged.headers_at[before + index] = headers
         merged.offsets += batch.offsets
         merged.timestamps += batch.timestamps
-    merged.values = Slices.joined([Slices.of(batch.values) for batch in batches])
-    merged.keys = Slices.joined([Slices.of(batch.keys) for batch in batches])
+    merged.values = _joined([batch.values for batch in batches])
+    merged.keys = _joined([batch.keys for batch in batches])
     return merged
+
+
+def _joined(parts: Sequence[Sequence[bytes | None]]) -> Sequence[bytes | None]:
+    """All parts behind each other; records that were read one by one are no slices, and need not become any."""
+    slices = [part for part in parts if isinstance(part, Slices)]
+    return Slices.joined(slices) if len(slices) == len(parts) else list(chain.from_iterable(parts))
 
 
 def as_record(batch: RecordBatch) -> Any:

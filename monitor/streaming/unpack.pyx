@@ -90,6 +90,8 @@ cdef list headers_of(bytes data, Place at, Place end):
     at = varint(at, end, &count)
     for number in range(count):
         at = piece(at, end, start, &begin, &stop)
+        if stop < 0:
+            raise ValueError("a header of the batch has no name")
         name = data[begin:stop].decode()
         at = piece(at, end, start, &begin, &stop)
         found.append((name, None if stop < 0 else data[begin:stop]))

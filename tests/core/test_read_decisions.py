@@ -77,7 +77,8 @@ NUMBERED = ("occurred_ms", "id_hash", "column", "score", "latency", "sampled", "
 
 def read(values: Sequence[bytes | None], table: KeyTable, *, scanner: bool, features: bool = True) -> ReadDecisions:
     times = [1_000 + index for index in range(len(values))]
-    return read_decisions(values, times, table, features=features, scanner=scanner)
+    with patch("monitor.read_decisions.COMPILED", new=scanner):
+        return read_decisions(values, times, table, features=features)
 
 
 def agree(values: Sequence[bytes | None], table: KeyTable, *, features: bool = True) -> None:

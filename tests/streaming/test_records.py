@@ -98,3 +98,11 @@ def test_a_batch_that_holds_fewer_records_than_it_says_is_corrupt(count: int) ->
     struct.pack_into(">i", data, 57, count)
     with pytest.raises(CorruptRecordException, match="batch"):
         read(bytes(data))
+
+
+def test_a_header_without_a_name_is_corrupt() -> None:
+    data = built([(0, None, b"value", [("name", b"x")])])
+    named, nameless = b"\x08name", b"\x01name"  # its length, zigzag-coded: 4 and -1
+    assert 1 == data.count(named)
+    with pytest.raises(CorruptRecordException, match="no name"):
+        read(data.replace(named, nameless))
