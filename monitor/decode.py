@@ -16,7 +16,15 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.events import NAME_PATTERN, SCHEMA_VERSION, SUPPORTED_MAJOR, CountedDecision, Event, FeaturedDecision
+from monitor.events import (
+    NAME_PATTERN,
+    SCHEMA_VERSION,
+    SUPPORTED_MAJOR,
+    CountedDecision,
+    Event,
+    FeaturedDecision,
+    IdentifiedContext,
+)
 from monitor.topics import DECISIONS, SOURCES, SourceTopic
 
 MAX_EVENT_BYTES: Final = 1_000_000
@@ -58,6 +66,10 @@ _DECODERS: Final[dict[str, Callable[[bytes], Event]]] = {
 }
 _COUNTED: Final = msgspec.json.Decoder(CountedDecision).decode
 _FEATURED: Final = msgspec.json.Decoder(FeaturedDecision).decode
+_IDENTIFIED: Final = msgspec.json.Decoder(IdentifiedContext).decode
+_COUNTED_CONTEXT: Final = [
+    name for name in IdentifiedContext.__struct_fields__ if name in CountedDecision.__struct_fields__
+]
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _VERSION: Final = attrgetter("schema_version")
 _TYPE: Final = attrgetter("type")
@@ -96,6 +108,15 @@ def decode_many(source: SourceTopic, values: Sequence[bytes | None]) -> Decoded:
 def decode_decisions(values: Sequence[bytes | None], *, features: bool) -> Decoded:
     """Decode decisions as far as counting needs them: CountedDecisions, with `features` FeaturedDecisions."""
     return _decode(DECISIONS, values, _FEATURED if features else _COUNTED)
+
+
+def decode_identified(value: bytes) -> IdentifiedContext:
+    """What feedback needs of an accepted decision; None for policy version and design unless both are well-formed."""
+    try:
+        return _IDENTIFIED(value)
+    except _ERRORS:
+        event = _COUNTED(value)
+        return IdentifiedContext(**{name: getattr(event, name) for name in _COUNTED_CONTEXT})
 
 
 def _decode(source: SourceTopic, values: Sequence[bytes | None], decode: Callable[[Any], Any]) -> Decoded:

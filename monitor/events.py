@@ -137,6 +137,12 @@ class DecisionContext(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     design_id: Name | None = None
 
 
+class IdentifiedContext(DecisionContext, kw_only=True, frozen=True, gc=False):
+    """A decision as far as feedback needs it that does not carry its context: by its id it is found."""
+
+    decision_id: Identifier
+
+
 class CountedDecision(Message, kw_only=True, frozen=True, gc=False):
     """What counting needs of a decision. The first stage decodes no more than this: the rest it does not look at."""
 

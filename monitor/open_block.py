@@ -16,8 +16,8 @@ from monitor.acceptance import accept
 from monitor.block_counts import BlockCounts
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span
 from monitor.cells import BlockKeys
-from monitor.decode import Rejected, decode_decisions, decode_event, decode_many, invalid_name, name_is_allowed
-from monitor.events import CountedDecision, Decision, Launch, Variant
+from monitor.decode import Rejected, decode_identified, decode_many, invalid_name, name_is_allowed
+from monitor.events import Launch, Variant
 from monitor.join.capable import Capable
 from monitor.join.clock import low_median
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback
@@ -133,12 +133,12 @@ class OpenBlock:
         found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
         rows.append(found.rows)
         if self._settings.join:
-            for row in self._capable.rows(found.rows):
-                index = int(found.places[row])
+            for index in found.places[self._capable.rows(found.rows)].tolist():
                 value = values[index]
                 if value is not None:
-                    at = {"offset": offsets[index], "timestamp_ms": timestamps[index]}
-                    self._forwards.append(forward_decision(_whole(value), **at))
+                    decided = decode_identified(value)
+                    at = timestamps[index]
+                    self._forwards.append(forward_decision(decided, offset=offsets[index], timestamp_ms=at))
         return self._refused(found.refused)
 
     def _others(
@@ -225,12 +225,3 @@ class OpenBlock:
 def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
     told = timestamps if isinstance(places, range) else [timestamps[place] for place in places]
     return np.array(told, dtype=np.int64)
-
-
-def _whole(value: bytes) -> Decision:
-    """An accepted decision with all of its fields; without those that nobody counts where one of these is wrong."""
-    whole = decode_event(DECISIONS, value)
-    if isinstance(whole, Decision):
-        return whole
-    (event,) = decode_decisions([value], features=False).events
-    return Decision(**{name: getattr(event, name) for name in CountedDecision.__struct_fields__})

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.cells import KeyTable
 from monitor.layout import ACTIONS, Layout
-from monitor.rows import DecisionRows
+from monitor.rows import DecisionRows, Ints
 
 
 class Capable:
@@ -20,13 +20,12 @@ class Capable:
         self._positive: list[list[bool]] = []
         """by number of the model, which actions are positive"""
 
-    def rows(self, rows: DecisionRows) -> list[int]:
+    def rows(self, rows: DecisionRows) -> Ints:
         """Which `rows` are of decisions that can get feedback, in order."""
         if not len(rows.key):
-            return []
+            return np.empty(0, dtype=np.int64)
         for name in self._table.models[len(self._positive) :]:
             positive = self._layout(name).positive_actions
             self._positive.append([action in positive for action in ACTIONS])
         capable = np.array(self._positive)[self._table.model_of(rows.key), rows.column]
-        found: list[int] = np.flatnonzero(capable | rows.sampled).tolist()
-        return found
+        return np.flatnonzero(capable | rows.sampled)

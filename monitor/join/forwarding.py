@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from xxhash import xxh3_128_digest
 
-from monitor.events import Appeal, Decision, DecisionContext, Report, Review
+from monitor.events import Appeal, DecisionContext, IdentifiedContext, Report, Review
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
 FORMAT: Final = 2
@@ -138,7 +138,7 @@ def join_partition(key: bytes, count: int) -> int:
     return int.from_bytes(key[8:], "big") % count
 
 
-def forward_decision(decision: Decision, *, offset: int, timestamp_ms: int) -> ForwardedDecision:
+def forward_decision(decision: IdentifiedContext, *, offset: int, timestamp_ms: int) -> ForwardedDecision:
     """What is forwarded of a decision that was read at `offset` with Kafka's `timestamp_ms`."""
     inclusion = decision.inclusion_probability
     return ForwardedDecision(
@@ -147,7 +147,7 @@ def forward_decision(decision: Decision, *, offset: int, timestamp_ms: int) -> F
         timestamp_ms,
         _ENCODER.encode(_NAMES_OF(decision)),
         round(decision.occurred_at.timestamp() * 1e6),  # a float holds microseconds exactly for another 200 years
-        decision.score,
+        math.nan if decision.score is None else decision.score,
         math.nan if inclusion is None else inclusion,
     )
 

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker import EmbeddedBroker
-from monitor.decode import decode_event
-from monitor.events import Decision, Review
+from monitor.decode import decode_event, decode_identified
+from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import Forward, chunks, forward_decision, forward_feedback
 from monitor.join.joiner import JoinPartition
@@ -33,7 +33,7 @@ from monitor.service.outlet import KafkaOutlet, Record
 from monitor.settings import KafkaSettings
 from monitor.streaming.security import security_of
 from monitor.summarise_settings import SummariseSettings
-from monitor.topics import DECISIONS, JOIN, REVIEWS
+from monitor.topics import JOIN, REVIEWS
 from tests.bench.tables import Table, begin, show
 from tests.core.strategies import T0, decision, encoded, review
 
@@ -64,7 +64,7 @@ class Spent:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + clock() - begun
 
 
-Fetch = tuple[int, list[Decision], list[Review]]
+Fetch = tuple[int, list[IdentifiedContext], list[Review]]
 """Kafka's time in ms, decisions that can get feedback, and reviews without context."""
 Values = list[list[bytes]]
 """Values of records by partition of the join topic."""
@@ -83,9 +83,8 @@ def fetches(decisions: int, *, fetch: int, feedback: float, seed: int) -> Iterat
         yield at, events, [_review(rng, name, at) for name in about]
 
 
-def _decision(rng: random.Random, name: str, at: int) -> Decision:
-    event = decode_event(
-        DECISIONS,
+def _decision(rng: random.Random, name: str, at: int) -> IdentifiedContext:
+    return decode_identified(
         encoded(
             decision(
                 0,
@@ -104,8 +103,6 @@ def _decision(rng: random.Random, name: str, at: int) -> Decision:
             )
         ),
     )
-    assert isinstance(event, Decision)
-    return event
 
 
 def _review(rng: random.Random, about: str, at: int) -> Review:

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decode import MAX_EVENT_BYTES, Decoded, Rejected, decode_decisions, decode_event, decode_many
-from monitor.events import CountedDecision, FeaturedDecision
+from monitor.decode import (
+    MAX_EVENT_BYTES,
+    Decoded,
+    Rejected,
+    decode_decisions,
+    decode_event,
+    decode_identified,
+    decode_many,
+)
+from monitor.events import CountedDecision, FeaturedDecision, IdentifiedContext
 from monitor.topics import DECISIONS, REVIEWS, SOURCES, SourceTopic
 from tests.core.strategies import decision, encoded, examples, review
 
@@ -69,6 +77,28 @@ def test_fields_that_nothing_is_counted_of_are_not_looked_at(field: dict[str, An
     value = encoded(decision(1, **field))
     assert isinstance(decode_event(DECISIONS, value), Rejected)
     assert {} == decode_decisions([value], features=True).refused
+
+
+NAMED = {"policy_version": "pv3", "design_id": "weekly", "inclusion_probability": 0.25}
+
+
+@pytest.mark.parametrize("field", [{}, {"views": -1}, {"embedding_sketch": "x"}, {"automated": True}])
+def test_feedback_is_told_the_policy_version_and_design_whatever_else_is_wrong(field: dict[str, Any]) -> None:
+    value = encoded(decision(1, **NAMED, **field))
+    found = decode_identified(value)
+    assert ("pv3", "weekly") == (found.policy_version, found.design_id)
+    (counted,) = decode_decisions([value], features=False).events
+    names = set(CountedDecision.__struct_fields__) & set(IdentifiedContext.__struct_fields__)
+    assert {"decision_id", "occurred_at", "score", "inclusion_probability", "model", "variant"} <= names
+    assert {name: getattr(counted, name) for name in names} == {name: getattr(found, name) for name in names}
+
+
+@pytest.mark.parametrize("field", [{"policy_version": 7}, {"design_id": ""}, {"design_id": ["x"]}])
+def test_of_an_accepted_decision_feedback_is_told_what_counts_whatever_is_wrong_with_the_rest(
+    field: dict[str, Any],
+) -> None:
+    found = decode_identified(encoded(decision(1, **(NAMED | field))))
+    assert decode_identified(encoded(decision(1, inclusion_probability=0.25))) == found
 
 
 def test_features_of_the_wrong_shape_are_looked_at_only_where_features_count() -> None:

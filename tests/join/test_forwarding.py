@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.cells import KeyTable, Limits
-from monitor.decode import decode_event
-from monitor.events import Decision, DecisionContext, Report, Review
+from monitor.decode import decode_decisions, decode_event, decode_identified
+from monitor.events import DecisionContext, IdentifiedContext, Report, Review
 from monitor.join.capable import Capable
 from monitor.join.forwarding import (
     CHUNK_BYTES,
@@ -49,10 +49,8 @@ FULL = decision(
 )
 
 
-def decided(**fields: object) -> Decision:
-    event = decode_event(DECISIONS, encoded(FULL | fields))
-    assert isinstance(event, Decision)
-    return event
+def decided(**fields: object) -> IdentifiedContext:
+    return decode_identified(encoded(FULL | fields))
 
 
 def told() -> Review:
@@ -166,8 +164,9 @@ def test_partitions_get_equal_shares() -> None:
 )
 def test_decisions_that_were_acted_on_or_sampled_can_get_feedback(fields: dict[str, object], expected: bool) -> None:
     table = KeyTable(Limits())
-    rows, _ = decision_rows([decided(**fields)], np.zeros(1, dtype=np.int64), table)
-    assert ([0] if expected else []) == Capable(table, lambda _: Layout()).rows(rows)
+    found = decode_decisions([encoded(FULL | fields)], features=False)
+    rows, _ = decision_rows(found.events, np.zeros(1, dtype=np.int64), table)
+    assert ([0] if expected else []) == Capable(table, lambda _: Layout()).rows(rows).tolist()
 
 
 @examples(200)

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from monitor.decode import Rejected, decode_event
-from monitor.events import Appeal, Decision, Report, Review
+from monitor.decode import Rejected, decode_event, decode_identified
+from monitor.events import Appeal, Report, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import KINDS, Forward, chunks, forward_decision, forward_feedback
 from monitor.layout import Layout
 from monitor.rows import hash_id
 from monitor.summarise_settings import SummariseSettings
-from monitor.topics import DECISIONS, SourceTopic
+from monitor.topics import SourceTopic
 from tests.core.runs import BLOCK
 from tests.core.strategies import DAY, HOUR, MINUTE, T0, appeal, decision, encoded, report, review
 
@@ -59,9 +59,7 @@ def chunk(items: Sequence[Item]) -> bytes:
 def _forward(item: Item) -> Forward:
     event, place, at_ms = item.about, item.place, item.source_ms
     if place is None:
-        decided = decode_event(DECISIONS, encoded(event))
-        assert isinstance(decided, Decision)
-        return forward_decision(decided, offset=0, timestamp_ms=at_ms)
+        return forward_decision(decode_identified(encoded(event)), offset=0, timestamp_ms=at_ms)
     source: SourceTopic = KINDS[place[0]]
     told = decode_event(source, encoded(event))
     assert not isinstance(told, Rejected)
