@@ -53,9 +53,11 @@ class Batch(Protocol):
     topic: str
     partition: int
     next_offset: int
-    offsets: list[int]
-    timestamps: list[int]
 
+    @property
+    def offsets(self) -> Sequence[int]: ...
+    @property
+    def timestamps(self) -> Sequence[int]: ...
     @property
     def values(self) -> Sequence[bytes | None]:
         """None: a tombstone"""

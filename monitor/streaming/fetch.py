@@ -12,6 +12,7 @@ across markers of transactions and holes left by compaction, so a batch may cove
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -22,7 +23,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from monitor.slices import Slices
-from monitor.streaming.records import Headers, read_records
+from monitor.streaming.records import Headers, no_numbers, read_records
 
 SIZE_BEGINS, SIZE_ENDS = 8, 12
 """Where a batch of the log, of any version, says how many bytes follow."""
@@ -43,8 +44,8 @@ class RecordBatch:
     partition: int
     first_offset: int
     next_offset: int
-    offsets: list[int] = field(default_factory=list)
-    timestamps: list[int] = field(default_factory=list)
+    offsets: array[int] = field(default_factory=no_numbers)
+    timestamps: array[int] = field(default_factory=no_numbers)
     values: Sequence[bytes | None] = ()
     keys: Sequence[bytes | None] = ()
     headers_at: dict[int, Headers] = field(default_factory=dict)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import CorruptRecordException
 
@@ -38,11 +40,16 @@ _DECODE: Final[dict[int, Callable[[bytes], bytes]]] = {
 class Records(NamedTuple):
     """Records in offset order; timestamps are Kafka's, milliseconds since the epoch; headers by index."""
 
-    offsets: list[int]
-    timestamps: list[int]
+    offsets: array[int]
+    timestamps: array[int]
     values: Sequence[bytes | None]
     keys: Sequence[bytes | None]
     headers: Mapping[int, Headers]
+
+
+def no_numbers() -> array[int]:
+    """An empty column of offsets or timestamps: plain integers to who takes one, 64 bits each to who takes them all."""
+    return array("q")
 
 
 def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset: int) -> Records:
@@ -68,12 +75,15 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
     if batch.timestamp_type == _LOG_APPEND_TIME:
         timestamps = np.full(kept, batch.max_timestamp)
     values, keys = Slices(data, value_begin, value_end), Slices(data, key_begin, key_end)
-    return Records(offsets.tolist(), timestamps.tolist(), values, keys, headers)
+    return Records(_column(offsets), _column(timestamps), values, keys, headers)
+
+
+def _column(numbers: npt.NDArray[np.int64]) -> array[int]:
+    return array("q", numbers.tobytes())
 
 
 def _one_by_one(batch: Any, first_offset: int) -> Records:
-    offsets: list[int] = []
-    timestamps: list[int] = []
+    offsets, timestamps = no_numbers(), no_numbers()
     values: list[bytes | None] = []
     keys: list[bytes | None] = []
     headers: dict[int, Headers] = {}

@@ -79,7 +79,7 @@ def test_fields_that_nothing_is_counted_of_are_not_looked_at(field: dict[str, An
     assert {} == decode_decisions([value], features=True).refused
 
 
-NAMED = {"policy_version": "pv3", "design_id": "weekly", "inclusion_probability": 0.25}
+NAMED: dict[str, Any] = {"policy_version": "pv3", "design_id": "weekly", "inclusion_probability": 0.25}
 
 
 @pytest.mark.parametrize("field", [{}, {"views": -1}, {"embedding_sketch": "x"}, {"automated": True}])

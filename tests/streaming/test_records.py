@@ -69,7 +69,7 @@ def test_where_the_broker_stamps_records_they_all_have_its_time() -> None:
     data = bytearray(built([(5, None, b"a", []), (7, None, b"b", [])]))
     struct.pack_into(">h", data, 21, 8)  # attributes: LogAppendTime
     struct.pack_into(">q", data, 35, 77)  # the batch's largest timestamp
-    assert [77, 77] == read(bytes(data)).timestamps
+    assert [77, 77] == [*read(bytes(data)).timestamps]
 
 
 @examples(300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from typing import Any
 from unittest.mock import Mock
 
@@ -194,7 +195,7 @@ async def test_a_stop_while_the_broker_is_down_is_bounded(embedded_broker: Embed
 
 def test_merged_batches_end_where_they_reach_the_bound() -> None:
     tp, other = TopicPartition("t", 0), TopicPartition("o", 0)
-    found = [as_record(RecordBatch("t", 0, at, at + 40, offsets=[*range(at, at + 40)])) for at in (0, 40, 80)]
+    found = [as_record(RecordBatch("t", 0, at, at + 40, offsets=array("q", range(at, at + 40)))) for at in (0, 40, 80)]
     plain = [Mock(), Mock()]
     events = [*BatchScheduler(topics={"t"}, max_records=80).iterate({tp: found, other: plain})]
     assert [(tp, 79), (tp, 119)] == [(where, record.offset) for where, record in events[:2]]
