@@ -22,7 +22,7 @@ COPY detectors ./detectors
 COPY monitor ./monitor
 RUN python -m hatchling build -t wheel -d dist \
     && uv pip install --no-deps --no-index dist/*.whl \
-    && cd / && "$VIRTUAL_ENV/bin/python" -c "import monitor.scan, monitor.streaming.unpack"
+    && cd / && "$VIRTUAL_ENV/bin/python" -m monitor.hot_loops
 
 FROM python:3.11-slim-bookworm
 ARG VERSION=unknown

@@ -1,12 +1,12 @@
 """Compiles the hot loops (*.pyx) when the package is built or installed for development.
 
-It needs a C compiler. Where there is none, the package is built without them: it says the same, slower
-(`monitor.read_decisions`, `monitor.streaming.records`).
+It needs a C compiler. Where there is none, the package is built without them (`monitor.hot_loops`).
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
-MODULES = ("monitor.scan", "monitor.streaming.unpack")
-
 
 class CompileHotLoops(BuildHookInterface):  # type: ignore[type-arg]
     """Hatchling finds it by its base class."""
@@ -26,13 +24,16 @@ class CompileHotLoops(BuildHookInterface):  # type: ignore[type-arg]
         """Put the compiled modules into a wheel; for development, beside their sources."""
         root, build = Path(self.root), Path(self.root, "build", "compiled")
         shutil.rmtree(build, ignore_errors=True)
+        sources = [source.relative_to(root) for source in sorted(root.glob("monitor/**/*.pyx"))]
         if version == "editable":
-            for former in (file for name in MODULES for file in root.glob(f"{name.replace('.', '/')}.*.so")):
+            for former in (file for source in sources for file in root.glob(f"{source.with_suffix('')}.*.so")):
                 former.unlink()
         try:
-            found = compiled(root, build)
+            found = compiled(root, sources, build)
         except (BaseError, CCompilerError) as error:
-            self.app.display_warning(f"{', '.join(MODULES)}: not compiled, records will be read slowly: {error}")
+            self.app.display_warning(
+                f"{', '.join(map(str, sources))}: not compiled, records will be read slowly: {error}"
+            )
             return
         for module in found:
             place = module.relative_to(build / "lib")
@@ -44,10 +45,11 @@ class CompileHotLoops(BuildHookInterface):  # type: ignore[type-arg]
                 build_data["infer_tag"] = True
 
 
-def compiled(root: Path, build: Path) -> list[Path]:
-    """Compile the modules; their files. Raises BaseError or CCompilerError where that cannot be done."""
+def compiled(root: Path, sources: Sequence[Path], build: Path) -> list[Path]:
+    """Compile the sources; the modules' files. Raises BaseError or CCompilerError where that cannot be done."""
     extensions = [
-        Extension(name, [str(root / f"{name.replace('.', '/')}.pyx")], extra_compile_args=["-g0"]) for name in MODULES
+        Extension(".".join(source.with_suffix("").parts), [str(root / source)], extra_compile_args=["-g0"])
+        for source in sources
     ]
     command = build_ext(Distribution({"ext_modules": cythonize(extensions, build_dir=str(build), quiet=True)}))
     command.build_lib, command.build_temp = str(build / "lib"), str(build / "temp")

