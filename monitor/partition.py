@@ -76,6 +76,11 @@ class PartitionSummariser:
         return dead, closed
 
     @property
+    def block_size(self) -> int:
+        """Offsets of a block."""
+        return self._settings.block_size
+
+    @property
     def told(self) -> int:
         """Records below this offset are in summaries that were handed out, or count in none."""
         block = self._block

@@ -242,7 +242,7 @@ class Worker:
             await self._first_end([start, *always])
             if start.done() and not self._stop.is_set():
                 intervals: list[tuple[float, Step]] = [
-                    (self._settings.blocks.publish_interval_seconds, self._ingest.publish),
+                    (self._settings.blocks.publish_interval_seconds, self._ingest.publish_regularly),
                     (self._settings.state.checkpoint_interval_seconds, lambda _: self._evaluation.checkpoint()),
                     (SNAPSHOT_SECONDS, lambda _: self._take_snapshot()),
                     (RELEASE_SECONDS, lambda _: _release_unused()),

@@ -101,6 +101,11 @@ class JoinPartition:
         return closed
 
     @property
+    def block_size(self) -> int:
+        """Offsets of a block."""
+        return self._size
+
+    @property
     def told(self) -> int:
         """Records below this offset are in messages that were handed out, or count in none."""
         block = self._block

@@ -86,6 +86,8 @@ class _Partition:
     """dead letters and what goes to the join"""
     passed_over: int = 0
     """times in a row that the open block was not published"""
+    asked_at: int = 0
+    """position when it was last asked whether to"""
     clock_ms: int = -1
     told_clock_ms: int = -1
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -140,7 +142,7 @@ class Ingest:
         committed = self._committed.pop((topic, partition), offset)
         wanted = self._rewound(topic, partition, committed)
         log_start = offset if offset > wanted else 0
-        owned = _Partition(topic, partition, None, committed=committed, position=offset)
+        owned = _Partition(topic, partition, None, committed=committed, position=offset, asked_at=offset)
         self._partitions[topic, partition] = owned
         if topic == JOIN and self._indexes is not None:
             summarise_from = block_first(committed, self._indexes.settings.block_size)
@@ -222,14 +224,21 @@ class Ingest:
         if closed:
             await self._publish(partition, with_open=False)
 
-    async def publish(self, own: OwnTime | None = None) -> None:
-        """Publish all open blocks that have grown, and the clocks; acknowledge what that makes safe.
+    async def publish(self) -> None:
+        """Publish all open blocks that have grown, and the clocks; acknowledge what that makes safe."""
+        await self._publish_each(lambda _: True, OwnTime())
 
-        `own` measures what of this is computing.
+    async def publish_regularly(self, own: OwnTime) -> None:
+        """Publish, in one call of many, without the open block of a partition that went on by a block since the last.
+
+        At that pace the ends of its blocks publish each record as soon, and doing it twice takes time from reading just
+        when there is most to read. `own` measures what of this is computing.
         """
-        own = own or OwnTime()
+        await self._publish_each(lambda partition: not _hurries(partition), own)
+
+    async def _publish_each(self, with_open: Callable[[_Partition], bool], own: OwnTime) -> None:
         await asyncio.gather(
-            *(own.run(self._publish(partition, with_open=True)) for partition in self._partitions.values()),
+            *(own.run(self._publish(one, with_open=with_open(one))) for one in self._partitions.values())
         )
         await self._publish_clocks()
 
@@ -408,6 +417,12 @@ class _PoisonBudget:
                 f" {self._ratio:.0%}. What is not in {self._topic}.dlq yet is read again: mend the producer, or raise"
                 " poison.maximum_ratio"
             )
+
+
+def _hurries(partition: _Partition) -> bool:
+    """Whether a partition went through a block or more since this was last asked."""
+    moved, partition.asked_at = partition.position - partition.asked_at, partition.position
+    return partition.summariser is not None and moved >= partition.summariser.block_size
 
 
 def block_partition(name: str, count: int) -> int:

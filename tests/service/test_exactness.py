@@ -18,6 +18,7 @@ from monitor.join.rocks import IndexMemory
 from monitor.service.evaluation import Evaluation
 from monitor.service.ingest import Ingest, PoisonBudgetExceeded, furthest
 from monitor.service.join_indexes import JoinIndexes
+from monitor.service.own_time import OwnTime
 from monitor.settings import BlockSettings, JoinSettings, Settings
 from monitor.simulate import generate
 from monitor.simulate.scenarios import demo
@@ -113,7 +114,7 @@ class Process:
 
     async def step(self, what: str) -> None:
         if what == "publish":
-            await self.ingest.publish()
+            await self.ingest.publish_regularly(OwnTime())
         elif what == "checkpoint":
             await self.evaluation.checkpoint()
         elif what == "advance":
@@ -276,28 +277,36 @@ async def test_a_producer_that_breaks_the_contract_wholesale_stops_the_worker(
     assert acknowledged == []
 
 
+def tombstones(begin: int, end: int) -> Fetched:
+    count = end - begin
+    return Fetched(DECISIONS.topic, 0, list(range(begin, end)), [START_MS] * count, [None] * count, end)
+
+
 async def test_a_record_is_acknowledged_only_after_the_block_that_holds_it(pipeline: Pipeline) -> None:
-    kafka = MemoryKafka(1)
-    ingest = Ingest(
-        pipeline.summarise,
-        CrashingOutlet(kafka, random.Random(0), crash=0.0),
-        poison_ratio=0.9,
-        poison_window=100,
-        app_version="test",
-    )
-    ingest.start(DECISIONS.topic, 0, 0)
+    ingest = calm(pipeline)
     acknowledged: list[int] = []
 
     for begin, end in ((0, 40), (40, 70)):  # a block holds 64
-        batch = Fetched(
-            DECISIONS.topic, 0, list(range(begin, end)), [START_MS] * (end - begin), [None] * (end - begin), end
-        )
-        await ingest.take(batch, lambda end=end: acknowledged.append(end))  # type: ignore[misc]
+        await ingest.take(tombstones(begin, end), lambda end=end: acknowledged.append(end))  # type: ignore[misc]
     after_the_first_block = list(acknowledged)
     await ingest.publish()
 
     assert [40] == after_the_first_block
     assert [40, 70] == acknowledged
+
+
+async def test_while_whole_blocks_come_their_ends_publish_and_when_they_cease_the_open_one_does(
+    pipeline: Pipeline,
+) -> None:
+    ingest = calm(pipeline)
+    acknowledged: list[int] = []
+    seen = []
+    for begin, end in ((0, 70), (70, 140), (140, 150)):  # a block holds 64
+        await ingest.take(tombstones(begin, end), lambda end=end: acknowledged.append(end))  # type: ignore[misc]
+        await ingest.publish_regularly(OwnTime())
+        seen.append(list(acknowledged))
+
+    assert [[], [70], [70, 140, 150]] == seen
 
 
 async def test_a_partition_that_is_started_twice_leaves_nobody_waiting(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -314,3 +323,11 @@ async def test_a_partition_that_is_started_twice_leaves_nobody_waiting(pipeline:
 
     await asyncio.wait_for(waiting, 5.0)
     assert [0] == evaluation.restoring()
+
+
+def calm(pipeline: Pipeline) -> Ingest:
+    """The first stage with the first partition of decisions; nothing crashes."""
+    outlet = CrashingOutlet(MemoryKafka(1), random.Random(0), crash=0.0)
+    ingest = Ingest(pipeline.summarise, outlet, poison_ratio=0.9, poison_window=100, app_version="test")
+    ingest.start(DECISIONS.topic, 0, 0)
+    return ingest

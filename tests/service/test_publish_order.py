@@ -15,6 +15,7 @@ from monitor.join.rocks import IndexMemory
 from monitor.service.ingest import Ingest
 from monitor.service.join_indexes import JoinIndexes
 from monitor.service.outlet import Record
+from monitor.service.own_time import OwnTime
 from monitor.settings import BlockSettings, Settings
 from monitor.topics import BLOCKS, DECISIONS
 from tests.core.strategies import decision, encoded
@@ -39,7 +40,7 @@ class SlowOutlet(CrashingOutlet):
 
 async def publish_until(done: asyncio.Event, ingest: Ingest, rng: random.Random) -> None:
     while not done.is_set():
-        await ingest.publish()
+        await rng.choice((ingest.publish, lambda: ingest.publish_regularly(OwnTime())))()
         for _ in range(rng.randrange(6)):
             await asyncio.sleep(0)
 
@@ -72,6 +73,7 @@ async def test_no_block_overtakes_the_one_before_it(tmp_path: Path, seed: int) -
         begin = end
     done.set()
     await asyncio.gather(*publishers)
+    await ingest.publish()
 
     reached: dict[str, tuple[int, int]] = {}
     for (topic, _), log in kafka.logs.items():
