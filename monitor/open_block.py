@@ -20,7 +20,7 @@ from monitor.decode import Rejected, decode_identified, decode_many, invalid_nam
 from monitor.events import Launch, Variant
 from monitor.join.capable import Capable
 from monitor.join.clock import low_median
-from monitor.join.forwarding import FeedbackEvent, Forward, forward_decision, forward_feedback
+from monitor.join.forwarding import FeedbackEvent, Forward, forward_decisions, forward_feedback
 from monitor.model_block import model_block
 from monitor.read_decisions import read_decisions
 from monitor.rows import Ints, Rows, concatenate, feedback_rows, no_decisions, take
@@ -92,14 +92,8 @@ class OpenBlock:
         self.through = offsets[-1] + 1
         self.timestamps = [*self.timestamps, *timestamps[-CLOCK_RECORDS:]][-CLOCK_RECORDS:]
         self._counts.add(catalogue.RECORDS, topic, by=len(offsets))
-        refused: dict[int, Rejected] = {}
         if self._source is DECISIONS:
-            rows: list[Rows] = []
-            for begin in range(0, len(values), DECODED_AT_ONCE):
-                part = slice(begin, begin + DECODED_AT_ONCE)
-                wrong = self._decisions(offsets[part], timestamps[part], values[part], rows)
-                refused |= {begin + index: why for index, why in wrong.items()}
-            self._take(concatenate(rows))
+            refused = self._decisions(offsets, timestamps, values)
         else:
             refused = self._others(offsets, timestamps, values)
         for why in refused.values():
@@ -123,23 +117,26 @@ class OpenBlock:
         return [*models, SourceBlock(span=span, counts=self._counts.entries())]
 
     def _decisions(
-        self,
-        offsets: Sequence[int],
-        timestamps: Sequence[int],
-        values: Sequence[bytes | None],
-        rows: list[Rows],
+        self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
     ) -> dict[int, Rejected]:
-        """Decode some decisions into `rows`; returns, by index, those that are refused."""
-        found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
-        rows.append(found.rows)
-        if self._settings.join:
-            for index in found.places[self._capable.rows(found.rows)].tolist():
-                value = values[index]
-                if value is not None:
-                    decided = decode_identified(value)
-                    at = timestamps[index]
-                    self._forwards.append(forward_decision(decided, offset=offsets[index], timestamp_ms=at))
-        return self._refused(found.refused)
+        """Take decisions; returns, by index, those that are refused."""
+        rows: list[Rows] = []
+        refused: dict[int, Rejected] = {}
+        capable: list[int] = []
+        for begin in range(0, len(values), DECODED_AT_ONCE):
+            part = slice(begin, begin + DECODED_AT_ONCE)
+            found = read_decisions(values[part], timestamps[part], self._keys.table, features=self._settings.features)
+            rows.append(found.rows)
+            refused |= {begin + index: why for index, why in self._refused(found.refused).items()}
+            if self._settings.join:
+                capable += (begin + found.places[self._capable.rows(found.rows)]).tolist()
+        self._take(concatenate(rows))
+        self._forwards += forward_decisions(
+            [decode_identified(value) for index in capable if (value := values[index]) is not None],
+            offsets=[offsets[index] for index in capable],
+            timestamps=[timestamps[index] for index in capable],
+        )
+        return refused
 
     def _others(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.cells import KeyTable
 from monitor.layout import ACTIONS, Layout
-from monitor.rows import DecisionRows, Ints
+from monitor.rows import DecisionRows, Ints, Mask
 
 
 class Capable:
@@ -17,15 +17,14 @@ class Capable:
     def __init__(self, table: KeyTable, layout: Callable[[str], Layout]) -> None:
         self._table = table
         self._layout = layout
-        self._positive: list[list[bool]] = []
+        self._positive: Mask = np.empty((0, len(ACTIONS)), dtype=np.bool_)
         """by number of the model, which actions are positive"""
 
     def rows(self, rows: DecisionRows) -> Ints:
         """Which `rows` are of decisions that can get feedback, in order."""
-        if not len(rows.key):
-            return np.empty(0, dtype=np.int64)
-        for name in self._table.models[len(self._positive) :]:
-            positive = self._layout(name).positive_actions
-            self._positive.append([action in positive for action in ACTIONS])
-        capable = np.array(self._positive)[self._table.model_of(rows.key), rows.column]
-        return np.flatnonzero(capable | rows.sampled)
+        models = self._table.models
+        if len(self._positive) < len(models):
+            actions = [self._layout(name).positive_actions for name in models]
+            self._positive = np.array([[action in positive for action in ACTIONS] for positive in actions])
+        positive = self._positive[self._table.model_of(rows.key), rows.column]
+        return np.flatnonzero(positive | rows.sampled)

@@ -138,18 +138,19 @@ def join_partition(key: bytes, count: int) -> int:
     return int.from_bytes(key[8:], "big") % count
 
 
-def forward_decision(decision: IdentifiedContext, *, offset: int, timestamp_ms: int) -> ForwardedDecision:
-    """What is forwarded of a decision that was read at `offset` with Kafka's `timestamp_ms`."""
-    inclusion = decision.inclusion_probability
-    return ForwardedDecision(
-        offset,
-        xxh3_128_digest(decision.decision_id.encode()),
-        timestamp_ms,
-        _ENCODER.encode(_NAMES_OF(decision)),
-        round(decision.occurred_at.timestamp() * 1e6),  # a float holds microseconds exactly for another 200 years
-        math.nan if decision.score is None else decision.score,
-        math.nan if inclusion is None else inclusion,
-    )
+def forward_decisions(
+    decisions: Sequence[IdentifiedContext], *, offsets: Sequence[int], timestamps: Sequence[int]
+) -> list[ForwardedDecision]:
+    """What is forwarded of decisions, each read at its offset with Kafka's timestamp in ms."""
+    # Column by column: each step's code stays in the processor's cache.
+    keys = [xxh3_128_digest(one.decision_id.encode()) for one in decisions]
+    names = [_ENCODER.encode(told) for told in map(_NAMES_OF, decisions)]
+    # A float holds microseconds exactly for another 200 years.
+    occurred_us = [round(one.occurred_at.timestamp() * 1e6) for one in decisions]
+    scores = [_or_nan(one.score) for one in decisions]
+    inclusions = [_or_nan(one.inclusion_probability) for one in decisions]
+    columns = (offsets, keys, timestamps, names, occurred_us, scores, inclusions)
+    return [ForwardedDecision(*row) for row in zip(*columns, strict=True)]
 
 
 def forward_feedback(
@@ -239,6 +240,10 @@ def with_context(record: ForwardedFeedback, context: DecisionContext) -> Feedbac
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: feedback: {error}") from error
     return msgspec.structs.replace(event, decision=context)
+
+
+def _or_nan(told: float | None) -> float:
+    return math.nan if told is None else told
 
 
 def _decision_chunk(part: Sequence[ForwardedDecision]) -> DecisionChunk:

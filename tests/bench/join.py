@@ -24,7 +24,7 @@ from monitor.broker import EmbeddedBroker
 from monitor.decode import decode_event, decode_identified
 from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import Forward, chunks, forward_decision, forward_feedback
+from monitor.join.forwarding import Forward, chunks, forward_decisions, forward_feedback
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
@@ -169,7 +169,7 @@ async def measure(
     for fetch, (at, decisions, reviews) in enumerate(traffic):
         times.append(at)
         begun = time.thread_time()
-        forwards = [forward_decision(one, offset=0, timestamp_ms=at) for one in decisions]
+        forwards = forward_decisions(decisions, offsets=range(len(decisions)), timestamps=[at] * len(decisions))
         spent.add("forwarding", begun)
         told = []
         for event in reviews:

@@ -20,12 +20,13 @@ from monitor.join.forwarding import (
     DecisionChunk,
     FeedbackChunk,
     Forward,
+    ForwardedDecision,
     ForwardedFeedback,
     chunks,
     decision_key,
     decode_chunk,
     decode_context,
-    forward_decision,
+    forward_decisions,
     forward_feedback,
     join_partition,
     with_context,
@@ -51,6 +52,10 @@ FULL = decision(
 
 def decided(**fields: object) -> IdentifiedContext:
     return decode_identified(encoded(FULL | fields))
+
+
+def told_of(*decisions: IdentifiedContext, at_ms: int = 0) -> list[ForwardedDecision]:
+    return forward_decisions(decisions, offsets=range(len(decisions)), timestamps=[at_ms] * len(decisions))
 
 
 def told() -> Review:
@@ -93,7 +98,7 @@ def test_decisions_come_back_with_every_field_of_a_context() -> None:
     plain = decided(
         decision_id="d8", inclusion_probability=None, language=None, occurred_at="2025-01-06T12:00:00.000001Z"
     )
-    chunk = decode_chunk(record(*(forward_decision(one, offset=9, timestamp_ms=123) for one in (full, plain, full))))
+    chunk = decode_chunk(record(*told_of(full, plain, full, at_ms=123)))
     fields = DecisionContext.__struct_fields__
     sent_along = [
         (decision_key(one.decision_id), msgspec.convert({name: getattr(one, name) for name in fields}, DecisionContext))
@@ -111,12 +116,12 @@ def test_feedback_comes_back_as_it_was_with_its_place() -> None:
     assert isinstance(chunk, FeedbackChunk)
     (one,) = chunk.records
     assert (3, 2**40, 5, 2**64 - 1) == (one.partition, one.offset, one.timestamp_ms, one.identity)
-    ((_, context),) = contexts(decode_chunk(record(forward_decision(decided(), offset=0, timestamp_ms=0))))
+    ((_, context),) = contexts(decode_chunk(record(*told_of(decided()))))
     assert msgspec.structs.replace(event, decision=context) == with_context(one, context)
 
 
 def test_a_decision_and_its_feedback_share_key_and_partition() -> None:
-    decision = forward_decision(decided(), offset=0, timestamp_ms=0)
+    (decision,) = told_of(decided())
     assert decision.key == forwarded().key == decision_key("d7")
     assert [number for number, _ in chunks([decision], partitions=7)] == [
         number for number, _ in chunks([forwarded()], partitions=7)
@@ -125,7 +130,7 @@ def test_a_decision_and_its_feedback_share_key_and_partition() -> None:
 
 
 def test_chunks_keep_the_order_of_a_partition_and_hold_no_more_than_allowed() -> None:
-    decisions = [forward_decision(decided(decision_id=f"d{n}"), offset=n, timestamp_ms=n) for n in range(2000)]
+    decisions = told_of(*(decided(decision_id=f"d{n}") for n in range(2000)))
     found: dict[int, list[bytes]] = {}
     for number, value in chunks(decisions, partitions=3):
         keys = [key for key, _ in contexts(decode_chunk(value))]
@@ -179,7 +184,7 @@ def test_any_bytes_are_a_record_or_a_value_error(value: bytes) -> None:
 @examples(200)
 @given(data=st.data())
 def test_a_damaged_record_never_gives_anything_but_a_value_error(data: st.DataObject) -> None:
-    decision = record(*(forward_decision(decided(decision_id=name), offset=0, timestamp_ms=1) for name in "ab"))
+    decision = record(*told_of(decided(decision_id="a"), decided(decision_id="b")))
     value = bytearray(data.draw(st.sampled_from([record(forwarded()), decision])))
     value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     told = ""
@@ -202,7 +207,7 @@ def test_a_record_of_another_format_is_refused() -> None:
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    chunk = decode_chunk(record(forward_decision(decided(), offset=0, timestamp_ms=1)))
+    chunk = decode_chunk(record(*told_of(decided())))
     for broken in ({"score": b""}, {"keys": b"short"}, {"which": b"\1\0"}):
         with pytest.raises(ValueError, match=r"moderation\.join: expected (columns|indices)"):
             decode_chunk(msgspec.msgpack.encode(msgspec.structs.replace(chunk, **broken)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.assembly import Pipeline, assemble
-from monitor.join.forwarding import chunks, forward_decision
+from monitor.join.forwarding import chunks, forward_decisions
 from monitor.join.index import Batch, IndexUnavailable, Range
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.service.ingest import Ingest
@@ -67,9 +67,8 @@ def opened(pipeline: Pipeline, folder: Path) -> tuple[Ingest, JoinIndexes]:
 
 
 def join_batch(first: int, count: int) -> Fetched:
-    forwards = [
-        forward_decision(decided(decision_id=f"d{first + n}"), offset=0, timestamp_ms=1000 * T0) for n in range(count)
-    ]
+    decisions = [decided(decision_id=f"d{first + n}") for n in range(count)]
+    forwards = forward_decisions(decisions, offsets=range(count), timestamps=[1000 * T0] * count)
     values: list[bytes | None] = [value for one in forwards for _, value in chunks([one], partitions=1)]
     end = first + count
     return Fetched(JOIN, 0, list(range(first, end)), [1000 * T0] * count, values, end)
