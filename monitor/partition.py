@@ -16,6 +16,7 @@ from monitor.open_block import CLOCK_RECORDS, DeadLetter, OpenBlock
 from monitor.seen_ids import SeenIds
 from monitor.shared_keys import SharedKeys
 from monitor.summarise_settings import SummariseSettings
+from monitor.told import Told
 from monitor.topics import SourceTopic
 
 
@@ -39,14 +40,12 @@ class PartitionSummariser:
         self._source = source
         self._partition = partition
         self._settings = settings
-        self._from = summarise_from
+        self._told = Told(summarise_from)
         self._log_start = log_start
         self._keys = keys or SharedKeys(settings)
         self._ids = SeenIds(horizon=settings.horizon, block_size=settings.block_size)
         self._clocks: dict[int, list[int]] = {}
         self._block: OpenBlock | None = None
-        self._told_through = -1
-        self._position = -1
         self._forwards: list[Forward] = []
 
     def feed(
@@ -58,7 +57,7 @@ class PartitionSummariser:
         """
         dead: list[DeadLetter] = []
         closed: list[BlockMessage] = []
-        self._position = next_offset
+        self._told.position = next_offset
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._settings.block_size)
@@ -83,10 +82,7 @@ class PartitionSummariser:
     @property
     def told(self) -> int:
         """Records below this offset are in summaries that were handed out, or count in none."""
-        block = self._block
-        if block is None or block.first < self._from:
-            return self._position
-        return max(block.first, self._told_through)
+        return self._told.before(self._block)
 
     def take_forwards(self) -> list[Forward]:
         """What goes to the join out of what was fed since the last call, in order of offset."""
@@ -95,14 +91,8 @@ class PartitionSummariser:
 
     def open_block(self, *, least_growth: float = 0.0) -> list[BlockMessage]:
         """Summaries of the open block, if it has grown by this share since it was last asked for, at least by one."""
-        block = self._block
-        if block is None or block.first < self._from:
-            return []
-        told = max(block.first, self._told_through)
-        if block.through <= told or block.through - told < least_growth * (told - block.first):
-            return []
-        self._told_through = block.through
-        return block.messages(closed=False)
+        block = self._told.grown(self._block, least_growth=least_growth)
+        return [] if block is None else block.messages(closed=False)
 
     def _open(self, first: int) -> OpenBlock:
         self._ids.begin(first // self._settings.block_size)
@@ -121,7 +111,7 @@ class PartitionSummariser:
         block = self._block
         if block is None:
             return []
-        messages = block.messages(closed=True) if block.first >= self._from else []
+        messages = block.messages(closed=True) if self._told.tells(block) else []
         self._clocks[block.first] = block.timestamps
         self._block = None
         oldest = block.first - (self._settings.horizon - 1) * self._settings.block_size

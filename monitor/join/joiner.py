@@ -19,6 +19,7 @@ from monitor.join.entries import Position
 from monitor.join.index import Index
 from monitor.join.store import Store
 from monitor.snapshot import JoinStatistics
+from monitor.told import Told
 
 
 class JoinPartition:
@@ -45,14 +46,12 @@ class JoinPartition:
         self._settings = settings
         self._size = settings.block_size
         self._log_start = log_start
-        self._from = summarise_from
+        self._told = Told(summarise_from)
         self._store = Store(index, block_size=self._size)
         if log_end is not None and self._store.position.offset > log_end:
             self._store.clear(Position(0, self._size))
         self._resume()
         self._block: JoinBlock | None = None
-        self._told_through = -1
-        self._position = -1
 
     @property
     def position(self) -> int:
@@ -74,7 +73,7 @@ class JoinPartition:
         Returns the messages of the blocks that ended.
         """
         closed: list[BlockMessage] = []
-        self._position = next_offset
+        self._told.position = next_offset
         at = 0
         while at < len(offsets):
             first = block_first(offsets[at], self._size)
@@ -108,21 +107,12 @@ class JoinPartition:
     @property
     def told(self) -> int:
         """Records below this offset are in messages that were handed out, or count in none."""
-        block = self._block
-        if block is None or block.first < self._from:
-            return self._position
-        return max(block.first, self._told_through)
+        return self._told.before(self._block)
 
     def open_block(self, *, least_growth: float = 0.0) -> list[BlockMessage]:
         """Messages of the open block, if it has grown by this share since it was last asked for, at least by one."""
-        block = self._block
-        if block is None or block.first < self._from:
-            return []
-        told = max(block.first, self._told_through)
-        if block.through <= told or block.through - told < least_growth * (told - block.first):
-            return []
-        self._told_through = block.through
-        return block.messages(block.due(), closed=False)
+        block = self._told.grown(self._block, least_growth=least_growth)
+        return [] if block is None else block.messages(block.due(), closed=False)
 
     def commit(self, through: int) -> None:
         """Enter finished blocks up to offset `through` into the index: their messages have been acknowledged.
@@ -145,7 +135,7 @@ class JoinPartition:
         if block is None:
             return []
         due = block.due()
-        told = block.first >= self._from
+        told = self._told.tells(block)
         changes = block.changes(due)
         messages = block.messages(due, closed=True, evicted=changes.evicted) if told else []
         self._store.finish(changes)
