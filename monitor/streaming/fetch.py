@@ -23,10 +23,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from monitor.slices import Slices
-from monitor.streaming.records import Headers, no_numbers, read_records
-
-SIZE_BEGINS, SIZE_ENDS = 8, 12
-"""Where a batch of the log, of any version, says how many bytes follow."""
+from monitor.streaming.records import Headers, batch_end, no_numbers, read_records
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -148,7 +145,7 @@ class _SpanRecords:
         if batch is None:
             return None
         begin = self.at
-        self.at += SIZE_ENDS + int.from_bytes(self.data[begin + SIZE_BEGINS : begin + SIZE_ENDS])
+        self.at = batch_end(self.data, begin)
         return _SpanBatch(batch, self.data, begin, self.at)
 
 

@@ -23,6 +23,8 @@ COMPILED: Final = _unpack is not None
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_SIZE: Final = slice(8, 12)
+"""Where a batch of any version says how many bytes follow."""
 _RECORD_COUNT: Final = slice(57, 61)
 """Where the number of records stands in a batch of version 2; the records follow."""
 _LEAST_RECORD: Final = 7
@@ -52,6 +54,11 @@ def no_numbers() -> array[int]:
     return array("q")
 
 
+def batch_end(data: bytes, begin: int) -> int:
+    """Where the batch ends that begins there."""
+    return begin + _SIZE.stop + _number(data, begin, _SIZE)
+
+
 def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset: int) -> Records:
     """The records at `first_offset` and beyond of aiokafka's `batch`, which lies in `data` from `begin` to `end`.
 
@@ -59,7 +66,7 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
     """
     if not COMPILED or batch.magic < 2:
         return _one_by_one(batch, first_offset)
-    count = int.from_bytes(data[begin + _RECORD_COUNT.start : begin + _RECORD_COUNT.stop])
+    count = _number(data, begin, _RECORD_COUNT)
     begin += _RECORD_COUNT.stop
     if batch.compression_type:
         data = bytes(_DECODE[batch.compression_type](data[begin:end]))
@@ -76,6 +83,10 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
         timestamps = np.full(kept, batch.max_timestamp)
     values, keys = Slices(data, value_begin, value_end), Slices(data, key_begin, key_end)
     return Records(_column(offsets), _column(timestamps), values, keys, headers)
+
+
+def _number(data: bytes, begin: int, place: slice) -> int:
+    return int.from_bytes(data[begin + place.start : begin + place.stop])
 
 
 def _column(numbers: npt.NDArray[np.int64]) -> array[int]:
