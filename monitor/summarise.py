@@ -102,8 +102,9 @@ class Sums:
         counted = np.concatenate(self._counted) if self._counted else np.empty(0, dtype=np.int64)
         if size <= DENSE_LIMIT:
             dense = np.bincount(counted, minlength=size).astype(np.int64, copy=False)
-            for place, value in self._summed:
-                dense += dense_sums(place, value, size)
+            if self._summed:
+                places, values = zip(*self._summed, strict=True)
+                dense += dense_sums(np.concatenate(places), np.concatenate(values), size)
             places = np.flatnonzero(dense)
             return places, dense[places]
         place = np.concatenate([counted, *(place for place, _ in self._summed)])
