@@ -68,7 +68,9 @@ cdef double LEAST_PROBABILITY = MIN_INCLUSION_PROBABILITY
 cdef double MAX_LATENCY = MAX_LATENCY_SECONDS
 cdef bytes VERSION_TEXT = SCHEMA_VERSION.encode()
 cdef bytes TYPE_TEXT = DECISIONS.name.encode()
-cdef dict COLUMNS = {action.value.encode(): column for action, column in ACTION_COLUMN.items() if action != Action.OTHER}
+cdef dict COLUMNS = {
+    action.value.encode(): column for action, column in ACTION_COLUMN.items() if action != Action.OTHER
+}
 
 if MAX_NAME != MAX_NAME_LENGTH:
     raise ImportError(f"monitor.scan: names have {MAX_NAME} bytes at most, those of monitor.events {MAX_NAME_LENGTH}")
@@ -79,8 +81,8 @@ for _power in range(23):
 
 
 def scan(
-    bytes values, int64_t[::1] begins, int64_t[::1] ends, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms, int64_t[::1] column, double[::1] score,
-    double[::1] latency, unsigned char[::1] sampled, list ids, list features
+    bytes values, int64_t[::1] begins, int64_t[::1] ends, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms,
+    int64_t[::1] column, double[::1] score, double[::1] latency, unsigned char[::1] sampled, list ids, list features
 ):
     cdef Py_ssize_t row
     cdef Place start = <Place>PyBytes_AS_STRING(values)
