@@ -103,8 +103,8 @@ class Sums:
         if size <= DENSE_LIMIT:
             dense = np.bincount(counted, minlength=size).astype(np.int64, copy=False)
             if self._summed:
-                places, values = zip(*self._summed, strict=True)
-                dense += dense_sums(np.concatenate(places), np.concatenate(values), size)
+                place, value = (np.concatenate(told) for told in zip(*self._summed, strict=True))
+                dense += dense_sums(place, value, size)
             places = np.flatnonzero(dense)
             return places, dense[places]
         place = np.concatenate([counted, *(place for place, _ in self._summed)])

@@ -15,8 +15,9 @@ from monitor.blocks import BlockMessage, ModelBlock, SourceBlock
 from monitor.cells import OTHER, Limits
 from monitor.decode import Rejected, decode_event
 from monitor.events import Appeal, Decision, Report, Review
+from monitor.join.forwarding import Forward
 from monitor.layout import ACTIONS
-from monitor.open_block import CLOCK_RECORDS
+from monitor.open_block import CLOCK_RECORDS, DeadLetter
 from monitor.packing import unpack
 from monitor.partition import PartitionSummariser
 from monitor.summarise_settings import SummariseSettings
@@ -42,6 +43,7 @@ from tests.core.strategies import (
     Log,
     appeal,
     decision,
+    encoded,
     examples,
     launch,
     log,
@@ -429,3 +431,23 @@ def test_arrays_of_a_message_are_of_one_length() -> None:
             assert unpack(message.cell_series).size == unpack(message.cell_minute).size
             assert sorted(set(message.series)) == list(message.series)
             assert np.array_equal(np.unique(unpack(message.cell_series)), np.arange(len(message.series)))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 64])
+def test_how_many_decisions_are_read_at_once_changes_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SummariseSettings(layout=SUMMARISE.layout, kinds=(), block_size=256, horizon=1, join=True)
+    strange: list[bytes | None] = [None, b"junk", encoded(decision(0, score=7)), encoded(decision(0, model="a b"))]
+    acted = [encoded(decision(n, action="remove", policy_version="é" if n % 3 else "1")) for n in range(60)]
+    others = [encoded(decision(100 + n, action="allow", sampled=n % 5 == 0)) for n in range(80)]
+    values = [value for four in zip(acted, others, strange * 15, others[20:], strict=False) for value in four]
+
+    def told() -> tuple[list[DeadLetter], list[Forward], list[BlockMessage]]:
+        follower = PartitionSummariser(DECISIONS, 0, summarise_from=0, log_start=0, settings=settings)
+        times = [1000 * T0 + n for n in range(len(values))]
+        dead, _ = follower.feed(range(len(values)), times, values, next_offset=len(values))
+        return dead, follower.take_forwards(), follower.open_block()
+
+    expected = told()
+    assert (45, 84) == (len(expected[0]), len(expected[1]))
+    monkeypatch.setattr("monitor.open_block.DECODED_AT_ONCE", at_once)
+    assert expected == told()
