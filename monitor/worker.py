@@ -131,6 +131,7 @@ class Worker:
             poison_ratio=settings.poison.maximum_ratio,
             poison_window=settings.poison.window_records,
             app_version=self._version,
+            on_failure=self._fail,
         )
         self._evaluation = Evaluation(
             pipeline.evaluate,

@@ -80,10 +80,10 @@ class _Partition:
     committed: int
     position: int
     """offset after the last record that was summarised"""
+    underway: Underway
+    """dead letters and what goes to the join"""
     closed: list[BlockMessage] = field(default_factory=list)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
-    underway: Underway = field(default_factory=Underway)
-    """dead letters and what goes to the join"""
     passed_over: int = 0
     """times in a row that the open block was not published"""
     asked_at: int = 0
@@ -100,7 +100,10 @@ class _Partition:
 
 
 class Ingest:
-    """Source partitions of this worker. Methods run on one event loop."""
+    """Source partitions of this worker. Methods run on one event loop.
+
+    `on_failure` is told at once what write failed that nobody waits for yet; nothing after it is acknowledged.
+    """
 
     def __init__(
         self,
@@ -111,8 +114,10 @@ class Ingest:
         poison_ratio: float,
         poison_window: int,
         app_version: str,
+        on_failure: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._on_failure = on_failure
         self._indexes = indexes
         self._outlet = outlet
         self._keys = {topic: SharedKeys(settings) for topic in BY_TOPIC}
@@ -142,7 +147,8 @@ class Ingest:
         committed = self._committed.pop((topic, partition), offset)
         wanted = self._rewound(topic, partition, committed)
         log_start = offset if offset > wanted else 0
-        owned = _Partition(topic, partition, None, committed=committed, position=offset, asked_at=offset)
+        underway = Underway(self._on_failure)
+        owned = _Partition(topic, partition, None, committed, offset, underway, asked_at=offset)
         self._partitions[topic, partition] = owned
         if topic == JOIN and self._indexes is not None:
             summarise_from = block_first(committed, self._indexes.settings.block_size)

@@ -1,10 +1,13 @@
-"""Writes of one partition that were begun and not acknowledged yet: reading goes on, commits wait for them."""
+"""Writes of one partition that were begun and not acknowledged yet: reading goes on, commits wait for them.
+
+One that fails is told at once: who would wait for it next may itself be waiting for the broker that failed it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 MOST: Final = 8
@@ -12,16 +15,20 @@ MOST: Final = 8
 
 
 class Underway:
-    """In order of offset. A write that failed raises its error in whoever waits for it, or begins the next but few."""
+    """In order of offset. A write that failed raises its error in whoever waits for it, or begins the next but few.
 
-    def __init__(self) -> None:
+    `on_failure` is told the error when it happens, unless the write was abandoned before.
+    """
+
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self._on_failure = on_failure
         self._writes: deque[tuple[int, asyncio.Task[None]]] = deque()
 
     async def begin(self, through: int, write: Coroutine[Any, Any, None]) -> None:
         """Begin a write of what came of records below `through`."""
         task = asyncio.create_task(write)
-        task.add_done_callback(_retrieve)
         self._writes.append((through, task))
+        task.add_done_callback(self._ended)
         while len(self._writes) > MOST:
             await self._oldest()
 
@@ -41,8 +48,8 @@ class Underway:
         if self._writes and self._writes[0] is oldest:
             self._writes.popleft()
 
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Look at how it ended, so that asyncio does not report a failure that nobody waited for."""
-    if not task.cancelled():
-        task.exception()
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # Asked for its error also where nobody wants it: asyncio would report one that was never looked at.
+        error = None if task.cancelled() else task.exception()
+        if error is not None and any(write is task for _, write in self._writes):
+            self._on_failure(error)
