@@ -267,7 +267,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     """Hits of one and two causes, names where nothing changed, and what can be found at which size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="runs with one cause")
-    parser.add_argument("--runs-two", type=int, default=300, help="runs with two")
+    parser.add_argument("--runs-two", type=int, default=1000, help="runs with two")
     parser.add_argument("--runs-none", type=int, default=300, help="runs without one")
     parser.add_argument("--runs-each", type=int, default=25, help="runs for each size of fall and of sample")
     parser.add_argument("--labels", type=float, default=8000.0, help="expected labels in each window")
