@@ -24,5 +24,4 @@ def missing() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    if told := missing():
-        sys.exit("\n".join(f"{name} is not compiled: {why}" for name, why in told.items()))
+    sys.exit("\n".join(f"{name} is not compiled: {why}" for name, why in missing().items()) or 0)

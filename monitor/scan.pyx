@@ -4,7 +4,7 @@
 The scanner takes what it is sure of and nothing else. Whatever is unusual (an escape, a letter beyond ASCII, a field
 twice, a value out of its range, an enumeration value that is not known, names that have not been met together) makes it
 unsure. Then `monitor.decode` decodes the record, and it alone says what is an event and what is refused: what the
-scanner takes, it would take with the same values (tests/core/test_scan.py).
+scanner takes, it would take with the same values (tests/core/test_read_decisions.py).
 
 The values lie in one buffer. CPython puts a NUL behind it, and nothing that is taken holds one: no loop needs to look
 for the end. Where a value is malformed a step may run on into the next, but then it does not arrive at its own end, and

@@ -102,7 +102,7 @@ class _Partition:
 class Ingest:
     """Source partitions of this worker. Methods run on one event loop.
 
-    `on_failure` is told at once what write failed that nobody waits for yet; nothing after it is acknowledged.
+    `on_failure` is told at once the error of a dead letter, or of what goes to the join, that could not be written.
     """
 
     def __init__(

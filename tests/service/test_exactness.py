@@ -264,10 +264,7 @@ def test_of_a_message_and_its_repetition_the_first_counts_so_that_blocks_stay_in
 async def test_a_producer_that_breaks_the_contract_wholesale_stops_the_worker(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    kafka = MemoryKafka(1)
-    outlet = CrashingOutlet(kafka, random.Random(0), crash=0.0)
-    ingest = Ingest(pipeline.summarise, outlet, poison_ratio=0.5, poison_window=100, app_version="test")
-    ingest.start(DECISIONS.topic, 0, 0)
+    ingest = calm(pipeline, poison_ratio=0.5)
     batch = Fetched(DECISIONS.topic, 0, list(range(200)), [START_MS] * 200, [b"junk"] * 200, 200)
     acknowledged: list[int] = []
 
@@ -325,9 +322,9 @@ async def test_a_partition_that_is_started_twice_leaves_nobody_waiting(pipeline:
     assert [0] == evaluation.restoring()
 
 
-def calm(pipeline: Pipeline) -> Ingest:
+def calm(pipeline: Pipeline, *, poison_ratio: float = 0.9) -> Ingest:
     """The first stage with the first partition of decisions; nothing crashes."""
     outlet = CrashingOutlet(MemoryKafka(1), random.Random(0), crash=0.0)
-    ingest = Ingest(pipeline.summarise, outlet, poison_ratio=0.9, poison_window=100, app_version="test")
+    ingest = Ingest(pipeline.summarise, outlet, poison_ratio=poison_ratio, poison_window=100, app_version="test")
     ingest.start(DECISIONS.topic, 0, 0)
     return ingest

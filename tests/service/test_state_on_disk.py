@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.assembly import Pipeline, assemble
-from monitor.join.forwarding import chunks, forward_decisions
+from monitor.join.forwarding import chunks
 from monitor.join.index import Batch, IndexUnavailable, Range
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.service.ingest import Ingest
@@ -20,7 +20,7 @@ from monitor.service.state_directory import UnusableDirectory, prepare
 from monitor.settings import BlockSettings, JoinSettings, Settings
 from monitor.topics import DECISIONS, JOIN
 from tests.core.strategies import T0, decision, encoded
-from tests.join.test_forwarding import decided
+from tests.join.test_forwarding import decided, told_of
 from tests.service.memory_kafka import CrashingOutlet, Fetched, MemoryKafka
 
 SIZE = 16
@@ -67,8 +67,7 @@ def opened(pipeline: Pipeline, folder: Path) -> tuple[Ingest, JoinIndexes]:
 
 
 def join_batch(first: int, count: int) -> Fetched:
-    decisions = [decided(decision_id=f"d{first + n}") for n in range(count)]
-    forwards = forward_decisions(decisions, offsets=range(count), timestamps=[1000 * T0] * count)
+    forwards = told_of(*(decided(decision_id=f"d{first + n}") for n in range(count)), at_ms=1000 * T0)
     values: list[bytes | None] = [value for one in forwards for _, value in chunks([one], partitions=1)]
     end = first + count
     return Fetched(JOIN, 0, list(range(first, end)), [1000 * T0] * count, values, end)
