@@ -1,8 +1,8 @@
 """Faust's consumer, made to read whole batches: what leaves a fetch, where reading starts, what is acknowledged.
 
 Faust reads a partition from its committed offset, takes the jump between two batches for a gap, acknowledges what a
-stream skipped unseen and goes on when a seek timed out; each override below undoes one of these, and the contract test
-pins what it stands on.
+stream skipped unseen, goes on when a seek timed out and commits in one assignment what was processed in another; each
+override below undoes one of these, and the contract test pins what it stands on.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalGenerationError, IllegalStateError, KafkaError
 from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -81,6 +82,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await super().on_start()  # joins no group and fetches nothing before the app subscribes
         deliver_batches(self._consumer._fetcher, topics=self.transport.batching.topics)  # noqa: SLF001
         watch_membership(self._consumer._coordinator, self.transport.batching.on_member)  # noqa: SLF001
+        bind_commits(self._consumer._coordinator)  # noqa: SLF001
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_group(self) -> None:
@@ -121,6 +123,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetched:
         records = await super()._fetch_records(*args, **kwargs)
         return Fetched(records, self.seeks)
+
+    async def commit_in(self, generation: int, offsets: Mapping[Any, int]) -> bool:
+        """Commit as a member of that generation of the group; False, and nothing committed, when it is over."""
+        return bool(await self.call_thread(self._commit_in, generation, offsets))
+
+    async def _commit_in(self, generation: int, offsets: Mapping[Any, int]) -> bool:
+        if self._ensure_consumer()._coordinator.generation != generation:  # noqa: SLF001
+            return False
+        token = COMMITTED_IN.set(generation)
+        try:
+            return bool(await self._commit(offsets))
+        finally:
+            COMMITTED_IN.reset(token)
 
     async def bounds(self) -> dict[Any, tuple[int | None, int, int]]:
         """For each assigned partition the committed offset, the log's first offset and the offset after its end."""
@@ -263,13 +278,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     def ack(self, message: Any) -> bool:
         # Faust's streams also "acknowledge" what they skip unseen during a rebalance or a stop: it was never tracked.
-        # What an earlier assignment read is read again.
+        # What an earlier assignment read is read again, also when its acknowledgement comes between two assignments:
+        # kept, it would be committed in the next one, behind what another worker committed meanwhile.
         if message.topic in self.batching.topics and (
-            not message.tracked or message.generation_id != self.app.consumer_generation_id
+            not message.tracked or message.generation_id != self._generation_read
         ):
             message.acked = True
             return False
         return bool(super().ack(message))
+
+    @property
+    def _generation_read(self) -> int | None:
+        """The generation of the group whose partitions we read now; None between two."""
+        generation: int | None = self._generation_sought
+        return generation if self._assignment and generation == self.app.consumer_generation_id else None
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
         if tp.topic not in self.batching.topics:  # the offsets inside a batch are no gap
@@ -287,12 +309,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._acked_index[tp].clear()
         return offset
 
-    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
-        if self._thread.thread_loop.is_closed():  # a crash has ended it; what was not committed is read again
+    async def _commit_offsets(self, offsets: Mapping[Any, int], start_new_transaction: bool = True) -> bool:
+        """Commit in the generation that the offsets are of, or not at all: Kafka takes what a member of it says.
+
+        Faust asks only whether the partitions are ours when it is done waiting, maybe for the next time.
+        """
+        generation = self._generation_read
+        await self.app.producer.flush()
+        # A crash may have ended the thread; what was not committed is read again.
+        if generation is None or self._thread.thread_loop.is_closed():
             return False
-        done = bool(await super()._commit(offsets))
-        if done:
+        done: bool = await self._thread.commit_in(generation, offsets)
+        if done and generation == self._generation_read:
             now = self.batching.clock()
+            self._committed_offset.update(offsets)
             self._committed.update({tp: (offset, now) for tp, offset in offsets.items()})
         return done
 
@@ -312,6 +342,21 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             for tp, (end, fetched_at) in self._thread.ends().items()
             if tp.topic in self.batching.topics
         }
+
+
+COMMITTED_IN: ContextVar[int] = ContextVar("generation of the group that a commit belongs to")
+
+
+def bind_commits(coordinator: Any) -> None:
+    """Let this one aiokafka coordinator send each commit in its generation only: its own retries know the latest."""
+    send: Callable[[Any, Any], Awaitable[None]] = coordinator._do_commit_offsets  # noqa: SLF001
+
+    async def send_in_generation(assignment: Any, offsets: Any) -> None:
+        if offsets and coordinator.generation != COMMITTED_IN.get():
+            raise IllegalGenerationError(coordinator.group_id)
+        await send(assignment, offsets)
+
+    coordinator._do_commit_offsets = send_in_generation  # noqa: SLF001
 
 
 def watch_membership(coordinator: Any, on_member: Callable[[float | None], None]) -> None:

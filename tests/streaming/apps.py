@@ -127,6 +127,12 @@ async def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
         await asyncio.sleep(0.01)
 
 
+async def committed(app: Any) -> int | None:
+    """What the broker says is committed of the one partition that the app has."""
+    [(offset, _, _)] = (await app.consumer._thread.bounds()).values()
+    return offset
+
+
 def publish(bootstrap: str, topic: str, values: Collection[bytes], *, partition: int = 0, **options: Any) -> None:
     """Publish the values in order and wait until the broker has them."""
     # Without idempotence a retry under load changes the order.

@@ -84,7 +84,12 @@ def test_faust_calls_the_methods_that_we_replace() -> None:
     assert ["self", "tp", "offset_from", "offset_to"] == parameters(driver.Consumer._add_gap)
     assert ["self", "active_partitions", "timeout"] == parameters(driver.Consumer._getmany)
     assert ["self", "message"] == parameters(driver.Consumer.ack)
-    assert ["self", "offsets"] == parameters(driver.Consumer._commit)
+    assert ["self", "offsets", "start_new_transaction"] == parameters(driver.Consumer._commit_offsets)
+    commit = getsource(BaseConsumer._commit_tps)  # nothing is waited for before we take the generation
+    assert "commit_offsets = self._filter_committable_offsets(tps)" in commit
+    assert "await self._handle_attached(commit_offsets)" in commit
+    assert commit.count("await") == 3  # that, the commit, and a crash
+    assert ["self", "offsets"] == parameters(thread._commit)
     assert ["self", "transport"] == parameters(thread._create_worker_consumer)
     assert "self.scheduler.iterate(records)" in getsource(driver.Consumer.getmany)
     assert "await self._getmany(" in getsource(BaseConsumer._wait_next_records)
@@ -121,6 +126,15 @@ async def test_each_heartbeat_tells_whether_the_group_knows_us(known: bool, gene
     before = time.monotonic()
     assert known == await coordinator._do_heartbeat()
     assert told == [None if at is None else before <= at <= time.monotonic() for at in heard]
+
+
+def test_the_coordinator_sends_each_commit_by_the_method_that_we_bind() -> None:
+    assert ["self", "assignment", "offsets"] == parameters(GroupCoordinator._do_commit_offsets)
+    retries = getsource(GroupCoordinator.commit_offsets)
+    assert "asyncio.shield(self._do_commit_offsets(assignment, offsets))" in retries  # a task, so of our context
+    assert "Errors.IllegalGenerationError" in retries
+    assert "self.generation," in getsource(GroupCoordinator._do_commit_offsets)  # the latest, at each attempt
+    assert '"already rebalanced" in str(exc)' in getsource(driver.AIOKafkaConsumerThread._commit)
 
 
 def test_a_fetch_leaves_the_end_of_what_may_be_read_and_its_time_in_the_state() -> None:
@@ -193,7 +207,8 @@ async def test_only_what_an_agent_saw_in_this_assignment_is_acknowledged(
 ) -> None:
     consumer = batch_consumer
     assert isinstance(consumer, BatchConsumer)
-    consumer.app.consumer_generation_id = 5
+    consumer.app.consumer_generation_id = consumer._generation_sought = 5
+    consumer._assignment = object()
     consumer.app.topics._acking_topics.add("t")
     message = consumer._to_message(TP("t", 0), Mock(topic="t", partition=0, offset=9, timestamp=0))
     message.tracked, message.generation_id = tracked, generation

@@ -16,7 +16,7 @@ from monitor.broker import EmbeddedBroker
 from monitor.streaming.consumer import BatchScheduler
 from monitor.streaming.fetch import RecordBatch, as_record
 from monitor.streaming.transport import broker_urls
-from tests.streaming.apps import Reader, build, publish, read_into, reading, until
+from tests.streaming.apps import Reader, build, committed, publish, read_into, reading, until
 
 TOPIC = "events"
 
@@ -207,9 +207,3 @@ def test_bootstrap_servers_become_urls_of_our_scheme() -> None:
     assert ["moderation://a:9092", "moderation://b:9093"] == broker_urls("a:9092, b:9093")
     with pytest.raises(ValueError, match="expected host:port"):
         broker_urls(" ,")
-
-
-async def committed(app: object) -> int | None:
-    """What the broker says is committed."""
-    [(offset, _, _)] = (await app.consumer._thread.bounds()).values()  # type: ignore[attr-defined]
-    return offset
