@@ -23,7 +23,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from monitor.slices import Slices
-from monitor.streaming.records import Headers, batch_end, no_numbers, read_records
+from monitor.streaming.records import Headers, batch_end, is_as_written, no_numbers, read_records
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -119,6 +119,9 @@ class _SpanBatch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.batch, name)
+
+    def validate_crc(self) -> bool:
+        return is_as_written(self.batch, self.data, self.begin, self.end)
 
     def __iter__(self) -> Iterator[_Span]:
         yield _Span(self)

@@ -1,4 +1,7 @@
-"""The records of one batch of Kafka's log as columns: by the compiled reader (unpack.pyx) where it is there."""
+"""One batch of Kafka's log: whether it is as it was written, and its records as columns.
+
+These come by the compiled reader (unpack.pyx) where it is there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
@@ -25,6 +29,8 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 _SIZE: Final = slice(8, 12)
 """Where a batch of any version says how many bytes follow."""
+_CRC: Final = slice(17, 21)
+"""Where the checksum of a batch of version 2 stands; it is that of all that follows."""
 _RECORD_COUNT: Final = slice(57, 61)
 """Where the number of records stands in a batch of version 2; the records follow."""
 _LEAST_RECORD: Final = 7
@@ -57,6 +63,17 @@ def no_numbers() -> array[int]:
 def batch_end(data: bytes, begin: int) -> int:
     """Where the batch ends that begins there."""
     return begin + _SIZE.stop + _number(data, begin, _SIZE)
+
+
+def is_as_written(batch: Any, data: bytes, begin: int, end: int) -> bool:
+    """Whether aiokafka's `batch`, which lies in `data` from `begin` to `end`, has the checksum that it says.
+
+    The processor's own instruction takes a tenth of the time; where the library has only Python, aiokafka looks.
+    """
+    if batch.magic < 2 or google_crc32c.implementation != "c":
+        return bool(batch.validate_crc())
+    checksum: int = google_crc32c.value(data[begin + _CRC.stop : end])
+    return checksum == _number(data, begin, _CRC)
 
 
 def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset: int) -> Records:

@@ -6,7 +6,7 @@ import random
 import struct
 from collections.abc import Sequence
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -15,12 +15,13 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.streaming.records import Records, read_records
+from monitor.streaming.records import Records, is_as_written, read_records
 from monitor.streaming.unpack import unpack
 from tests.core.strategies import examples, seeds
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 HEADER_BYTES = 61
+CHECKSUM_AT = 17
 
 texts = st.one_of(st.none(), st.binary(max_size=300))
 records = st.tuples(
@@ -84,6 +85,28 @@ def test_damaged_records_are_read_or_refused(seed: int) -> None:
         return
     begins, ends = rows[[2, 4], :kept], rows[[3, 5], :kept]
     assert ((ends == -1) | ((HEADER_BYTES <= begins) & (begins <= ends) & (ends <= end))).all()
+
+
+@pytest.mark.parametrize("library", ["c", "python"])
+@pytest.mark.parametrize("codec", CODECS)
+@examples(40)
+@given(told=st.lists(records, min_size=1, max_size=12), around=st.binary(max_size=9), draw=st.data())
+def test_a_batch_is_as_written_where_aiokafka_says_so(
+    library: str, codec: str, told: list[Any], around: bytes, draw: st.DataObject
+) -> None:
+    data = built(told, codec=CODECS[codec])
+    at = draw.draw(st.integers(CHECKSUM_AT, len(data) - 1))
+    damaged = data[:at] + bytes([data[at] ^ draw.draw(st.integers(1, 255))]) + data[at + 1 :]
+    for each, expected in ((data, True), (damaged, False)):
+        batch = DefaultRecordBatch(each)
+        with patch("google_crc32c.implementation", library):
+            found = is_as_written(batch, around + each + b"behind", len(around), len(around) + len(each))
+        assert expected == batch.validate_crc() == found
+
+
+def test_a_batch_of_an_older_version_is_left_to_aiokafka() -> None:
+    for right in (True, False):
+        assert right == is_as_written(Mock(magic=1, validate_crc=lambda right=right: right), b"", 0, 0)
 
 
 @pytest.mark.parametrize("count", [4, 2**31 - 1])
