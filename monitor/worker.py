@@ -48,6 +48,9 @@ from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS: Final = 0.5
+RESTORE_FIRST_SECONDS: Final = 10.0
+"""So long after an assignment the sources wait for what is restored. Both take all of one processor, and until it is
+restored nothing of a partition is exported; afterwards they go on side by side, for others may wait for the sources."""
 RELEASE_SECONDS: Final = 60.0
 """Between two times that unused memory is given back."""
 STOP_WITHIN_SECONDS: Final = 20.0
@@ -163,6 +166,7 @@ class Worker:
         self._last_commit_at: float | None = None
         self._starts: dict[Place, int] = {}
         self._joined = False
+        self._restore_first_until = 0.0
         self._stop = asyncio.Event()
         self._stop_by = 0.0
         self._restores: set[asyncio.Task[None]] = set()
@@ -306,6 +310,8 @@ class Worker:
     # Reading.
 
     async def _receive(self, batch: RecordBatch, acknowledge: Callable[[], None]) -> None:
+        if batch.topic != BLOCKS:
+            await self._evaluation.until_restored(within=self._restore_first_until - time.monotonic())
         if not self._stop.is_set():  # what comes later is the successor's
             stage = self._evaluation if batch.topic == BLOCKS else self._ingest
             await stage.take(batch, acknowledge)
@@ -315,6 +321,7 @@ class Worker:
 
     def _start(self, starts: Mapping[Any, int]) -> None:
         self._joined = True
+        self._restore_first_until = time.monotonic() + RESTORE_FIRST_SECONDS
         for tp, offset in starts.items():
             self._starts[tp.topic, tp.partition] = offset
             if tp.topic == BLOCKS:
