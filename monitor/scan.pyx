@@ -93,7 +93,9 @@ cdef double LEAST_PROBABILITY = MIN_INCLUSION_PROBABILITY
 cdef double MAX_LATENCY = MAX_LATENCY_SECONDS
 cdef bytes VERSION_TEXT = SCHEMA_VERSION.encode()
 cdef bytes TYPE_TEXT = DECISIONS.name.encode()
-cdef list ACTIONS = [action.value.encode() for action in Action if action != Action.OTHER]
+cdef dict ACTIONS = {
+    action.value.encode(): column for action, column in ACTION_COLUMN.items() if action != Action.OTHER
+}
 
 cdef struct Named:
     Text name
@@ -102,10 +104,10 @@ cdef struct Named:
 cdef Named[MAX_ACTIONS] COLUMNS
 if len(ACTIONS) > MAX_ACTIONS:
     raise ImportError(f"monitor.scan: expected {MAX_ACTIONS} actions at most, got {len(ACTIONS)}")
-for _place, _name in enumerate(ACTIONS):
-    COLUMNS[_place].name.begin = <Place>PyBytes_AS_STRING(_name)
+for _place, (_name, _column) in enumerate(ACTIONS.items()):
+    COLUMNS[_place].name.begin = <Place>PyBytes_AS_STRING(_name)  # which the dictionary keeps
     COLUMNS[_place].name.size = PyBytes_GET_SIZE(_name)
-    COLUMNS[_place].column = ACTION_COLUMN[Action(_name.decode())]
+    COLUMNS[_place].column = _column
 cdef int KNOWN_ACTIONS = len(ACTIONS)
 
 if MAX_NAME != MAX_NAME_LENGTH:
@@ -234,19 +236,23 @@ cdef inline Place named_value(Place at, Place end, int place, Order* order, Fiel
         if expected.size < end - at and memcmp(at, expected.begin, expected.size) == 0:
             field[0] = expected.field
             return spaces(at + expected.size)
-    at = string(at, end, &name)
+    at = name_and_colon(at, end, &name)
     if at == NULL:
         return NULL
-    at = spaces(at)
-    if at[0] != c":":
-        return NULL
-    at += 1
     field[0] = field_of(name)
     if place < EXPECTED:
         expected = &order.members[place]
         expected.begin, expected.size, expected.field = begin, at - begin, field[0]
         order.count = max(order.count, place + 1)
     return spaces(at)
+
+
+cdef inline Place name_and_colon(Place at, Place end, Text* name) noexcept:
+    at = string(at, end, name)
+    if at == NULL:
+        return NULL
+    at = spaces(at)
+    return at + 1 if at[0] == c":" else NULL
 
 
 cdef Place member(Place at, Place end, Field field, Decision* found) except? NULL:
@@ -466,13 +472,10 @@ cdef Place skipped(Place at, Place end, int depth) noexcept:
         return at + 1
     while True:
         if close == c"}":
-            at = string(at, end, &text)
+            at = name_and_colon(at, end, &text)
             if at == NULL:
                 return NULL
             at = spaces(at)
-            if at[0] != c":":
-                return NULL
-            at = spaces(at + 1)
         at = skipped(at, end, depth - 1)
         if at == NULL:
             return NULL

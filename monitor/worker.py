@@ -310,10 +310,10 @@ class Worker:
     # Reading.
 
     async def _receive(self, batch: RecordBatch, acknowledge: Callable[[], None]) -> None:
-        if batch.topic != BLOCKS:
+        stage = self._evaluation if batch.topic == BLOCKS else self._ingest
+        if stage is self._ingest:
             await self._evaluation.until_restored(within=self._restore_first_until - time.monotonic())
         if not self._stop.is_set():  # what comes later is the successor's
-            stage = self._evaluation if batch.topic == BLOCKS else self._ingest
             await stage.take(batch, acknowledge)
 
     def _rewind(self, topic: str, partition: int, committed: int) -> int:

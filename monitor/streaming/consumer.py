@@ -129,6 +129,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return bool(await self.call_thread(self._commit_in, generation, offsets))
 
     async def _commit_in(self, generation: int, offsets: Mapping[Any, int]) -> bool:
+        # The coordinator asks again before it sends; before that Faust fails where none of the partitions is ours.
         if self._ensure_consumer()._coordinator.generation != generation:  # noqa: SLF001
             return False
         token = COMMITTED_IN.set(generation)
@@ -352,7 +353,7 @@ def bind_commits(coordinator: Any) -> None:
     send: Callable[[Any, Any], Awaitable[None]] = coordinator._do_commit_offsets  # noqa: SLF001
 
     async def send_in_generation(assignment: Any, offsets: Any) -> None:
-        if offsets and coordinator.generation != COMMITTED_IN.get():
+        if coordinator.generation != COMMITTED_IN.get():
             raise IllegalGenerationError(coordinator.group_id)
         await send(assignment, offsets)
 

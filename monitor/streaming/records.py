@@ -68,7 +68,7 @@ def batch_end(data: bytes, begin: int) -> int:
 def is_as_written(batch: Any, data: bytes, begin: int, end: int) -> bool:
     """Whether aiokafka's `batch`, which lies in `data` from `begin` to `end`, has the checksum that it says.
 
-    The processor's own instruction takes a tenth of the time; where the library has only Python, aiokafka looks.
+    The processor's own instruction takes a seventh of the time; where the library has only Python, aiokafka looks.
     """
     if batch.magic < 2 or google_crc32c.implementation != "c":
         return bool(batch.validate_crc())

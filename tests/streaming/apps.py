@@ -133,6 +133,11 @@ async def committed(app: Any) -> int | None:
     return offset
 
 
+def numbers(start: int, stop: int) -> list[bytes]:
+    """Values to tell records by."""
+    return [b"%d" % number for number in range(start, stop)]
+
+
 def publish(bootstrap: str, topic: str, values: Collection[bytes], *, partition: int = 0, **options: Any) -> None:
     """Publish the values in order and wait until the broker has them."""
     # Without idempotence a retry under load changes the order.

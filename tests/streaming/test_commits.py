@@ -16,7 +16,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.types import TP
 
 from monitor.broker import EmbeddedBroker
-from tests.streaming.apps import Reader, committed, publish, reading, until
+from tests.streaming.apps import Reader, committed, numbers, publish, reading, until
 
 TOPIC = "events"
 PARTITION = TP(TOPIC, 0)
@@ -28,7 +28,7 @@ async def held(embedded_broker: EmbeddedBroker) -> AsyncIterator[tuple[Reader, A
     embedded_broker.create_topic(TOPIC, 1)
     async with reading(embedded_broker.bootstrap, TOPIC) as (reader, app):
         reader.hold.clear()
-        publish(embedded_broker.bootstrap, TOPIC, [b"%d" % number for number in range(10)])
+        publish(embedded_broker.bootstrap, TOPIC, numbers(0, 10))
         await until(lambda: reader.read() == 10)
         yield reader, app
 

@@ -16,13 +16,9 @@ from monitor.broker import EmbeddedBroker
 from monitor.streaming.consumer import BatchScheduler
 from monitor.streaming.fetch import RecordBatch, as_record
 from monitor.streaming.transport import broker_urls
-from tests.streaming.apps import Reader, build, committed, publish, read_into, reading, until
+from tests.streaming.apps import Reader, build, committed, numbers, publish, read_into, reading, until
 
 TOPIC = "events"
-
-
-def numbers(start: int, stop: int) -> list[bytes]:
-    return [b"%d" % number for number in range(start, stop)]
 
 
 async def test_every_event_arrives_once_in_order_and_in_batches(embedded_broker: EmbeddedBroker) -> None:
