@@ -14,7 +14,7 @@ import numpy.typing as npt
 from detectors.arrays import Floats, require_fraction
 from detectors.contract import Sides
 from detectors.intervals.interval import Interval, counts
-from detectors.sequential.beta_binomial import beta_binomial
+from detectors.sequential.beta_binomial import BetaBinomial
 from detectors.sequential.normal_mixture import mixture_precision
 from detectors.sequential.root import increasing_root
 
@@ -39,15 +39,28 @@ def bernoulli_e_value(
     [13.25, -0.94]
     """
     k, n = counts(successes, observations)
+    mixture = bernoulli_mixture(share, alpha=alpha, optimal_n=optimal_n, evidence=evidence)
+    return mixture.log_e(n - k, k) if evidence == "fall" else mixture.log_e(k, n - k)
+
+
+def bernoulli_mixture(
+    share: npt.ArrayLike, *, alpha: float, optimal_n: npt.ArrayLike, evidence: Sides = "both"
+) -> BetaBinomial:
+    """The mixture of `bernoulli_e_value`, to be kept where the same share is judged again and again.
+
+    With evidence "fall" it is that of misses: `log_e` takes them first. Raises ValueError for a share outside (0, 1).
+
+    >>> bernoulli_mixture(0.9, alpha=0.05, optimal_n=100, evidence="fall").log_e([30, 10], [70, 90]).round(2).tolist()
+    [13.25, -0.94]
+    """
     p = np.asarray(share, dtype=np.float64)
     if not ((p > 0.0) & (p < 1.0)).all():
         raise ValueError("share: found a number outside (0, 1)")
     one_sided = evidence != "both"
     if evidence == "fall":
-        k, p = n - k, 1.0 - p
-    variance = p * (1.0 - p)
-    rho = mixture_precision(optimal_n * variance, alpha=alpha, one_sided=one_sided)
-    return beta_binomial(k - n * p, n * variance, rho=rho, below=p, above=1.0 - p, one_sided=one_sided)
+        p = 1.0 - p
+    rho = mixture_precision(np.asarray(optimal_n) * (p * (1.0 - p)), alpha=alpha, one_sided=one_sided)
+    return BetaBinomial.tuned(rho=rho, below=p, above=1.0 - p, one_sided=one_sided)
 
 
 def bernoulli_sequence(
@@ -85,17 +98,8 @@ def bernoulli_sequence(
 
         def excess(p: Floats) -> Floats:
             inside = np.clip(p, 1e-15, 1.0 - 1e-15)
-            variance = inside * (1.0 - inside)
-            rho = mixture_precision(tuned * variance, alpha=alpha, one_sided=evidence == "rise")
-            found = beta_binomial(
-                hits - n * inside,
-                n * variance,
-                rho=rho,
-                below=inside,
-                above=1.0 - inside,
-                one_sided=evidence == "rise",
-            )
-            below: Floats = level - found
+            mixture = bernoulli_mixture(inside, alpha=alpha, optimal_n=tuned, evidence=evidence)
+            below: Floats = level - mixture.log_e(hits, n - hits)
             return below
 
         return increasing_root(excess, low, high)

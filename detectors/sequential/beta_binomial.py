@@ -6,6 +6,8 @@ time is v = n below above. For shares: below = p, above = 1 - p.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import scipy
@@ -15,6 +17,64 @@ from detectors.sequential.root import increasing_root
 
 # Terms of the series for a tail that underflows; there it converges fast.
 _TERMS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class BetaBinomial:
+    """The mixture for one or many assumed means, of the shape of `rho`, `below` and `above` together.
+
+    Built once, it serves any number of sums: the shares of a beta density with parameters `a` and `b`, against `share`.
+    """
+
+    share: Floats
+    a: Floats
+    b: Floats
+    one_sided: bool
+    log_share: Floats
+    log_rest: Floats
+    log_density: Floats
+    """ln of what the density is divided by: B(a, b), one-sided times its part above `share`"""
+
+    @classmethod
+    def tuned(
+        cls, *, rho: npt.ArrayLike, below: npt.ArrayLike, above: npt.ArrayLike, one_sided: bool = False
+    ) -> BetaBinomial:
+        """The mixture that `beta_binomial` describes."""
+        g, h = np.asarray(below, dtype=np.float64), np.asarray(above, dtype=np.float64)
+        width: Floats = g + h
+        r: Floats = np.asarray(np.maximum(np.asarray(rho) - g * h, 1e-3 * g * h), dtype=np.float64)
+        a, b, share = r / (h * width), r / (g * width), g / width
+        whole = scipy.special.betaln(a, b)
+        return cls(
+            share=share,
+            a=a,
+            b=b,
+            one_sided=one_sided,
+            log_share=np.log(share),
+            log_rest=np.log1p(-share),
+            log_density=whole + _log_upper_tail(a, b, share) if one_sided else whole,
+        )
+
+    def log_e(self, hits: npt.ArrayLike, misses: npt.ArrayLike) -> Floats:
+        """log e-value of sums of shares and of what they are short of 1: k and n - k; broadcasts with the mixture.
+
+        ln B(a + k, b + n - k) - ln B(a, b) - k ln p - (n - k) ln(1 - p), one-sided with both B cut to shares above p.
+
+        >>> BetaBinomial.tuned(rho=12.60056, below=0.2, above=0.8).log_e(135.0, 490.0).round(5).item()
+        -0.6941
+        """
+        k, rest = np.asarray(hits, dtype=np.float64), np.asarray(misses, dtype=np.float64)
+        a, b = self.a + k, self.b + rest
+        # betaln is this difference too, but takes three times as long for parameters below 100.
+        log_gamma = scipy.special.gammaln
+        found: Floats = np.asarray(log_gamma(a) + log_gamma(b))
+        found -= log_gamma(a + b)
+        found -= k * self.log_share
+        found -= rest * self.log_rest
+        found -= self.log_density
+        if self.one_sided:
+            found += _log_upper_tail(a, b, self.share)
+        return found
 
 
 def beta_binomial(
@@ -38,17 +98,9 @@ def beta_binomial(
     -0.6941
     """
     g, h = np.asarray(below, dtype=np.float64), np.asarray(above, dtype=np.float64)
-    width: Floats = g + h
-    r: Floats = np.asarray(np.maximum(np.asarray(rho) - g * h, 1e-3 * g * h), dtype=np.float64)
-    a, b, p = r / (h * width), r / (g * width), g / width
     n = np.asarray(v, dtype=np.float64) / (g * h)
-    k = (np.asarray(s, dtype=np.float64) + n * g) / width
-    betaln = scipy.special.betaln
-    # Logarithms in the shapes of `p`, most often a single number for many sums.
-    ratio = betaln(a + k, b + n - k) - betaln(a, b) - k * np.log(p) - (n - k) * np.log1p(-p)
-    if one_sided:
-        ratio = ratio + _log_upper_tail(a + k, b + n - k, p) - _log_upper_tail(a, b, p)
-    return np.asarray(ratio, dtype=np.float64)
+    k = (np.asarray(s, dtype=np.float64) + n * g) / (g + h)
+    return BetaBinomial.tuned(rho=rho, below=g, above=h, one_sided=one_sided).log_e(k, n - k)
 
 
 def beta_binomial_bound(
@@ -79,7 +131,9 @@ def beta_binomial_bound(
 def _log_upper_tail(a: Floats, b: Floats, x: Floats) -> Floats:
     """ln of the share of Beta(a, b) above x, also where that share underflows (x far above the mean)."""
     special = scipy.special
-    tail = np.asarray(special.betaincc(a, b, x), dtype=np.float64)
+    # The distribution function of F is the incomplete beta function by another algorithm, as exact and 5-10 times
+    # faster than betaincc.
+    tail = np.asarray(special.fdtrc(2.0 * a, 2.0 * b, b / a * (x / (1.0 - x))), dtype=np.float64)
     tiny: Bools = tail < 1e-280
     with np.errstate(divide="ignore"):
         found: Floats = np.log(tail)

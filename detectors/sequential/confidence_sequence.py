@@ -26,7 +26,7 @@ from detectors.contract import (
     require_observation,
     require_observations,
 )
-from detectors.sequential.bernoulli import bernoulli_e_value
+from detectors.sequential.bernoulli import bernoulli_mixture
 
 
 class ConfidenceSequenceState(msgspec.Struct, frozen=True):
@@ -86,36 +86,33 @@ class ConfidenceSequenceLogic:
     def __init__(self, spec: ConfidenceSequence, *, state: ConfidenceSequenceState) -> None:
         if not 0.0 <= state.total <= state.n * (1.0 + 1e-9) or state.n > spec.period:
             raise StateMismatch(f"building ConfidenceSequence: a sum of {state.total} over {state.n} observations")
-        self._spec = spec
+        self._period = spec.period
+        self._falls = spec.direction == "fall"
         self._threshold = float(-np.log(spec.alpha))
+        self._mixture = bernoulli_mixture(
+            spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction
+        )
         self._n = state.n
         self._total = state.total
 
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
         require_observation(x, ConfidenceSequence)
-        if self._n == self._spec.period:
+        if self._n == self._period:
             self._n, self._total = 0, 0.0
         self._n += 1
         self._total += float(x)
-        statistic = float(self._e_value(np.float64(self._total), np.float64(self._n)))
+        statistic = float(self._log_e(self._total, self._n))
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
         """Take observations of shape (n,), oldest first."""
         values = require_observations(x, ConfidenceSequence)
-        sums, counts = np.empty(values.shape), np.empty(values.shape)
-        start = 0
-        while start < len(values):
-            if self._n == self._spec.period:
-                self._n, self._total = 0, 0.0
-            end = min(len(values), start + self._spec.period - self._n)
-            running = np.cumsum(np.concatenate([[self._total], values[start:end]]))[1:]
-            sums[start:end] = running
-            counts[start:end] = self._n + np.arange(1, end - start + 1)
-            self._n, self._total = self._n + end - start, float(running[-1])
-            start = end
-        statistic = self._e_value(sums, counts)
+        sums = self._sums(values, since=self._total)
+        counts = self._sums(np.ones(len(values)), since=self._n)
+        if len(values):
+            self._n, self._total = int(counts[-1]), float(sums[-1])
+        statistic = self._log_e(sums, counts)
         return Readings(
             statistic=statistic,
             threshold=np.full(values.shape, self._threshold),
@@ -126,8 +123,15 @@ class ConfidenceSequenceLogic:
         """The count and the sum."""
         return ConfidenceSequenceState(n=self._n, total=self._total)
 
-    def _e_value(self, total: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
-        spec = self._spec
-        return bernoulli_e_value(
-            total, n, share=spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction
-        )
+    def _sums(self, values: Floats, *, since: float) -> Floats:
+        """Sums up to each observation: in what is left of this period, in whole periods, in the beginning of one."""
+        left = self._period - self._n
+        begun = np.cumsum(np.concatenate([[since], values[:left]]))[1:]
+        after = values[left:]
+        whole = len(after) // self._period * self._period
+        rows = after[:whole].reshape(-1, self._period).cumsum(axis=1)
+        return np.concatenate([begun, rows.ravel(), after[whole:].cumsum()])
+
+    def _log_e(self, total: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
+        misses = np.subtract(n, total)
+        return self._mixture.log_e(misses, total) if self._falls else self._mixture.log_e(total, misses)

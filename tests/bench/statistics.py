@@ -18,7 +18,7 @@ import river.drift
 import river.drift.binary
 from scipy import stats
 
-from detectors import AnyDetector, ECusum, ESr, Kswin, Spec
+from detectors import AnyDetector, ConfidenceSequence, ECusum, ESr, Kswin, Spec
 from detectors.arrays import Floats
 from detectors.charts import bernoulli_cusum_family, cusum_family, ewma_family
 from detectors.comparison import bin_counts, chi_square, cramer_von_mises, jensen_shannon, ks, psi, wasserstein
@@ -241,11 +241,12 @@ def updates(*, length: int, runs: int) -> Table:
     values = (np.random.default_rng(5).random(length) < 0.5).astype(np.float64)
     few = min(length, 2000)
     rows = []
-    for kind in typing.cast("tuple[type[Spec], ...]", typing.get_args(AnyDetector)):
-        spec = kind.example()
+    kinds = typing.cast("tuple[type[Spec], ...]", typing.get_args(AnyDetector))
+    specs = {str(kind.__struct_config__.tag): kind.example() for kind in kinds}
+    specs["confidence_sequence, one side"] = ConfidenceSequence(target=0.5)
+    for name, spec in sorted(specs.items()):
         shown = values * 20 if spec.domain.value == "count" else values
         many = shown[:few] if isinstance(spec, Kswin) else shown
-        name = str(kind.__struct_config__.tag)
         rows.append(
             (name, one_by_one(spec.build, shown[:few].tolist(), runs=runs), at_once(spec, many, runs=runs)),
         )

@@ -81,6 +81,21 @@ def test_the_beta_mixture_is_an_integral_of_likelihood_ratios_over_a_beta_densit
     )
 
 
+@pytest.mark.parametrize("n", [1, 30, 1_000, 100_000, 10_000_000])
+def test_the_cut_of_a_one_sided_value_is_scipys_incomplete_beta_function(n: int) -> None:
+    p, rho = 0.1, 20.0
+    variance = p * (1.0 - p)
+    a, b = (rho - variance) / (1.0 - p), (rho - variance) / p
+    k = np.clip(n * p + np.linspace(-6.0, 6.0, 25) * np.sqrt(n * variance), 0.0, n)
+    both, one = (
+        beta_binomial(k - n * p, n * variance, rho=rho, below=p, above=1.0 - p, one_sided=one_sided)
+        for one_sided in (False, True)
+    )
+    tail = special.betaincc(a + k, b + n - k, p) / special.betaincc(a, b, p)
+
+    assert np.log(tail) == pytest.approx(one - both, abs=1e-8)
+
+
 def test_a_one_sided_value_is_finite_and_smooth_where_the_tail_underflows() -> None:
     n = np.arange(5_000.0, 40_000.0, 50.0)
     # Each step of 50 moves the value by a little more or less; a seam between two formulas would show as a jump.
