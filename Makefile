@@ -5,15 +5,16 @@ DURATION ?=
 BENCH ?=
 STUDY ?=
 PYTEST_ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 LOCK_ARGS ?=
 
 BIN := .venv/bin
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# As many processes as there are cores: tests of real programs wait most of the time, and another computes meanwhile.
-# A file stays in one process, so that its tests share what they start.
+# One process more than a small machine has cores: tests of real programs wait most of the time, and others compute
+# meanwhile. A file stays in one process, so that its tests share what they start; files come in the order of
+# tests/conftest.py.
 REAL := kafka or prometheus or browser
-PARALLEL = --numprocesses $(JOBS) --dist loadfile
+PARALLEL = --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 SLOWEST = --durations 15 --durations-min 5
 GENERATED := deploy/prometheus/rules grafana/dashboards
 INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find monitor -name '*.pyx')
