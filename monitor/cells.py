@@ -145,7 +145,11 @@ class KeyTable:
         return np.array(self._models_of, dtype=np.int64)[codes]
 
     def series_of(self, codes: Ints) -> Ints:
-        """Numbers (in `series`) of the series that each key counts in; shape (codes, 1 + kinds).
+        """Numbers (in `series`) of the series that each key counts in; shape (codes, 1 + kinds)."""
+        return self.named(codes)[codes]
+
+    def named(self, codes: Ints) -> Ints:
+        """`series_of` by code for these codes and others; shape (keys at least, 1 + kinds).
 
         Series are named when they are first asked for: a key that counts under `other` never is.
         """
@@ -153,13 +157,10 @@ class KeyTable:
         if missing > 0:
             room = np.full((max(missing, len(self._series_of)), self._series_of.shape[1]), -1, dtype=np.int64)
             self._series_of = np.concatenate([self._series_of, room])
-        found = self._series_of[codes]
-        unnamed = found[:, 0] < 0
-        if unnamed.any():
-            for code in np.unique(codes[unnamed]).tolist():
-                self._series_of[code] = self._name_series(self.keys[code])
-            found = self._series_of[codes]
-        return found
+        unnamed = codes[self._series_of[codes, 0] < 0]
+        for code in np.unique(unnamed).tolist():
+            self._series_of[code] = self._name_series(self.keys[code])
+        return self._series_of
 
     def _admit(self, raw: RawKey) -> int:
         model, version, variant, policy, language, region, surface, modality = map(_plain, raw)

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import Final
 
-MODULES: Final = ("monitor.scan", "monitor.streaming.unpack")
+MODULES: Final = ("monitor.decision_sums", "monitor.scan", "monitor.streaming.unpack")
 
 
 def missing() -> dict[str, str]:

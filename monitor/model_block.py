@@ -8,6 +8,7 @@ import numpy as np
 
 from monitor.blocks import ModelBlock, Span
 from monitor.cells import KeyTable
+from monitor.decision_cells import decision_cells, series_met
 from monitor.events import Launch
 from monitor.layout import Group, Layout
 from monitor.packing import pack
@@ -28,11 +29,14 @@ def model_block(
     launches: tuple[Launch, ...] = (),
 ) -> ModelBlock:
     """What a block says of one model. `rows.key` are codes of `table`; `group` is None for decisions."""
-    series = table.series_of(rows.key).T  # one line for each kind of segment
-    used = sorted(np.flatnonzero(np.bincount(series.ravel(), minlength=1)).tolist(), key=table.series.__getitem__)
+    series_of = table.named(rows.key)
+    used = sorted(series_met(rows, series_of, len(table.series)), key=table.series.__getitem__)
     place = np.empty(len(table.series), dtype=np.int64)
     place[used] = np.arange(len(used))
-    cells = summarise(rows, place[series], group, layout)
+    cells = decision_cells(rows, series_of, place, len(used), layout) if isinstance(rows, DecisionRows) else None
+    if cells is None:
+        by_kind = series_of[rows.key].T  # one line for each kind of segment
+        cells = summarise(rows, place[by_kind], group, layout)
     latest = int(rows.occurred_ms.max()) if isinstance(rows, DecisionRows) and len(rows.key) else None
     return ModelBlock(
         span=span,

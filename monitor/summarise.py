@@ -95,8 +95,7 @@ class Sums:
 
     def entries(self, cells: int) -> Entries:
         """The sums that are not zero, ordered by cell, then column."""
-        place, value = self._reduce(cells * self._width)
-        return Entries(pack(place // self._width), pack(place % self._width), pack(value))
+        return entries_of(*self._reduce(cells * self._width), self._width)
 
     def _reduce(self, size: int) -> tuple[Ints, Ints]:
         counted = np.concatenate(self._counted) if self._counted else np.empty(0, dtype=np.int64)
@@ -110,6 +109,17 @@ class Sums:
         place = np.concatenate([counted, *(place for place, _ in self._summed)])
         value = np.concatenate([np.ones(len(counted), dtype=np.int64), *(value for _, value in self._summed)])
         return sum_by_place(place, value)
+
+
+def entries_of(place: Ints, value: Ints, width: int) -> Entries:
+    """Sums at places of cells of `width` columns, in the order of the places."""
+    return Entries(pack(place // width), pack(place % width), pack(value))
+
+
+def no_entries() -> Entries:
+    """No sums."""
+    none = np.empty(0, dtype=np.int64)
+    return entries_of(none, none, 1)
 
 
 def dense_sums(place: Ints, value: Ints, size: int) -> Ints:

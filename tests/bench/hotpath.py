@@ -191,6 +191,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
     tables = []
     for scanned in (True, False):
         with (
+            patch("monitor.decision_cells.COMPILED", new=scanned),
             patch("monitor.read_decisions.COMPILED", new=scanned),
             patch("monitor.streaming.records.COMPILED", new=scanned),
         ):
