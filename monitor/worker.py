@@ -35,6 +35,7 @@ from monitor.service.outlet import KafkaOutlet
 from monitor.service.own_time import OwnTime
 from monitor.service.partition_log import PartitionLog
 from monitor.service.preflight import NotReady, check_kafka, why_away
+from monitor.service.restore_first import RestoreFirst
 from monitor.service.state_directory import prepare
 from monitor.service.watchdog import EX_STALLED, TICK_SECONDS, Owed, Stall, Watchdog
 from monitor.settings import Settings
@@ -48,9 +49,6 @@ from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS: Final = 0.5
-RESTORE_FIRST_SECONDS: Final = 10.0
-"""So long after an assignment the sources wait for what is restored. Both take all of one processor, and until it is
-restored nothing of a partition is exported; afterwards they go on side by side, for others may wait for the sources."""
 RELEASE_SECONDS: Final = 60.0
 """Between two times that unused memory is given back."""
 STOP_WITHIN_SECONDS: Final = 20.0
@@ -145,6 +143,7 @@ class Worker:
             clock=clock,
             may_write=lambda: self._membership.why_not(time.monotonic()) is None,
         )
+        self._restore_first = RestoreFirst(lambda: bool(self._evaluation.restoring()))
         self._topics = [*(source.topic for source in SOURCES), *([JOIN] if pipeline.join else []), BLOCKS]
         self._app = create_app(
             kafka,
@@ -158,6 +157,7 @@ class Worker:
                 on_start=self._start,
                 on_revoked=self._revoke,
                 on_member=self._membership.heard,
+                held=self._held,
                 clock=clock,
             ),
         )
@@ -166,7 +166,6 @@ class Worker:
         self._last_commit_at: float | None = None
         self._starts: dict[Place, int] = {}
         self._joined = False
-        self._restore_first_until = 0.0
         self._stop = asyncio.Event()
         self._stop_by = 0.0
         self._restores: set[asyncio.Task[None]] = set()
@@ -311,17 +310,18 @@ class Worker:
 
     async def _receive(self, batch: RecordBatch, acknowledge: Callable[[], None]) -> None:
         stage = self._evaluation if batch.topic == BLOCKS else self._ingest
-        if stage is self._ingest:
-            await self._evaluation.until_restored(within=self._restore_first_until - time.monotonic())
         if not self._stop.is_set():  # what comes later is the successor's
             await stage.take(batch, acknowledge)
 
     def _rewind(self, topic: str, partition: int, committed: int) -> int:
         return committed if topic == BLOCKS else self._ingest.rewind(topic, partition, committed)
 
+    def _held(self, topic: str) -> bool:
+        return topic != BLOCKS and self._restore_first.holds(time.monotonic())
+
     def _start(self, starts: Mapping[Any, int]) -> None:
         self._joined = True
-        self._restore_first_until = time.monotonic() + RESTORE_FIRST_SECONDS
+        self._restore_first.begin(time.monotonic())
         for tp, offset in starts.items():
             self._starts[tp.topic, tp.partition] = offset
             if tp.topic == BLOCKS:

@@ -7,7 +7,6 @@ then does it export. Who loses a partition forgets it at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -91,7 +90,7 @@ class Evaluation:
         """A partition is no longer ours: nothing of it is exported any more."""
         owned = self._owned.pop(partition, None)
         if owned is not None:
-            owned.restored.set()  # whoever waits for it finds that it is gone
+            owned.restored.set()  # a batch that waits for it finds that it is gone
 
     def evaluators(self) -> Iterable[PartitionEvaluator]:
         """What may be exported: the partitions that are ours and restored."""
@@ -104,13 +103,6 @@ class Evaluation:
     def restored_records(self) -> dict[int, int]:
         """How many records restoring has read so far, of each partition that is ours but not restored yet."""
         return {number: owned.read for number, owned in self._owned.items() if not owned.restored.is_set()}
-
-    async def until_restored(self, *, within: float) -> None:
-        """Wait until no partition is being restored, `within` seconds at the most."""
-        restoring = [owned.restored.wait() for owned in self._owned.values() if not owned.restored.is_set()]
-        if restoring:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*restoring), max(0.0, within))
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Offset after the last folded block of each restored partition."""

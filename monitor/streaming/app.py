@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faust
 
@@ -16,6 +16,10 @@ from monitor.settings import KafkaSettings
 from monitor.streaming.fetch import RecordBatch
 from monitor.streaming.security import Security, faust_credentials
 from monitor.streaming.transport import Batching, Progress, broker_urls
+
+BATCHES_AT_ONCE: Final = 500
+"""Batches of the log that are taken out of what was fetched at once. Where producers write small ones a fetch holds
+thousands, and the consumer's thread, which also sends the heartbeats, would stand still for seconds."""
 
 Receive = Callable[[RecordBatch, Callable[[], None]], Awaitable[None]]
 
@@ -44,6 +48,7 @@ def create_app(
         broker_heartbeat_interval=min(3.0, kafka.session_timeout_seconds / 3.0),
         consumer_group_instance_id=kafka.instance_id,
         consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=BATCHES_AT_ONCE,
         consumer_max_fetch_size=4 * 1024 * 1024,
         stream_wait_empty=False,
         stream_buffer_maxsize=8,

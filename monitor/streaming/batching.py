@@ -24,6 +24,11 @@ def forget(_at: float | None) -> None:
     """Nothing to do."""
 
 
+def read_all(_topic: str) -> bool:
+    """Leave nothing."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """What the app factory tells the transport: `app.transport.batching = Batching(topics=..., rewind=...)`.
@@ -35,6 +40,8 @@ class Batching:
     `on_revoked({TP})` says which partitions are no longer ours. Both run on the app's loop and must not block.
     `on_member(at)` says, on the consumer's thread, that the group still knew us when we asked at `at` (seconds of
     `time.monotonic`), or with None that it does not know us any more.
+    `held(topic)` says, on the app's loop, whether the topic is left for now: what is fetched of it stays with aiokafka,
+    unread.
     `max_records`: an event ends with the batch of the log that reaches it. `isolation` "read_committed" leaves aborted
     records out. A broker answers a fetch when it has `fetch_bytes` for it, or after `fetch_wait` seconds: what a fetch
     costs us would otherwise be most of the work at some thousand records a second. aiokafka has one in flight a broker,
@@ -47,6 +54,7 @@ class Batching:
     on_start: Callable[[Mapping[Any, int]], None] = ignore
     on_revoked: Callable[[Collection[Any]], None] = ignore
     on_member: Callable[[float | None], None] = forget
+    held: Callable[[str], bool] = read_all
     max_records: int = 20_000
     isolation: str = "read_committed"
     fetch_wait: float = 0.1

@@ -24,6 +24,8 @@ from monitor.streaming.fetch import RecordBatch, as_record, deliver_batches, mer
 
 SOUGHT_AGAIN_SECONDS = 0.1
 """After a seek that came to nothing: the next assignment is on its way."""
+HELD_SECONDS = 0.1
+"""So soon it is seen that a topic is not held any more."""
 REFUSALS = 3
 """How often in a row the group may refuse us, before the app stops with the reason."""
 
@@ -247,6 +249,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 self.log.info("Assignment changed while seeking")
             if self._generation_sought != self.app.consumer_generation_id:
                 await self.sleep(SOUGHT_AGAIN_SECONDS)
+                return {}
+        held = {tp for tp in active_partitions or () if self.batching.held(tp.topic)}
+        if held:
+            active_partitions, timeout = active_partitions - held, min(timeout, HELD_SECONDS)
+            if not active_partitions:
+                await self.sleep(HELD_SECONDS)
                 return {}
         records = await super()._getmany(active_partitions, timeout)
         if getattr(records, "seeks", self._thread.seeks) != self._thread.seeks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from collections.abc import Mapping
 from typing import Any
 from unittest.mock import Mock
 
@@ -35,6 +36,31 @@ async def test_every_event_arrives_once_in_order_and_in_batches(embedded_broker:
     assert [{TP(TOPIC, partition): 0 for partition in range(3)}] == reader.starts
 
 
+async def test_a_fetch_of_many_small_batches_is_taken_bit_by_bit(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 2)
+    for partition in range(2):
+        publish(embedded_broker.bootstrap, TOPIC, numbers(0, 600), partition=partition, **{"batch.num.messages": 10})
+    reader = Reader()
+    app = build(
+        embedded_broker.bootstrap,
+        "bits",
+        topics={TOPIC},
+        on_start=reader.on_start,
+        settings={"broker_max_poll_records": 7},
+    )
+    read_into(reader, app, TOPIC)
+    await app.start()
+    try:
+        await until(lambda: reader.read() == 1200)
+    finally:
+        await app.stop()
+    for partition in range(2):
+        batches = reader.batches[TP(TOPIC, partition)]
+        assert numbers(0, 600) == reader.values(TP(TOPIC, partition))
+        assert max(map(len, batches)) <= 70
+        assert [0, *(batch.next_offset for batch in batches[:-1])] == [batch.first_offset for batch in batches]
+
+
 async def test_other_topics_of_the_same_app_keep_one_event_a_record(embedded_broker: EmbeddedBroker) -> None:
     embedded_broker.create_topic(TOPIC, 1)
     embedded_broker.create_topic("single", 1)
@@ -54,6 +80,32 @@ async def test_other_topics_of_the_same_app_keep_one_event_a_record(embedded_bro
     finally:
         await app.stop()
     assert numbers(0, 300) == seen
+
+
+async def test_a_topic_that_is_held_is_left_until_it_is_not(embedded_broker: EmbeddedBroker) -> None:
+    for topic in (TOPIC, "other"):
+        embedded_broker.create_topic(topic, 2)
+        publish(embedded_broker.bootstrap, topic, numbers(0, 300), partition=1)
+    held, reader, other = {TOPIC}, Reader(), Reader()
+
+    def on_start(starts: Mapping[Any, int]) -> None:
+        reader.on_start(starts)
+        other.on_start(starts)
+
+    app = build(embedded_broker.bootstrap, "held", topics={TOPIC, "other"}, on_start=on_start, held=held.__contains__)
+    read_into(reader, app, TOPIC)
+    read_into(other, app, "other")
+    await app.start()
+    try:
+        await until(lambda: other.read() == 300)
+        publish(embedded_broker.bootstrap, "other", numbers(0, 50), partition=0)
+        await until(lambda: other.read() == 350)
+        assert 0 == reader.read()
+        held.clear()
+        await until(lambda: reader.read() == 300)
+    finally:
+        await app.stop()
+    assert numbers(0, 300) == reader.values(TP(TOPIC, 1))
 
 
 async def test_a_restart_reads_from_rewind_and_commits_nothing_backwards(embedded_broker: EmbeddedBroker) -> None:
