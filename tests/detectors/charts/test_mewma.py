@@ -26,8 +26,8 @@ def chain(shift: float, *, rings: int, radius: float) -> float:
     """
     features, smoothing = 4, 0.1
     width = 2 * radius / (2 * rings + 1)
-    middle = np.arange(rings + 1) * width
-    edge = np.clip((np.arange(rings + 2) - 0.5) * width, 0, None)
+    middle = np.arange(rings + 1.0) * width
+    edge = np.clip((np.arange(rings + 2.0) - 0.5) * width, 0, None)
 
     def across(freedom: int) -> Floats:
         """Probability of each ring from each ring."""
@@ -37,12 +37,13 @@ def chain(shift: float, *, rings: int, radius: float) -> float:
     if shift == 0:
         kept, step = np.zeros(rings + 1), across(features)
     else:
-        place = np.arange(-rings, rings + 1) * width
-        border = (np.arange(-rings, rings + 2) - 0.5) * width
+        place = np.arange(-rings, rings + 1.0) * width
+        border = (np.arange(-rings, rings + 2.0) - 0.5) * width
         along = scipy.special.ndtr((border - (1 - smoothing) * place[:, np.newaxis]) / smoothing - shift)
-        kept = (place[:, np.newaxis] ** 2 + middle**2).ravel()
-        inside = kept < radius**2
-        kept, step = kept[inside], np.kron(np.diff(along, axis=1), across(features - 1))[np.ix_(inside, inside)]
+        kept = np.hypot(place[:, np.newaxis], middle).ravel()
+        inside = kept < radius
+        steps = np.kron(np.diff(along, axis=1), across(features - 1)).astype(np.float64)
+        kept, step = kept[inside], steps[np.ix_(inside, inside)]
     lengths = np.linalg.solve(np.eye(len(step)) - step, np.ones(len(step)))
     return float(lengths[kept.argmin()])
 
