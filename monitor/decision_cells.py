@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.layout import Layout
 from monitor.rows import DecisionRows, Ints, Rows
-from monitor.summarise import MINUTE_MS, Cells, entries_of, no_entries
+from monitor.summarise import MINUTE_MS, Cells, Sums, entries_of
 
 try:
     from monitor import decision_sums as _decision_sums
@@ -50,4 +50,5 @@ def decision_cells(rows: DecisionRows, series_of: Ints, place: Ints, series: int
         sums = sums[cells]
     told = np.flatnonzero(sums)
     cohort = entries_of(told, sums.ravel()[told], layout.width)
-    return Cells(cells // minutes, cells % minutes + first_minute, cohort, no_entries())
+    nothing = Sums(layout.width).entries(0)
+    return Cells(cells // minutes, cells % minutes + first_minute, cohort, arrival=nothing)

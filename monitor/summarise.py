@@ -116,12 +116,6 @@ def entries_of(place: Ints, value: Ints, width: int) -> Entries:
     return Entries(pack(place // width), pack(place % width), pack(value))
 
 
-def no_entries() -> Entries:
-    """No sums."""
-    none = np.empty(0, dtype=np.int64)
-    return entries_of(none, none, 1)
-
-
 def dense_sums(place: Ints, value: Ints, size: int) -> Ints:
     """Sums of the values at each of `size` places. Exact: by doubles, which is fastest, only where they hold it."""
     bound = max(int(value.max()), -int(value.min())) * len(value) if len(value) else 0

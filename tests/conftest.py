@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the files that start real programs evenly: they wait most of the time, while others compute."""
     waiting: list[list[pytest.Item]] = []
     computing: list[list[pytest.Item]] = []
-    for _, tests in groupby(list(items), key=attrgetter("path")):
+    for _, tests in groupby(items, key=attrgetter("path")):
         file = list(tests)
         real = any(test.get_closest_marker(name) for test in file for name in REAL)
         (waiting if real else computing).append(file)

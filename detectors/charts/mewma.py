@@ -77,8 +77,8 @@ def mewma_run_length(shift: float = 0.0, *, features: int, smoothing: float, thr
 
     Only the length of the shift matters, so z is followed by its component along the shift and the length of the rest,
     a Markov process in the plane, by Gauss-Legendre quadrature (two features and more). Runger and Prabhu print 199.78
-    and 12.17 for the example: their chain has 50 rings in control and 25 after a shift, and the limit in four digits;
-    it tends to the digits here with more rings, and simulation agrees with them.
+    and 12.17 for the example: what their chain gives with 50 rings in control, 25 after a shift, and the limit in four
+    digits. With more rings it tends to the digits here, and simulation agrees with them.
 
     Source: Runger and Prabhu 1996, JASA 91, 1701-1706; Rigdon 1995. Raises ValueError as `mewma` does.
 

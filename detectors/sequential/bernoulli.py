@@ -6,6 +6,7 @@ this one in at most 5 %: raise alarms from this one, report with Wilson.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -39,28 +40,40 @@ def bernoulli_e_value(
     [13.25, -0.94]
     """
     k, n = counts(successes, observations)
-    mixture = bernoulli_mixture(share, alpha=alpha, optimal_n=optimal_n, evidence=evidence)
-    return mixture.log_e(n - k, k) if evidence == "fall" else mixture.log_e(k, n - k)
+    return BernoulliMixture.tuned(share, alpha=alpha, optimal_n=optimal_n, evidence=evidence).log_e(k, n)
 
 
-def bernoulli_mixture(
-    share: npt.ArrayLike, *, alpha: float, optimal_n: npt.ArrayLike, evidence: Sides = "both"
-) -> BetaBinomial:
-    """The mixture of `bernoulli_e_value`, to be kept where the same share is judged again and again.
+@dataclass(frozen=True, slots=True)
+class BernoulliMixture:
+    """What `bernoulli_e_value` judges by, to be kept where the same share is judged again and again."""
 
-    With evidence "fall" it is that of misses: `log_e` takes them first. Raises ValueError for a share outside (0, 1).
+    mixture: BetaBinomial
+    of_misses: bool
+    """whether it counts observations less successes, for evidence that the mean falls"""
 
-    >>> bernoulli_mixture(0.9, alpha=0.05, optimal_n=100, evidence="fall").log_e([30, 10], [70, 90]).round(2).tolist()
-    [13.25, -0.94]
-    """
-    p = np.asarray(share, dtype=np.float64)
-    if not ((p > 0.0) & (p < 1.0)).all():
-        raise ValueError("share: found a number outside (0, 1)")
-    one_sided = evidence != "both"
-    if evidence == "fall":
-        p = 1.0 - p
-    rho = mixture_precision(np.asarray(optimal_n) * (p * (1.0 - p)), alpha=alpha, one_sided=one_sided)
-    return BetaBinomial.tuned(rho=rho, below=p, above=1.0 - p, one_sided=one_sided)
+    @classmethod
+    def tuned(
+        cls, share: npt.ArrayLike, *, alpha: float, optimal_n: npt.ArrayLike, evidence: Sides = "both"
+    ) -> BernoulliMixture:
+        """The mixture for these arguments of `bernoulli_e_value`. Raises ValueError for a share outside (0, 1)."""
+        p = np.asarray(share, dtype=np.float64)
+        if not ((p > 0.0) & (p < 1.0)).all():
+            raise ValueError("share: found a number outside (0, 1)")
+        one_sided, falls = evidence != "both", evidence == "fall"
+        if falls:
+            p = 1.0 - p
+        rho = mixture_precision(np.asarray(optimal_n) * (p * (1.0 - p)), alpha=alpha, one_sided=one_sided)
+        return cls(BetaBinomial.tuned(rho=rho, below=p, above=1.0 - p, one_sided=one_sided), falls)
+
+    def log_e(self, successes: npt.ArrayLike, observations: npt.ArrayLike) -> Floats:
+        """`bernoulli_e_value` of possible counts.
+
+        >>> mixture = BernoulliMixture.tuned(0.9, alpha=0.05, optimal_n=100, evidence="fall")
+        >>> mixture.log_e([70, 90], 100).round(2).tolist()
+        [13.25, -0.94]
+        """
+        misses = np.subtract(observations, successes)
+        return self.mixture.log_e(misses, successes) if self.of_misses else self.mixture.log_e(successes, misses)
 
 
 def bernoulli_sequence(
@@ -98,8 +111,8 @@ def bernoulli_sequence(
 
         def excess(p: Floats) -> Floats:
             inside = np.clip(p, 1e-15, 1.0 - 1e-15)
-            mixture = bernoulli_mixture(inside, alpha=alpha, optimal_n=tuned, evidence=evidence)
-            below: Floats = level - mixture.log_e(hits, n - hits)
+            mixture = BernoulliMixture.tuned(inside, alpha=alpha, optimal_n=tuned, evidence=evidence)
+            below: Floats = level - mixture.log_e(hits, n)
             return below
 
         return increasing_root(excess, low, high)

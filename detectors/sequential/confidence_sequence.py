@@ -26,7 +26,7 @@ from detectors.contract import (
     require_observation,
     require_observations,
 )
-from detectors.sequential.bernoulli import bernoulli_mixture
+from detectors.sequential.bernoulli import BernoulliMixture
 
 
 class ConfidenceSequenceState(msgspec.Struct, frozen=True):
@@ -87,9 +87,8 @@ class ConfidenceSequenceLogic:
         if not 0.0 <= state.total <= state.n * (1.0 + 1e-9) or state.n > spec.period:
             raise StateMismatch(f"building ConfidenceSequence: a sum of {state.total} over {state.n} observations")
         self._period = spec.period
-        self._falls = spec.direction == "fall"
         self._threshold = float(-np.log(spec.alpha))
-        self._mixture = bernoulli_mixture(
+        self._mixture = BernoulliMixture.tuned(
             spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction
         )
         self._n = state.n
@@ -102,7 +101,7 @@ class ConfidenceSequenceLogic:
             self._n, self._total = 0, 0.0
         self._n += 1
         self._total += float(x)
-        statistic = float(self._log_e(self._total, self._n))
+        statistic = float(self._mixture.log_e(self._total, self._n))
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
@@ -112,7 +111,7 @@ class ConfidenceSequenceLogic:
         counts = self._sums(np.ones(len(values)), since=self._n)
         if len(values):
             self._n, self._total = int(counts[-1]), float(sums[-1])
-        statistic = self._log_e(sums, counts)
+        statistic = self._mixture.log_e(sums, counts)
         return Readings(
             statistic=statistic,
             threshold=np.full(values.shape, self._threshold),
@@ -131,7 +130,3 @@ class ConfidenceSequenceLogic:
         whole = len(after) // self._period * self._period
         rows = after[:whole].reshape(-1, self._period).cumsum(axis=1)
         return np.concatenate([begun, rows.ravel(), after[whole:].cumsum()])
-
-    def _log_e(self, total: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
-        misses = np.subtract(n, total)
-        return self._mixture.log_e(misses, total) if self._falls else self._mixture.log_e(total, misses)
