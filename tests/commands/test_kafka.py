@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from monitor.kafka_range import TopicRange
@@ -41,6 +43,12 @@ def environ(server: KafkaServer, **more: str) -> dict[str, str]:
 def partitions(server: KafkaServer) -> dict[str, int]:
     topics = AdminClient({"bootstrap.servers": server.bootstrap}).list_topics(timeout=10).topics
     return {name: len(topic.partitions) for name, topic in topics.items() if name in TOPICS}
+
+
+def committed(server: KafkaServer) -> int:
+    """Where the first transaction begins that is neither committed nor aborted; the end if there is none."""
+    with closing(Consumer({"bootstrap.servers": server.bootstrap, "group.id": "looks"})) as consumer:
+        return int(consumer.get_watermark_offsets(TopicPartition(DECISIONS.topic, 0), timeout=10)[1])
 
 
 def config(server: KafkaServer, topic: str) -> dict[str, str]:
@@ -131,7 +139,12 @@ def test_a_range_leaves_out_aborted_transactions_and_ends(server: KafkaServer) -
         producer.begin_transaction()
         for _ in range(3):
             producer.produce(DECISIONS.topic, value=b"%d" % number)
+        assert 0 == producer.flush(10)  # aborting would throw away what was not sent yet
         finish()
+    # The coordinator writes the markers that end a transaction when it has answered the producer.
+    deadline = time.monotonic() + 30
+    while (size := committed(server)) < 8:  # two times three records and a marker
+        assert time.monotonic() < deadline, f"{size} of 8 offsets are committed or aborted"
     with TopicRange(server.bootstrap, (DECISIONS,)) as found:
         (log,) = found.logs
         for _ in range(2):
