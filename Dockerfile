@@ -6,7 +6,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never \
     PIP_CACHE_DIR=/cache/pip UV_CACHE_DIR=/cache/uv VIRTUAL_ENV=/opt/venv
 WORKDIR /build
-# For the hot loops (*.pyx), which the final image holds compiled; the compiler stays behind.
+# For the hot loops, which the final image holds compiled; the compiler stays behind.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 # uv and the build backend come from a lock with hashes, like everything else: one pin for the image and for `make setup`.
 COPY requirements-build.lock ./

@@ -17,7 +17,8 @@ REAL := kafka or prometheus or browser
 PARALLEL = --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 SLOWEST = --durations 15 --durations-min 5
 GENERATED := deploy/prometheus/rules grafana/dashboards
-INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find monitor -name '*.pyx')
+TYPED := $(shell find detectors -name '*.pxd')
+INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find monitor -name '*.pyx') $(TYPED) $(TYPED:.pxd=.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage test-fast lint format build-generated check-generated peers bench studies faults lock image clean test-programs
@@ -76,7 +77,7 @@ image: ## Build the container image
 
 clean: ## Remove the virtual environment, caches and build results
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist deploy/kafka/target
-	find monitor -name '*.so' -delete
+	find detectors monitor -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 test-programs:

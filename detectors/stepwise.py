@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from detectors.arrays import Floats
 from detectors.contract import Reading, Readings, Spec, require_observation, require_observations
+from detectors.step_loops import Doubles
 
 S = TypeVar("S", bound=Spec)
 State = TypeVar("State")
 
-Steps = Callable[[S, State, Sequence[float]], tuple[State, list[float], list[float]]]
+Steps = Callable[[S, State, Doubles, Doubles, Doubles], State]
 
 
 class Stepwise(Generic[S, State]):
     """A `Logic` of the parameters `spec` that holds a state and lets `steps` replace it.
 
-    `steps(spec, state, values)` gives the state after all values, and statistic and threshold after each, NaN while
-    warming up. It is the one home of the arithmetic: a single observation is a batch of one. It should keep what it
-    carries in local variables: a loop over plain numbers costs a fraction of a state and a reading made at every step.
-    It sees only observations of the domain, depends on nothing else, and changes nothing; states are immutable, so the
-    state is the snapshot.
+    `steps(spec, state, values, statistics, thresholds)` gives the state after all values, and writes statistic and
+    threshold after each, which are NaN and stay so while warming up. It is the one home of the arithmetic: a single
+    observation is a batch of one. It should keep what it carries in local variables: a loop over plain numbers costs a
+    fraction of a state and a reading made at every step; one in `detectors.step_loops` is compiled too. It sees only
+    observations of the domain, depends on nothing else, and changes nothing else; states are immutable, so the state is
+    the snapshot.
 
     >>> from detectors.river import Ddm
     >>> logic = Ddm(warm_up=2).build()
@@ -37,22 +40,31 @@ class Stepwise(Generic[S, State]):
         self._kind = type(spec)
         self._steps = steps
         self._state = state
+        # For a single observation: making them anew each time would cost more than all the rest.
+        self._value, self._statistic, self._threshold = map(_memory, np.empty((3, 1)))
 
     def update(self, x: float) -> Reading | None:
         """Take one observation. ValueError, and nothing changed, for one outside of the domain."""
         require_observation(x, self._kind)
-        self._state, (statistic,), (threshold,) = self._steps(self._spec, self._state, (float(x),))
+        self._value[0], self._statistic[0], self._threshold[0] = float(x), math.nan, math.nan
+        self._state = self._steps(self._spec, self._state, self._value, self._statistic, self._threshold)
+        statistic, threshold = self._statistic[0], self._threshold[0]
         if math.isnan(statistic):
             return None
         return Reading(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
         """Take observations of shape (n,), oldest first, one after the other; the same bits."""
-        values = require_observations(x, self._kind)
-        self._state, told, limits = self._steps(self._spec, self._state, values.tolist())
-        statistic, threshold = np.array(told, dtype=np.float64), np.array(limits, dtype=np.float64)
+        values = np.ascontiguousarray(require_observations(x, self._kind))
+        statistic, threshold = np.full((2, len(values)), math.nan)
+        self._state = self._steps(self._spec, self._state, _memory(values), _memory(statistic), _memory(threshold))
         return Readings(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
     def snapshot(self) -> State:
         """The state after the last observation."""
         return self._state
+
+
+def _memory(numbers: Floats) -> Doubles:
+    found: Any = numbers.data
+    return cast(Doubles, found)

@@ -1,6 +1,7 @@
-"""The modules that are compiled when the package is built or installed (their sources are *.pyx): are they there?
+"""The modules that are compiled when the package is built or installed: are they there?
 
-Without them everything works alike, at about half the speed. `python -m monitor.hot_loops` exits 1 if any is missing.
+Their sources are *.pyx, or *.py beside a *.pxd. Without them everything works alike, at about half the speed. `python
+-m monitor.hot_loops` exits 1 if any is missing.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ import sys
 from importlib import import_module
 from typing import Final
 
-MODULES: Final = ("monitor.decision_sums", "monitor.scan", "monitor.streaming.unpack")
+MODULES: Final = ("detectors.step_loops", "monitor.decision_sums", "monitor.scan", "monitor.streaming.unpack")
 
 
 def missing() -> dict[str, str]:
-    """Why it cannot be imported, by name of each module that cannot."""
+    """What is wrong, by name of each module that is not there."""
     found = {}
     for name in MODULES:
         try:
-            import_module(name)
+            file = import_module(name).__file__ or ""
+            if file.endswith(".py"):
+                found[name] = f"only its source is there, {file}"
         except ImportError as error:
             found[name] = str(error)
     return found

@@ -31,7 +31,7 @@ from monitor.service.join_indexes import JoinIndexes
 from monitor.service.logs import LogCounts, configure_logs
 from monitor.service.membership import WAITING, Membership
 from monitor.service.obligations import Place, Standing, obligations
-from monitor.service.outlet import KafkaOutlet
+from monitor.service.outlet import KafkaOutlet, Unwritable
 from monitor.service.own_time import OwnTime
 from monitor.service.partition_log import PartitionLog
 from monitor.service.preflight import NotReady, check_kafka, why_away
@@ -97,6 +97,10 @@ async def _run(settings: Settings, pipeline: Pipeline, security: Security, count
 
 class Stalled(RuntimeError):  # noqa: N818 - says what the worker is
     """Something that has to move does not."""
+
+
+EXIT_OF: Final[Mapping[type[BaseException], int]] = {Stalled: EX_STALLED, Unwritable: EX_UNAVAILABLE}
+"""Of the failures that it understands."""
 
 
 class Worker:
@@ -200,7 +204,7 @@ class Worker:
             server.stop(timeout=self._left(3.0))
         if self._failure is not None:
             log.error("stopped by a failure", error=str(self._failure), kind=type(self._failure).__name__)
-            return EX_STALLED if isinstance(self._failure, Stalled) else EX_FAILED
+            return next((code for kind, code in EXIT_OF.items() if isinstance(self._failure, kind)), EX_FAILED)
         log.info("stopped")
         return 0
 

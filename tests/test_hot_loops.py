@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import hatch_build
 from monitor import hot_loops
 
 ROOT = Path(__file__).parent.parent
@@ -23,13 +24,18 @@ def test_all_were_compiled_when_the_package_was_installed() -> None:
 
 
 def test_all_sources_are_named() -> None:
-    sources = [source.relative_to(ROOT).with_suffix("") for source in ROOT.glob("monitor/**/*.pyx")]
+    sources = [source.with_suffix("") for source in hatch_build.hot_loops(ROOT)]
     assert sorted(".".join(source.parts) for source in sources) == sorted(hot_loops.MODULES)
 
 
 def test_one_that_was_not_compiled_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hot_loops, "MODULES", ("monitor.scan", "monitor.streaming.no_such"))
     assert {"monitor.streaming.no_such"} == hot_loops.missing().keys()
+
+
+def test_one_of_which_only_the_source_is_there_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_loops, "MODULES", ("monitor.bounds",))
+    assert {"monitor.bounds": f"only its source is there, {ROOT / 'monitor' / 'bounds.py'}"} == hot_loops.missing()
 
 
 def test_asked_as_a_program_it_says_so_by_its_exit() -> None:

@@ -6,14 +6,14 @@ larger ones: with too few labels a minute the defaults alarm on noise.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
+from detectors import step_loops
 from detectors.contract import Direction, Sides, Spec, directions_of
+from detectors.step_loops import Doubles
 from detectors.stepwise import Stepwise
 
 
@@ -41,9 +41,9 @@ class PageHinkley(Spec, frozen=True, tag="page_hinkley"):
     River's .9999: with f < 1 the sums settle at slack / (1 - f), where slack no longer pulls them back, and after some
     1 / (1 - f) values false alarms come at any slack. `warm_up` is an hour, silent before its last value.
 
-    A batch is a loop over its values, with the bits of one by one in a third of the time: the running mean is rounded
-    at every one, as River rounds it. Means out of sums of the batch differ from that in their last digits, so states
-    would depend on how a stream is cut.
+    A batch is a loop over its values, compiled, with the bits of one by one: the running mean is rounded at every one,
+    as River rounds it. Means out of sums of the batch differ from that in their last digits, so states would depend on
+    how a stream is cut.
 
     Measured on independent normal minute values, sd .02, .05: no alarm in 3000 days (.9999: one in 57 and 18 days);
     sd .1: one in 19 days; sd .15: one in 10 hours. Mean delay after a day of baseline at sd .02 / .05: shift of .1
@@ -81,23 +81,10 @@ class PageHinkley(Spec, frozen=True, tag="page_hinkley"):
 
 
 def _steps(
-    spec: PageHinkley, old: PageHinkleyState, values: Sequence[float]
-) -> tuple[PageHinkleyState, list[float], list[float]]:
-    slack, forgetting, warm_up = spec.slack, spec.forgetting, spec.warm_up
+    spec: PageHinkley, old: PageHinkleyState, values: Doubles, statistics: Doubles, thresholds: Doubles
+) -> PageHinkleyState:
     rises, falls = spec.direction != "fall", spec.direction != "rise"
-    n, mean, rise, lowest, fall, highest = msgspec.structs.astuple(old)
-    statistics, thresholds = [], []
-    for x in values:
-        n += 1
-        # The order of these operations is River's, so that results are equal to the last bit.
-        mean += (1.0 / n) * (x - mean)
-        rise = forgetting * rise + (x - mean) - slack
-        fall = forgetting * fall + (x - mean) + slack
-        if rise < lowest or n == 1:
-            lowest = rise
-        if fall > highest or n == 1:
-            highest = fall
-        up, down = rise - lowest if rises else 0.0, highest - fall if falls else 0.0
-        statistics.append(math.nan if n < warm_up else max(up, down))
-        thresholds.append(math.nan if n < warm_up else spec.threshold)
-    return PageHinkleyState(n, mean, rise, lowest, fall, highest), statistics, thresholds
+    parameters = (spec.slack, spec.threshold, spec.forgetting, spec.warm_up, rises, falls)
+    return PageHinkleyState(
+        *step_loops.page_hinkley(values, statistics, thresholds, *parameters, *msgspec.structs.astuple(old))
+    )

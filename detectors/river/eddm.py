@@ -6,13 +6,14 @@ Its limit is a ratio with no regard to how many errors stand behind it, so most 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
+from detectors import step_loops
 from detectors.contract import Direction, Domain, Spec
+from detectors.step_loops import Doubles
 from detectors.stepwise import Stepwise
 
 
@@ -45,7 +46,7 @@ class Eddm(Spec, frozen=True, tag="eddm"):
     Measured (`tests/studies/river_detectors.py`, independent verdicts, defaults): of 300 fresh starts 96 % alarm
     falsely within 5000 values, at an error rate of .05 after 639 in the median, at .3 after 108. A start whose largest
     v happened to be small is then quiet for ever, so no run length can be stated. Delay .1 to .2: 92 values, but mostly
-    chance. .3 to .1: 40 % alarm, by chance. One microsecond a value, a third of it in arrays.
+    chance. .3 to .1: 40 % alarm, by chance.
 
     >>> logic = Eddm(share=0.75).build()
     >>> import random
@@ -76,23 +77,27 @@ class Eddm(Spec, frozen=True, tag="eddm"):
         return Stepwise(self, _steps, EddmState() if state is None else state)
 
 
-def _steps(spec: Eddm, old: EddmState, values: Sequence[float]) -> tuple[EddmState, list[float], list[float]]:
-    warm_up = spec.warm_up
-    n, last, errors, mean, squares, largest, level = msgspec.structs.astuple(old)
-    statistics = []
-    for error in values:
-        n += 1
-        if error:
-            # The order of these operations is River's, so that results are equal to the last bit.
-            errors, distance, last, before = errors + 1, n - last, n, mean
-            mean += (1.0 / errors) * (distance - mean)
-            squares += 1.0 * (distance - before) * (distance - mean)
-            if n > warm_up:
-                value = mean + 2 * (squares / (errors - 1) if errors > 1 else 0.0) ** 0.5
-                if largest is None or value > largest:
-                    largest = value
-                if errors > warm_up:
-                    level = value / largest
-        statistics.append(math.nan if level is None else -level)
-    thresholds = [math.nan if math.isnan(statistic) else -spec.share for statistic in statistics]
-    return EddmState(n, last, errors, mean, squares, largest, level), statistics, thresholds
+def _steps(spec: Eddm, old: EddmState, values: Doubles, statistics: Doubles, thresholds: Doubles) -> EddmState:
+    n, last, errors, mean, squares, largest, level = step_loops.eddm(
+        values,
+        statistics,
+        thresholds,
+        spec.warm_up,
+        spec.share,
+        old.n,
+        old.last,
+        old.errors,
+        old.mean,
+        old.squares,
+        -math.inf if old.largest is None else old.largest,
+        math.nan if old.level is None else old.level,
+    )
+    return EddmState(
+        n,
+        last,
+        errors,
+        mean,
+        squares,
+        None if math.isinf(largest) else largest,
+        None if math.isnan(level) else level,
+    )

@@ -7,7 +7,6 @@ that of one look, and far from the rate of false alarms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar, Final
 
@@ -17,6 +16,7 @@ from msgspec import Meta
 
 from detectors.arrays import Ints
 from detectors.contract import Spec, StateMismatch
+from detectors.step_loops import Doubles
 from detectors.stepwise import Stepwise
 
 _MASK: Final = 2**64 - 1
@@ -86,26 +86,21 @@ class Kswin(Spec, frozen=True, tag="kswin"):
         return Stepwise(self, _steps, KswinState() if state is None else state)
 
 
-def _steps(spec: Kswin, old: KswinState, values: Sequence[float]) -> tuple[KswinState, list[float], list[float]]:
+def _steps(spec: Kswin, old: KswinState, values: Doubles, statistics: Doubles, thresholds: Doubles) -> KswinState:
     threshold = max((critical_count(spec.alpha, spec.recent) - 1) / spec.recent, 0.1)
     everything, earlier = (*old.window, *values), len(old.window)
     together = np.array(everything)
-    statistics = []
-    for step in range(1, len(values) + 1):
-        window = together[max(earlier + step - spec.window, 0) : earlier + step]
-        if len(window) < spec.window:
-            statistics.append(math.nan)
-            continue
+    for place in range(max(spec.window - earlier - 1, 0), len(values)):
+        end = earlier + place + 1
+        window = together[end - spec.window : end]
         recent = window[-spec.recent :].copy()
         recent.sort()
-        older = window[drawn(spec.window - spec.recent, spec.recent, seed=spec.seed, n=old.n + step)]
+        older = window[drawn(spec.window - spec.recent, spec.recent, seed=spec.seed, n=old.n + place + 1)]
         older.sort()
         both = np.concatenate([recent, older])
         apart = recent.searchsorted(both, side="right") - older.searchsorted(both, side="right")
-        statistics.append(int(np.abs(apart).max()) / spec.recent)
-    thresholds = [math.nan if math.isnan(statistic) else threshold for statistic in statistics]
-    state = KswinState(n=old.n + len(values), window=everything[-spec.window :])
-    return state, statistics, thresholds
+        statistics[place], thresholds[place] = int(np.abs(apart).max()) / spec.recent, threshold
+    return KswinState(n=old.n + len(values), window=everything[-spec.window :])
 
 
 def drawn(older: int, size: int, *, seed: int, n: int) -> Ints:

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from monitor.streaming.security import Security, aiokafka_options
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 """Block messages and state records may be as large as this; the internal topics are created for it."""
+
+
+class Unwritable(RuntimeError):  # noqa: N818 - says what Kafka is
+    """Kafka has not taken a record for as long as writing it is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,10 @@ class Outlet(Protocol):
 
 
 class KafkaOutlet:
-    """An `Outlet` on a producer of its own."""
+    """An `Outlet` on a producer of its own, which tries to write a record for `timeout` seconds."""
 
     def __init__(self, bootstrap_servers: str, security: Security, *, client_id: str, timeout: float = 30.0) -> None:
+        self._timeout = timeout
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
             client_id=client_id,
@@ -67,19 +73,25 @@ class KafkaOutlet:
             self._producer = _Closed()
 
     async def write(self, records: Iterable[Record]) -> None:
-        """Write records in order; returns when all are acknowledged, raises when one cannot be written."""
-        sent = [
-            await self._producer.send(
-                record.topic,
-                value=record.value,
-                key=record.key,
-                partition=record.partition,
-                headers=list(record.headers),
-            )
-            for record in records
-        ]
-        if sent:
-            await asyncio.gather(*sent)
+        """Write records in order; returns when all are acknowledged. Unwritable: Kafka is away for too long."""
+        try:
+            sent = [
+                await self._producer.send(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    headers=list(record.headers),
+                )
+                for record in records
+            ]
+            if sent:
+                await asyncio.gather(*sent)
+        except KafkaError as error:
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                raise
+            # What may be tried again was, until its time was over.
+            raise Unwritable(f"Kafka took no record for {self._timeout:g} seconds: {error!r}") from error
 
     async def partitions(self, topic: str) -> int:
         """Number of partitions of a topic."""

@@ -1,4 +1,4 @@
-"""Faults 5, 6 and 7: the broker is killed and comes back, is not there at the start, or is not there at the end."""
+"""Faults 5, 6 and 7: the broker is killed and comes back or stays away, is not there at the start, or at the end."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ pytestmark = pytest.mark.kafka
 RESUMES_SECONDS = 60.0
 STARTS_SECONDS = 10.0
 STOPS_SECONDS = 30.0
+AWAY_SECONDS = 20.0
+"""Less than the 30 after which a worker that cannot write ends by itself."""
+GIVES_UP_SECONDS = 90.0
+"""The 30, those that its end may take, and as many again."""
 LINES_PER_SECOND = 5.0
 UNAVAILABLE = 69
 BUSY_SECONDS = 60.0
@@ -66,6 +70,25 @@ def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
     )
 
 
+def test_a_broker_that_stays_away_ends_a_worker_that_has_to_write_with_its_reason_and_loses_nothing(
+    fault_kafka: KafkaServer, tmp_path: Path
+) -> None:
+    topics.create(fault_kafka)
+    batches = list(simulated_minutes(decisions=10_000, minutes=20, seed=11))
+    with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
+        crew = Crew({"only": worker.until_ready()})
+        with publishing(fault_kafka.bootstrap, batches, per_second=10_000) as publisher:
+            crew.until_counted(sum(map(len, batches)) // 4, publisher)
+            fault_kafka.kill()
+            assert UNAVAILABLE == worker.wait(within=GIVES_UP_SECONDS), worker.log()
+            told = [event["error"] for event in worker.events() if event["event"] == "stopped by a failure"]
+            fault_kafka.start()
+            worker.start()
+        worker.until_ready(within=BUSY_SECONDS)
+        settle(crew, fault_kafka.bootstrap, publisher)
+    assert ["Kafka took no record for 30 seconds"] == [error.partition(":")[0] for error in told]
+
+
 def test_a_broker_that_is_down_at_the_start_ends_it_soon_with_one_line_and_without_metrics(
     tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
@@ -103,7 +126,7 @@ def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_noth
         with publishing(fault_kafka.bootstrap, batches, per_second=10_000) as publisher:
             crew.until_counted(sum(map(len, batches)) // 4, publisher)
             fault_kafka.kill()
-            pass_seconds(30.0 if size == "full" else 1.0)
+            pass_seconds(AWAY_SECONDS if size == "full" else 1.0)
             code, seconds = terminated(worker)
             fault_kafka.start()
             worker.start()

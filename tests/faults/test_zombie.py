@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from monitor import catalogue
 from monitor.topics import BLOCKS, SOURCES
-from monitor.worker import EX_FAILED
+from monitor.worker import EX_UNAVAILABLE
 from tests.e2e import topics
 from tests.e2e.scrape import Scrape
 from tests.e2e.test_ownership import SHARED_SECONDS, models, shared, until_shared
@@ -86,7 +86,7 @@ def until_shared_again(first: WorkerProcess, second: WorkerProcess) -> bool:
     def going_on() -> bool:
         nonlocal ended
         if not first.running:
-            assert EX_FAILED == first.wait(within=1), first.log()
+            assert EX_UNAVAILABLE == first.wait(within=1), first.log()
             assert not ended, first.log()
             ended = True
             first.start()

@@ -1,0 +1,49 @@
+# The types of step_loops.py, for the compiler.
+
+cimport cython
+from libc cimport math
+
+cdef double _NAN
+
+@cython.locals(index=Py_ssize_t, x=double, up=double, down=double)
+cpdef tuple page_hinkley(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    double slack, double threshold, double forgetting, long long warm_up, bint rises, bint falls,
+    long long n, double mean, double rise, double lowest, double fall, double highest
+)
+
+@cython.locals(index=Py_ssize_t, deviation=double)
+cpdef tuple ddm(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    long long warm_up, double deviations,
+    long long n, double rate, double least_rate, double least_deviation
+)
+
+@cython.locals(
+    index=Py_ssize_t, distance="long long", before=double, variance=double, value=double
+)
+cpdef tuple eddm(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    long long warm_up, double share,
+    long long n, long long last, long long errors, double mean, double squares, double largest, double level
+)
+
+@cython.locals(index=Py_ssize_t, bound=double, statistic=double, threshold=double, other=double, limit=double)
+cpdef tuple hddm_a(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    double log_cut, double log_test, bint rises, bint falls,
+    long long n, double mean,
+    long long rise_n, double rise_mean, double least, long long fall_n, double fall_mean, double most
+)
+
+@cython.locals(
+    index=Py_ssize_t, x=double, kept=double, own_square=double, root=double,
+    rise_before=double, rise_square=double, least=double, rise_since=double, rise_since_square=double,
+    fall_before=double, fall_square=double, most=double, fall_since=double, fall_since_square=double,
+    statistic=double, threshold=double, other=double, limit=double
+)
+cpdef tuple hddm_w(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    double weight, double kept_square, double log, bint rises, bint falls,
+    double mean, double square, tuple rise, tuple fall
+)
