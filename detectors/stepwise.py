@@ -41,7 +41,8 @@ class Stepwise(Generic[S, State]):
         self._steps = steps
         self._state = state
         # For a single observation: making them anew each time would cost more than all the rest.
-        self._value, self._statistic, self._threshold = map(_memory, np.empty((3, 1)))
+        cells = _memory(np.empty(3))
+        self._value, self._statistic, self._threshold = cells[:1], cells[1:2], cells[2:]
 
     def update(self, x: float) -> Reading | None:
         """Take one observation. ValueError, and nothing changed, for one outside of the domain."""

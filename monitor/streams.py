@@ -72,6 +72,8 @@ class StreamDetectors:
         self._pool = np.zeros((0, len(_POOLED)), dtype=np.int64)
         self._logics: dict[tuple[int, Input, str], Logic] = {}
         self._found: dict[tuple[int, Input, str], tuple[int, float]] = {}
+        self._detections: tuple[Detection, ...] | None = None
+        """As last told, which is said again until a minute is seen."""
         self.next_minute = 0
         """Minutes before this one have been seen."""
         self.discarded = 0
@@ -81,6 +83,7 @@ class StreamDetectors:
         self, minute: int, *, rows: int, layout: Layout, decisions: tuple[Ints, Ints], labels: tuple[Ints, Ints]
     ) -> None:
         """See a minute: sums (places, values) of its decisions and of the labels that arrived in it."""
+        self._detections = None
         self._grow(rows)
         self._collect(layout, decisions, labels)
         self.next_minute = minute + 1
@@ -97,11 +100,13 @@ class StreamDetectors:
 
     def detections(self) -> tuple[Detection, ...]:
         """What was found, for every series and input that a detector has seen."""
-        return tuple(
-            Detection(series=row, input=name.value, detector=kind, count=count, last_at=at)
-            for (row, name, kind) in self._logics
-            for count, at in [self._found.get((row, name, kind), (0, None))]
-        )
+        if self._detections is None:
+            self._detections = tuple(
+                Detection(series=row, input=name.value, detector=kind, count=count, last_at=at)
+                for (row, name, kind) in self._logics
+                for count, at in [self._found.get((row, name, kind), (0, None))]
+            )
+        return self._detections
 
     def snapshot(self) -> tuple[SavedPool, tuple[SavedDetector, ...]]:
         """The state, to be continued by `restore`."""
@@ -114,6 +119,7 @@ class StreamDetectors:
 
     def restore(self, pool: SavedPool, detectors: Sequence[SavedDetector]) -> None:
         """Continue from a state; what cannot be continued starts anew and is counted in `discarded`."""
+        self._detections = None
         self.next_minute = pool.next_minute
         self._pool = unpack(pool.sums).reshape(-1, len(_POOLED))
         for detector in detectors:

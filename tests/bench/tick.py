@@ -9,6 +9,7 @@ plain way, a call for each series, window and input; once and for few series, be
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,8 @@ def measure(*, models: int, decisions: int, pinned: int, ticks: int, peer_series
         reference = pin([FileLog(DECISIONS, path)], settings, Pinning(minimum_decisions=1), source="benchmark")
     pipeline = OfflinePipeline(assemble(settings, reference))
     feed = Feed(pipeline, source)
+    gc.collect()
+    gc.freeze()  # as a worker does after its start: what was imported is not looked through again
     steps = max(1, decisions // IN_A_BATCH)
     for step in range(steps):
         feed.take(IN_A_BATCH, START_MS + step * DAY_MS // steps)
