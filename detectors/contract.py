@@ -19,7 +19,7 @@ import numpy.typing as npt
 from detectors.arrays import LARGEST, Bools, Floats
 
 MOST: Final = 1e9
-"""The greatest count: sums of whole steps of up to 1e9 counts stay exact."""
+"""The greatest count: times the whole steps of any chart it stays exact; sums of these end at a ceiling."""
 
 
 class Domain(StrEnum):

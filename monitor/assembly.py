@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -17,6 +19,9 @@ from monitor.settings import ModelOverride, Settings
 from monitor.streams import StreamSettings
 from monitor.summarise_settings import SummariseSettings
 
+COUNTED: Final = {"blocks", "segments", "limits", "time", "join", "precision", "models"}
+"""Sections of the configuration that change numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -28,7 +33,7 @@ class Pipeline:
     join: JoinSettings | None
     """None where feedback without context is not joined"""
     fingerprint: str
-    """changes with anything that changes a number, the reference included"""
+    """12 hexadecimal digits that change with anything that changes a number, the reference included"""
 
 
 class Layouts:
@@ -107,9 +112,16 @@ def _join(settings: Settings, summarise: SummariseSettings) -> JoinSettings | No
 
 
 def _fingerprint(settings: Settings, reference: Reference | None) -> str:
-    if reference is None:
-        return settings.fingerprint()
-    return hashlib.sha256(settings.fingerprint().encode() + msgspec.json.encode(reference)).hexdigest()[:12]
+    counted = settings.model_dump(mode="json", include=COUNTED)
+    detectors = [detector.fingerprint() for detector in settings.drift.detectors]
+    drift = settings.drift.model_dump(mode="json", exclude={"detectors", "reference", "thresholds"})
+    told = json.dumps([counted, detectors, drift, settings.drift.all_thresholds()], sort_keys=True).encode()
+    found = _digits(told)
+    return found if reference is None else _digits(found.encode() + msgspec.json.encode(reference))
+
+
+def _digits(told: bytes) -> str:
+    return hashlib.sha256(told).hexdigest()[:12]
 
 
 def _objectives(settings: Settings) -> ObjectiveSettings:

@@ -101,6 +101,18 @@ class Clock(msgspec.Struct, frozen=True, array_like=True, tag="clock"):
 
 BlockMessage = ModelBlock | SourceBlock | Clock
 
+
+def source_of(message: BlockMessage) -> str:
+    """The source partition that a message speaks of, as topic/number."""
+    span = message if isinstance(message, Clock) else message.span
+    return f"{span.topic}/{span.partition}"
+
+
+def clock_of(message: BlockMessage) -> int:
+    """Kafka time that the source of a message has reached, ms since the epoch; negative where it does not tell."""
+    return message.clock_ms if isinstance(message, Clock) else message.span.clock_ms
+
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(BlockMessage)
 

@@ -31,7 +31,10 @@ from monitor.state import (
     source_subject,
 )
 from monitor.summarise import MINUTE_MS
+from monitor.topics import LAUNCHES
 
+LEAD_MS: Final = 3_600_000
+"""An hour: what Kafka itself allows a record to be ahead, unless it is told otherwise."""
 IDLE_MS: Final = 600_000
 """A source partition whose time lies further back than this holds no minute open any longer."""
 
@@ -64,6 +67,14 @@ class Checkpoints:
         )
 
 
+def is_ahead(clock_ms: int, now_ms: int | None) -> bool:
+    """Whether a source's time cannot be: it lies more than LEAD_MS beyond `now_ms`, the time of whoever reads it.
+
+    Such a time is not believed; else one record with a wrong timestamp would empty all windows. None: any may be.
+    """
+    return now_ms is not None and clock_ms > now_ms + LEAD_MS
+
+
 class PartitionEvaluator:
     """The models and sources whose blocks come through one partition of the blocks topic.
 
@@ -89,14 +100,14 @@ class PartitionEvaluator:
         """Kafka time that the sources have reached; None before the first block."""
         return max(self._clocks.values(), default=None)
 
-    def fold(self, message: BlockMessage) -> None:
-        """Take a message of the blocks topic; what is not new changes nothing."""
+    def fold(self, message: BlockMessage, *, now_ms: int | None = None) -> None:
+        """Take a message of the blocks topic; what is not new changes nothing. `now_ms`: see `is_ahead`."""
         if isinstance(message, Clock):
-            self._see((message.topic, message.partition), message.clock_ms)
+            self._see((message.topic, message.partition), message.clock_ms, now_ms)
             return
         span = message.span
         source = (span.topic, span.partition)
-        self._see(source, span.clock_ms)
+        self._see(source, span.clock_ms, now_ms)
         if isinstance(message, SourceBlock):
             ledger = self._sources.setdefault(source, SourceLedger(*source))
             if ledger.fold(message):
@@ -130,10 +141,10 @@ class PartitionEvaluator:
         told = position_record(Position(position, dict(self._heads)), owner=self._owner)
         return Checkpoints(tuple(models), tuple(sources), told, obsolete)
 
-    def restore(self, records: Mapping[bytes, bytes]) -> Restored:
+    def restore(self, records: Mapping[bytes, bytes], *, now_ms: int | None = None) -> Restored:
         """Go on from checkpoint records. A damaged piece is set aside, named in the result, and starts anew.
 
-        The next checkpoint holds everything, and removes these records.
+        The next checkpoint holds everything, and removes these records. `now_ms`: see `is_ahead`.
         """
         self._inherited = tuple(records)
         keys = keys_by_subject(records)
@@ -141,7 +152,7 @@ class PartitionEvaluator:
         for source, (ledger, position) in sources.items():
             self._sources[source] = ledger
             self._heads[source_subject(*source)] = position
-            self._see(source, ledger.clock_ms)
+            self._see(source, ledger.clock_ms, now_ms)
         for name in model_names(records):
             about = model_subject(name)
             own = {key: records[key] for key in keys[about]}
@@ -182,8 +193,9 @@ class PartitionEvaluator:
         self._heads[about] = reached = max(position, self._heads.get(about, 0))
         return reached
 
-    def _see(self, source: tuple[str, int], clock_ms: int) -> None:
-        if clock_ms >= 0:
+    def _see(self, source: tuple[str, int], clock_ms: int, now_ms: int | None) -> None:
+        # Launches are few and written by people or scripts: whole windows do not hang on one's timestamp.
+        if clock_ms >= 0 and source[0] != LAUNCHES.topic and not is_ahead(clock_ms, now_ms):
             self._clocks[source] = max(clock_ms, self._clocks.get(source, clock_ms))
 
     def _model(self, block: ModelBlock) -> Model:
@@ -237,7 +249,7 @@ def take_snapshot(
             family[(reason_discarded,)] = family.get((reason_discarded,), 0) + count
     last_event: dict[str, float] = {}
     for (topic, _), ledger in sources.items():
-        if ledger.clock_ms >= 0:
+        if ledger.clock_ms >= 0 and not is_ahead(ledger.clock_ms, None if taken_at is None else round(1000 * taken_at)):
             last_event[topic] = max(last_event.get(topic, 0.0), ledger.clock_ms / 1000.0)
     settings = owned[0].settings if owned else None
     return Snapshot(

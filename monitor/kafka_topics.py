@@ -106,11 +106,11 @@ def create_topics(
     A state topic that is missing gets as many partitions as the blocks topic has, and the other way round. Raises
     TopicError.
     """
-    # Kafka's own log lines would only repeat what the error says.
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, **(options or {})})
-    doing = f"Kafka at {bootstrap_servers}"
+    doing = f"Kafka at {bootstrap_servers}: starting a client"
     try:
-        doing = f"{doing}: listing topics"
+        # Kafka's own log lines would only repeat what the error says.
+        admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, **(options or {})})
+        doing = f"Kafka at {bootstrap_servers}: listing topics"
         found = _partitions(admin)
         plans = _paired(plan(settings), found)
         missing = [one for one in plans if one.name not in found]

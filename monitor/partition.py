@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from monitor.blocks import BlockMessage, block_first
+from monitor.blocks import BlockMessage, SourceBlock, Span, block_first
 from monitor.cells import BlockKeys
+from monitor.join.clock import low_median
 from monitor.join.forwarding import Forward
 from monitor.open_block import CLOCK_RECORDS, DeadLetter, OpenBlock
 from monitor.seen_ids import SeenIds
@@ -47,16 +48,32 @@ class PartitionSummariser:
         self._clocks: dict[int, list[int]] = {}
         self._block: OpenBlock | None = None
         self._forwards: list[Forward] = []
+        self._following = summarise_from
+        """First offset of the block after the last one that had a record."""
+        self._unread = 0
+        """Offsets below this one were not read, or had been when a block last began."""
 
     def feed(
-        self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None], *, next_offset: int
+        self,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        values: Sequence[bytes | None],
+        *,
+        next_offset: int,
+        first_offset: int | None = None,
     ) -> tuple[list[DeadLetter], list[BlockMessage]]:
         """Take records in order of offset; `next_offset` is where the log goes on, beyond gaps.
 
-        Returns the refused records and the summaries of the blocks that ended.
+        Offsets between two records hold none: they were aborted, compacted away or are markers. A `first_offset` beyond
+        where the log went on says that the log no longer holds those between. None: it holds them; of the first call,
+        that it begins with the first record. Returns the refused records and the summaries of the blocks that ended.
         """
         dead: list[DeadLetter] = []
         closed: list[BlockMessage] = []
+        if first_offset is None and self._told.position < 0:
+            first_offset = offsets[0] if len(offsets) else next_offset
+        if first_offset is not None and first_offset > self._told.position:
+            self._unread = first_offset
         self._told.position = next_offset
         at = 0
         while at < len(offsets):
@@ -64,7 +81,9 @@ class PartitionSummariser:
             end = bisect_left(offsets, first + self._settings.block_size, at)
             if self._block is None or self._block.first != first:
                 closed += self._close()
+                closed += self._without_records(first)
                 self._block = self._open(first)
+                self._following = self._block.end
             dead += self._block.add(offsets[at:end], timestamps[at:end], values[at:end], base=at)
             self._forwards += self._block.take_forwards()
             at = end
@@ -106,6 +125,27 @@ class PartitionSummariser:
             ids=self._ids,
             settings=self._settings,
         )
+
+    def _without_records(self, end: int) -> list[BlockMessage]:
+        """Summaries of the blocks before `end` that were read and hold no record: else they would count as missed."""
+        size = self._settings.block_size
+        read = -(-self._unread // size) * size
+        clock = self._clock(end)
+        return [
+            SourceBlock(
+                span=Span(
+                    topic=self._source.topic,
+                    partition=self._partition,
+                    first=first,
+                    through=first + size,
+                    closed=True,
+                    begin=first,
+                    clock_ms=low_median(clock) if clock else -1,
+                ),
+                counts=(),
+            )
+            for first in range(max(self._following, read), end, size)
+        ]
 
     def _close(self) -> list[BlockMessage]:
         block = self._block

@@ -7,6 +7,7 @@ configuration says of segments, limits and thresholds shapes the reference, so p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,8 +59,8 @@ def pin(
 
     `source` is told in the reference. `on_batch` is called whenever a batch of either pass has been taken.
 
-    Raises InvalidReference when a model that was asked for is not there or one has too few decisions, when there are
-    more models than the configuration allows or more features than a reference may have; UnreadableLog.
+    Raises InvalidReference when a model or feature that was asked for is not there or a model has too few decisions,
+    when there are more models than the configuration allows or more features than a reference may have; UnreadableLog.
     """
     tell = on_batch or (lambda: None)
     survey = _survey(logs, settings, what, tell)
@@ -71,16 +72,16 @@ def pin(
         last_decision=_rfc3339(survey.last),
         models=tuple(_bins(name, survey.samples[name], what) for name in sorted(survey.samples)),
     )
+    _require_features(bins, survey, what)
     counted = _count(logs, settings, bins, tell)
     roles = frozenset(variant.value for variant in what.variants)
     models = tuple(
-        msgspec.structs.replace(model, series=_series(counted[model.model], model, roles)) for model in bins.models
+        msgspec.structs.replace(model, series=_series(counted[model.model], model, roles))
+        for model in bins.models
+        if model.model in counted
     )
-    _require(
-        {model.model: sum(one.decisions for one in model.series if one.segment == ALL) for model in models},
-        survey,
-        what,
-    )
+    accepted = {model.model: sum(one.decisions for one in model.series if one.segment == ALL) for model in models}
+    _require(dict.fromkeys(survey.samples, 0) | accepted, survey, what)
     return msgspec.structs.replace(bins, models=models)
 
 
@@ -90,18 +91,14 @@ def write_reference(reference: Reference, path: Path) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(reference), indent=1) + b"\n")
 
 
-_BEGIN_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
-_END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
-
-
 @dataclass(slots=True)
 class _Survey:
     """What the first pass found. `met` are all models, also those that were not asked for."""
 
     samples: dict[str, Sample] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
-    first: datetime = _END_OF_TIME
-    last: datetime = _BEGIN_OF_TIME
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 def _survey(logs: Sequence[EventLog], settings: Settings, what: Pinning, tell: Callable[[], None]) -> _Survey:
@@ -132,8 +129,9 @@ def _sample(survey: _Survey, decision: Decision, what: Pinning) -> None:
     sample = survey.samples.get(name)
     if sample is not None:
         sample.add(decision)
-        survey.first = min(survey.first, decision.occurred_at)
-        survey.last = max(survey.last, decision.occurred_at)
+        at = decision.occurred_at
+        survey.first = at if survey.first is None else min(survey.first, at)
+        survey.last = at if survey.last is None else max(survey.last, at)
 
 
 def _require(decisions: Mapping[str, int], survey: _Survey, what: Pinning) -> None:
@@ -149,6 +147,22 @@ def _require(decisions: Mapping[str, int], survey: _Survey, what: Pinning) -> No
         raise InvalidReference(
             f"too few decisions of {told}: expected at least {what.minimum_decisions} of each model; take a longer "
             f"range, choose other models or lower the minimum"
+        )
+
+
+def _require_features(bins: Reference, survey: _Survey, what: Pinning) -> None:
+    found = {feature.name for model in bins.models for feature in model.features}
+    missing = sorted((what.features or frozenset()) - found)
+    if missing:
+        met = {
+            name
+            for sample in survey.samples.values()
+            for _, told in sample.values()
+            for name, value in told.items()
+            if value is not None and name_is_allowed(name)
+        }
+        raise InvalidReference(
+            f"no values of feature {', '.join(missing)}; there are values of: {', '.join(sorted(met)) or 'none'}"
         )
 
 
@@ -204,5 +218,9 @@ def _counts(rows: npt.NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(rows.sum(axis=0).tolist())
 
 
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _rfc3339(at: datetime | None) -> str:
+    if at is None:
+        return ""
+    with suppress(OverflowError):  # at the ends of the calendar: the time as the event tells it
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -55,7 +55,8 @@ def replay(
 
     Raises FileExistsError if one of them is there already (unless `force`), UnreadableLog, InvalidReference.
     """
-    pipeline = OfflinePipeline(assemble(settings))
+    stages = assemble(settings)
+    pipeline = OfflinePipeline(stages)
     done = Replayed()
     with Outputs(output, (READINGS, METRICS, DEAD_LETTERS), force=force) as files:
         readings, dead_letters = ReadingWriter(files[READINGS]), DeadLetterWriter(files[DEAD_LETTERS])
@@ -70,7 +71,7 @@ def replay(
                 on_tick(done)
         if done.snapshot is None:
             done.snapshot = pipeline.tick()
-        exported = families(done.snapshot, version=version, config_fingerprint=settings.fingerprint())
+        exported = families(done.snapshot, version=version, config_fingerprint=stages.fingerprint)
         files[METRICS].write(Renderer(process_metrics=False).render(exported))
     return done
 

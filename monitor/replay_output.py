@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -90,6 +89,11 @@ class Outputs:
         return self._files[name]
 
 
+def minute_of(at_ms: int) -> str:
+    """A time in UTC for people; it may lie behind the year 9999, where the calendar of `datetime` ends."""
+    return str(np.datetime64(at_ms // 60_000, "m")).replace("T", " ")
+
+
 class ReadingWriter:
     """Writes all readings of a snapshot that something stands behind."""
 
@@ -99,7 +103,7 @@ class ReadingWriter:
 
     def write(self, at_ms: int, snapshot: Snapshot) -> int:
         """Write the readings of one tick; returns their number."""
-        at = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = f"{np.datetime64(at_ms // 1000, 's')}Z"
         written = 0
         for model in snapshot.models:
             lines = list(_lines(at, model))

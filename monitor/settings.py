@@ -5,8 +5,6 @@ Every section has defaults that suit a first look: any model that is met, segmen
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +12,16 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from detectors import Adwin, AnyDetector, PageHinkley
 from monitor.bounds import DRIFT_THRESHOLDS
@@ -25,11 +32,25 @@ from monitor.layout import POSITIVE_ACTIONS
 from monitor.streams import require_distinct, require_for_shares
 
 PREFIX: Final = "MONITOR_"
-COUNTED: Final = {"blocks", "segments", "limits", "time", "join", "precision", "models"}
-"""Sections that change numbers."""
+_SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+"""host, host:port or [IPv6 address]:port: what all Kafka clients in use understand."""
 
 Ratio = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+RetentionHours = Annotated[float, Field(ge=1, le=100 * 365 * 24)]
+
+
+KNOWN_ACTIONS: Final = tuple(action.value for action in Action if action is not Action.OTHER)
+
+
+def _known_action(value: object) -> object:
+    """Of an event an action not known here reads as `other`; in settings it is a slip."""
+    if isinstance(value, str) and value not in KNOWN_ACTIONS:
+        raise ValueError(f"expected one of {', '.join(KNOWN_ACTIONS)}")
+    return value
+
+
+KnownAction = Annotated[Action, BeforeValidator(_known_action)]
 
 
 class InvalidSettings(ValueError):  # noqa: N818 - says what the settings are
@@ -39,7 +60,7 @@ class InvalidSettings(ValueError):  # noqa: N818 - says what the settings are
 class Section(BaseModel):
     """A part of the configuration."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class KafkaSettings(Section):
@@ -58,6 +79,16 @@ class KafkaSettings(Section):
     session_timeout_seconds: Annotated[float, Field(ge=6, le=300)] = 30.0
     commit_interval_seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _servers(cls, told: str) -> str:
+        servers = [server.strip() for server in told.split(",")]
+        for server in servers:
+            found = _SERVER.fullmatch(server)
+            if not found or not 1 <= int(found[1] or 1) <= 65535:
+                raise ValueError("expected host:port, several separated by commas")
+        return ",".join(servers)
+
 
 class TopicSettings(Section):
     """What `topics create` makes; the source topics may as well be made by others."""
@@ -66,10 +97,10 @@ class TopicSettings(Section):
     internal_partitions: Annotated[int, Field(ge=1, le=256)] = 4
     join_partitions: Annotated[int, Field(ge=1, le=256)] = 4
     """Must never change: an id would meet another index."""
-    join_retention_hours: Annotated[float, Field(ge=1)] = 336.0
+    join_retention_hours: RetentionHours = 336.0
     """A lost index is rebuilt from the topic: twice the horizon of the join."""
     replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
-    retention_hours: Annotated[float, Field(ge=1)] = 168.0
+    retention_hours: RetentionHours = 168.0
 
 
 class HttpSettings(Section):
@@ -188,8 +219,15 @@ class ModelOverride(ObjectiveOverride):
 
     thresholds: tuple[Ratio, ...] = ()
     """decision thresholds: become edges of the score bins"""
-    positive_actions: tuple[Action, ...] = tuple(sorted(POSITIVE_ACTIONS))
+    positive_actions: tuple[KnownAction, ...] = tuple(sorted(POSITIVE_ACTIONS))
     policies: dict[str, ObjectiveOverride] = Field(default_factory=dict)
+
+    @field_validator("positive_actions")
+    @classmethod
+    def _some(cls, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        if not actions:
+            raise ValueError(f"expected one or more of {', '.join(KNOWN_ACTIONS)}")
+        return actions
 
 
 class PrecisionSettings(Section):
@@ -220,6 +258,8 @@ class DriftSettings(Section):
     @field_validator("detectors", mode="before")
     @classmethod
     def _detectors(cls, value: Any) -> tuple[AnyDetector, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a list of detectors, such as [{kind: adwin}]")  # noqa: TRY004 - a setting
         try:
             detectors = msgspec.convert(value, tuple[AnyDetector, ...]) if isinstance(value, list) else tuple(value)
             require_distinct(detectors)
@@ -288,14 +328,6 @@ class Settings(Section):
         """The caps, as the summaries and the ledger take them."""
         values = {str(dimension): frozenset(names) for dimension, names in self.segments.values.items()}
         return Limits(**self.limits.model_dump(), models_in_block=4 * self.limits.models, values=values)
-
-    def fingerprint(self) -> str:
-        """12 hexadecimal digits that change with any setting that changes a number."""
-        counted = self.model_dump(mode="json", include=COUNTED)
-        detectors = [detector.fingerprint() for detector in self.drift.detectors]
-        drift = self.drift.model_dump(mode="json", exclude={"detectors", "reference", "thresholds"})
-        told = json.dumps([counted, detectors, drift, self.drift.all_thresholds()], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -56,7 +56,8 @@ class SourceLedger:
                 _add(self.finished, {(catalogue.MISSED.name, (self.topic,)): span.begin - self.through})
         self.open = {(name, labels): count for name, labels, count in block.counts}
         self.first, self.begin, self.through = span.first, span.begin, span.through
-        self.clock_ms = max(self.clock_ms, span.clock_ms)
+        # Not the greatest ever: an absurd one must not stay.
+        self.clock_ms = span.clock_ms if span.clock_ms >= 0 else self.clock_ms
         return True
 
     def totals(self) -> Counts:

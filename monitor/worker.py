@@ -192,7 +192,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         kafka = self._settings.kafka
-        await check_kafka(kafka.bootstrap_servers, self._security, topics=[*self._topics, STATE])
+        topics = [*self._topics, STATE, *(source.dead_letters for source in SOURCES)]
+        await check_kafka(kafka.bootstrap_servers, self._security, topics=topics)
         server = self._serve_http()
         try:
             await self._outlet.start()

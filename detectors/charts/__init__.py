@@ -21,7 +21,14 @@ from detectors.charts.normal_run_length import (
 )
 from detectors.charts.page_hinkley import PageHinkley
 from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
-from detectors.charts.run_length import RunLength, absorption, expected_times, quiet_distribution, two_sided
+from detectors.charts.run_length import (
+    RunLength,
+    absorption,
+    eliminated_mean,
+    expected_times,
+    quiet_distribution,
+    two_sided,
+)
 from detectors.charts.shewhart import RunRule, shewhart_run_length
 from detectors.charts.shiryaev_roberts import shiryaev_roberts_run_length
 from detectors.charts.simulated import SimulatedRunLength, simulated_run_length
@@ -48,6 +55,7 @@ __all__ = [
     "cusum_family",
     "cusum_run_length",
     "cusum_threshold",
+    "eliminated_mean",
     "ewma_family",
     "ewma_run_length",
     "ewma_width",

@@ -36,7 +36,8 @@ def bernoulli_steps(p0: float, p1: float, *, direction: Sides = "rise") -> Steps
     and p1, and t (k - y) in the mirror, the share with the odds ratio 1/t below p0. The smallest whole numbers whose
     ratio is k within a twentieth of |p1 - p0|; for most rises that is one - rise = m - 1 and rise = 1 with m = 1/k
     rounded. Sides that are not asked for have 0.
-    Raises ValueError unless p1 is above p0 (rise, both) or below (fall), both within (0, 1).
+    Raises ValueError unless p1 is above p0 (rise, both) or below (fall), both within (0, 1) and not within 1e-9 or so
+    of each other, 0 or 1.
 
     Source: Reynolds and Stoumbos 1999, J. Quality Technology 31, 87-108.
 
@@ -51,12 +52,12 @@ def bernoulli_steps(p0: float, p1: float, *, direction: Sides = "rise") -> Steps
     if direction == "both":
         mirror = p0 / (p0 + odds * (1.0 - p0))
         slacks.append(np.log((1.0 - p0) / (1.0 - mirror)) / -np.log(odds))
-    rare = min(slacks[-1], 1.0 - slacks[0])
+    rare = max(min(slacks[-1], 1.0 - slacks[0]), 1e-300)
     # Both values of a verdict then move the statistic: `one` k and `one` (1 - k) are at least 1 - rare / 2 > .5.
     ones = (round(whole / rare) for whole in range(1, 100_000))
     steps = whole_steps(slacks, ones, within=abs(p1 - p0) / 20.0, direction=direction)
     if steps is None:
-        raise ValueError(f"p0 {p0!r}, p1 {p1!r}: too close to each other for a chart")
+        raise ValueError(f"p0 {p0!r}, p1 {p1!r}: too close to each other, or to 0 or 1, for a chart")
     return steps
 
 

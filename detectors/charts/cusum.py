@@ -31,6 +31,10 @@ from detectors.contract import (
 LOWEST: Final = -4096.0
 """A sum that has been lower starts again at its lowest, so that rounding does not grow with the stream."""
 
+SHORTEST: Final = 16
+LONGEST: Final = 4096
+"""How long a piece of an array is that is summed up at once: at least, and at first."""
+
 
 class CusumState(msgspec.Struct, frozen=True):
     """The running sum of each side, and the lowest that it has been; a statistic is their difference."""
@@ -180,27 +184,29 @@ def held_sum(increments: Floats, total: float, lowest: float) -> tuple[Floats, f
     """The sum of `increments` (n,) less the lowest that it has been, the sum, and the lowest; both go on from before.
 
     Where the sum is below `LOWEST` both begin again at 0: a rule of the state, so that it does not matter how a stream
-    is cut into arrays. The sums are those of one addition after the other, to the last bit.
+    is cut into arrays. The sums are those of one addition after the other, to the last bit. They are taken in pieces of
+    twice the length that the last one had up to such a place: additions that a place makes void are at most as many as
+    those before it, or 16.
 
     >>> held_sum(np.array([1.0, -3.0, 0.5]), 0.0, 0.0)
     (array([1. , 0. , 0.5]), -1.5, -2.0)
     """
-    parts = []
-    while True:
-        sums = np.add.accumulate(np.concatenate([[total], increments]))[1:]
-        cut = len(sums)
-        if cut and sums.min() < LOWEST:
-            cut = int(np.argmax(sums < LOWEST)) + 1
-        sums = sums[:cut]
+    # A head start may have put the lowest below `LOWEST`: the first observation ends that.
+    done, length = 0, LONGEST if lowest >= LOWEST else 1
+    parts: list[Floats] = []
+    while done < len(increments) or not parts:
+        sums = np.add.accumulate(np.concatenate([[total], increments[done : done + length]]))[1:]
+        if len(sums) and sums.min() < LOWEST:
+            sums = sums[: int(np.argmax(sums < LOWEST)) + 1]
         lows = np.minimum(np.minimum.accumulate(sums), lowest)
         parts.append(sums - lows)
-        if cut:
+        if len(sums):
             total, lowest = float(sums[-1]), float(lows[-1])
             if lowest < LOWEST:
                 total, lowest = total - lowest, 0.0
-        if cut == len(increments):
-            return parts[0] if len(parts) == 1 else np.concatenate(parts), total, lowest
-        increments = increments[cut:]
+        done += len(sums)
+        length = max(SHORTEST, 2 * len(sums))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts), total, lowest
 
 
 def _advanced(total: float, lowest: float, increment: float) -> tuple[float, float]:

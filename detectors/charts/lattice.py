@@ -6,6 +6,7 @@ known probabilities: verdicts (Bernoulli CUSUM) and counts (Poisson CUSUM) for i
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +14,19 @@ import numpy.typing as npt
 import scipy
 
 from detectors.arrays import Floats, Ints, fractions
-from detectors.charts.run_length import RunLength, absorption, quiet_distribution
+from detectors.charts.run_length import RunLength, absorption, delayed, departure, quiet_distribution
 
 DENSE: Final = 150
 """Up to so many states a full matrix is quicker than a sparse one."""
 
 HIGHEST: Final = 4_000_000
 """No threshold above this is looked for."""
+
+SOLVED_LATTICE: Final = 1e10
+"""Up to this mean a solved linear system is right to six digits; what it loses grows with the mean."""
+
+MOST_WORK: Final = 2e10
+"""States times steps up times steps down up to which long means are computed, in half a minute."""
 
 
 def lattice_run_length(
@@ -32,18 +39,23 @@ def lattice_run_length(
 ) -> RunLength:
     """The run length where `increments` (k,), whole numbers, come independently with probability `shares` (k,).
 
-    Shares add up to 1, or to less where what is missing is an increment that alarms from anywhere. `head_start` is the
-    statistic before the first observation. With `quiet_shares` (k,) the chart has run for long without an alarm under
-    those before `shares` set in: the steady state, where `head_start` no longer matters.
+    Shares add up to 1, or to less where what is missing, if more than 1e-12, is an increment that alarms from anywhere.
+    `head_start` is the statistic before the first observation. With `quiet_shares` (k,) the chart has run for long
+    without an alarm under those before `shares` set in: the steady state, where `head_start` no longer matters.
 
-    Exact: a sparse linear system with a state for each value of S. Source: Brook and Evans 1972; Reynolds and Stoumbos
-    1999, J. Quality Technology 31, 87-108 (Bernoulli); Lucas 1985, Technometrics 27, 129-144 (counts).
+    Exact: a state for each value of S. Means up to 1e10 are from a sparse linear system, right to six digits; longer
+    ones from an elimination without subtractions, right to eleven. Infinite: no alarm, above 1e300, or too much work
+    (steps both up and down of ten thousands).
+    Source: Brook and Evans 1972; Reynolds and Stoumbos 1999, J. Quality Technology 31, 87-108 (Bernoulli); Lucas 1985,
+    Technometrics 27, 129-144 (counts); Grassmann, Taksar and Heyman 1985, Operations Research 33, 1107-1116.
     Raises ValueError for shares that are none, a threshold below 1 and a head start outside [0, threshold).
 
     >>> round(lattice_run_length([6, -1], [0.1, 0.9], threshold=50).mean, 4)
     9504.9243
     >>> round(lattice_run_length([6, -1], [0.2, 0.8], threshold=50, quiet_shares=[0.1, 0.9]).mean, 2)
     101.45
+    >>> f"{lattice_run_length([6, -1], [1e-4, 0.9999], threshold=50).mean:.10g}"
+    '1.986667633e+33'
     """
     if threshold < 1 or not 0 <= head_start < threshold:
         raise ValueError(f"threshold {threshold}, head_start {head_start}: allowed is 0 <= head_start < threshold")
@@ -51,9 +63,11 @@ def lattice_run_length(
     if quiet_shares is None:
         at = np.zeros(threshold)
         at[head_start] = 1.0
-        return absorption(transition, at @ transition)
-    settled = quiet_distribution(_transition(increments, quiet_shares, threshold))
-    return absorption(transition, settled @ transition)
+    else:
+        at = quiet_distribution(_transition(increments, quiet_shares, threshold))
+    return absorption(
+        transition, at @ transition, long=lambda: _eliminated_mean(increments, shares, at), solved=SOLVED_LATTICE
+    )
 
 
 def binary_thresholds(
@@ -129,6 +143,48 @@ def _downward(wanted: Floats, p: Floats, reach: Ints) -> Ints:
             return found
         w, z = w + w_step, z + z_step
     raise ValueError(f"average_run_length: no threshold up to {HIGHEST} reaches it")
+
+
+def _eliminated_mean(increments: npt.ArrayLike, shares: npt.ArrayLike, weight: Floats) -> float:
+    """`eliminated_mean` of a lattice chart that is at 0, 1, ... with chances `weight` (threshold,).
+
+    The highest value of S is taken out first. It is reached from `rises` values at most and gives them chances to go to
+    `falls` values at most, so of the transitions that elimination adds, a window below it is all that is kept:
+    `fill[i, j]` from S - i to S - j. Costs threshold * rises * falls.
+    """
+    threshold = len(weight)
+    furthest = max(threshold - 1, 1)
+    step = np.clip(np.asarray(increments, dtype=np.int64), -furthest, threshold)
+    share = np.asarray(shares, dtype=np.float64)
+    chance = np.bincount(step + threshold, share, minlength=2 * threshold + 1)
+    missing = 1.0 - float(share.sum())
+    up, down = chance[threshold + 1 :], chance[threshold - 1 :: -1]
+    alarm = np.cumsum(up[::-1]) + (missing if missing > 1e-12 else 0.0)
+    alarm = alarm[:threshold]  # from 0 the largest steps alarm, from the highest value all
+    to_zero = np.cumsum(down[::-1])[::-1]  # by so many or more
+    rises, falls = (int(np.flatnonzero(chances).max(initial=-1)) + 1 for chances in (up[:-1], down))
+    if float(threshold) * (rises + 1) * (falls + 1) > MOST_WORK:
+        return math.inf
+    up, down = up[:rises], down[:falls]
+    weighs, time, total = weight.copy(), np.ones(threshold), 0.0
+    fill = np.zeros((rises + 1, falls + 1))
+    for s in range(threshold - 1, -1, -1):
+        row, column = down + fill[0, 1:], up + fill[1:, 0]  # from s to s - 1, s - 2, ..., and from these to s
+        if s <= falls:
+            row[s:] = 0.0
+            if s:
+                row[s - 1] = to_zero[s - 1] + fill[0, s]
+        left, hold = departure(row, float(alarm[s]), float(time[s]))
+        if weighs[s] > 0.0:
+            total += float(weighs[s]) * hold
+        row /= left
+        to, origin = min(falls, s), min(rises, s)
+        weighs[s - to : s] += (weighs[s] * row[:to])[::-1]
+        alarm[s - origin : s] += (alarm[s] / left * column[:origin])[::-1]
+        time[s - origin : s] += delayed(column[:origin], hold)[::-1]
+        fill[:-1, :-1] = fill[1:, 1:] + np.multiply.outer(column, row)
+        fill[-1], fill[:, -1] = 0.0, 0.0
+    return total
 
 
 def _transition(increments: npt.ArrayLike, shares: npt.ArrayLike, threshold: int) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,6 +14,12 @@ from detectors.arrays import Ints
 from detectors.charts.lattice import HIGHEST, lattice_run_length
 from detectors.charts.run_length import RunLength, two_sided
 from detectors.contract import Reading, Readings, Sides, Spec, require_observation, require_observations
+
+CEILING: Final = 1 << 53
+"""No statistic goes above this, far beyond every threshold: sums stay whole numbers, exact as floats too."""
+
+MOST_STEPS: Final = 1_000_000_000
+"""The greatest `one`: a batch of 1e9 verdicts stays within 64 bits."""
 
 
 class Steps(NamedTuple):
@@ -54,8 +61,8 @@ class LatticeCusumLogic:
         require_observation(x, self._spec)
         steps, old = self._steps, self._state
         push = steps.one * int(x)
-        rise = max(0, old.rise + push - steps.rise) if steps.rise else 0
-        fall = max(0, old.fall + steps.fall - push) if steps.fall else 0
+        rise = _held(old.rise, push - steps.rise) if steps.rise else 0
+        fall = _held(old.fall, steps.fall - push) if steps.fall else 0
         self._state = LatticeCusumState(rise, fall, old.n + 1)
         statistic = float(max(rise, fall))
         return Reading(statistic=statistic, threshold=self._shown, alarm=statistic > self._shown)
@@ -78,13 +85,16 @@ class LatticeCusumLogic:
 
 
 def reflected(increments: Ints, start: int) -> Ints:
-    """S = max(0, S + increment) after each of `increments` (n,), from `start` >= 0; exact.
+    """S = min(CEILING, max(0, S + increment)) after each of `increments` (n,), from `start` >= 0; exact.
 
-    The sum less the lowest value that it has had.
+    The sum less the lowest value that it has had; one by one where it may come near the ceiling.
 
     >>> reflected(np.array([-1, 6, -1, -1]), 0).tolist()
     [0, 6, 5, 4]
     """
+    if start + len(increments) * int(np.abs(increments).max(initial=0)) > CEILING:
+        held = accumulate(increments.tolist(), _held, initial=start)
+        return np.array(list(held)[1:], dtype=np.int64)
     total = np.add.accumulate(increments)
     lowest = np.minimum(np.minimum.accumulate(total), -start)
     return total - lowest
@@ -94,12 +104,14 @@ def whole_steps(slacks: Sequence[float], ones: Iterable[int], *, within: float, 
     """The steps of the first of `ones` at which each slack is a whole number over it, within `within` and not 0.
 
     `slacks` are what an observation is compared with, in its own unit: of the rise, then of the fall, or of the one
-    side of `direction`. None where none of `ones` is right.
+    side of `direction`. None where none of `ones` up to 1e9 is right.
 
     >>> whole_steps([0.26], range(1, 100), within=0.02, direction="fall")
     Steps(one=4, rise=0, fall=1)
     """
     for one in ones:
+        if one > MOST_STEPS:
+            break
         whole = [round(one * slack) for slack in slacks]
         if all(step > 0 and abs(step / one - slack) <= within for step, slack in zip(whole, slacks, strict=True)):
             return Steps(one, 0 if direction == "fall" else whole[0], 0 if direction == "rise" else whole[-1])
@@ -150,10 +162,14 @@ def least_threshold(average: Callable[[int], float], wanted: float) -> int:
     """
     low, high = 0, 8
     while average(high) < wanted:
-        low, high = high, 2 * high
+        low, high = high, high + max(8, high // 2)
         if high > HIGHEST:
             raise ValueError(f"average_run_length {wanted:g}: no threshold up to {HIGHEST} reaches it")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if average(middle) >= wanted else (middle, high)
     return high
+
+
+def _held(total: int, increment: int) -> int:
+    return min(CEILING, max(0, total + increment))

@@ -15,9 +15,9 @@ from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
 from detectors.charts.design import family_threshold
 from detectors.charts.family import ChartFamily, FamilyReadings, State
 from detectors.charts.lattice import binary_thresholds
-from detectors.charts.lattice_cusum import Steps, reflected
+from detectors.charts.lattice_cusum import CEILING, Steps, reflected
 from detectors.charts.poisson_cusum import PoissonCusum, poisson_steps
-from detectors.contract import Sides, Spec
+from detectors.contract import MOST, Sides, Spec
 
 
 class BernoulliCusumFamily(ChartFamily):
@@ -34,7 +34,7 @@ class BernoulliCusumFamily(ChartFamily):
         increments), the ones having come first. An alarm of it is one of the true chart, so the stated average run
         length holds and detection waits at most for the end of the count. "high" takes what no order is above, the
         ones having come last: max(0, S - all decrements) + all increases; it alarms earlier and more often than stated.
-        Raises ValueError, and changes nothing, for numbers that are not whole, or more ones than verdicts.
+        Raises ValueError, and changes nothing, for numbers that are not whole, more ones than verdicts, or above 1e9.
 
         >>> family = bernoulli_cusum_family([0.1, 0.1], 0.2, threshold=50)
         >>> family.update_counts([3, 0], [10, 10]).statistic.tolist()
@@ -45,8 +45,8 @@ class BernoulliCusumFamily(ChartFamily):
         hits, count = (nonnegative(name, value) for name, value in (("ones", ones), ("total", total)))
         if hits.shape != (len(self),) or count.shape != hits.shape:
             raise ValueError(f"ones, total: got shapes {hits.shape}, {count.shape}, allowed is ({len(self)},)")
-        if (hits != np.floor(hits)).any() or (count != np.floor(count)).any() or (hits > count).any():
-            raise ValueError("ones, total: allowed are whole numbers, ones <= total")
+        if ((hits != np.floor(hits)) | (count != np.floor(count)) | (hits > count) | (count > MOST)).any():
+            raise ValueError(f"ones, total: allowed are whole numbers, ones <= total <= {MOST:g}")
         k, n = hits.astype(np.int64), count.astype(np.int64)
         one, rise, fall, _, _ = self._arithmetic.table
         statistic = np.zeros(len(self), dtype=np.int64)
@@ -54,9 +54,10 @@ class BernoulliCusumFamily(ChartFamily):
         for side, (value, increase, decrease) in zip(("rise", "fall"), sides, strict=True):
             if self._arithmetic.direction in (side, "both"):
                 if bound == "low":
-                    value[:] = np.maximum(0, value + increase - decrease)
+                    _hold(value, increase - decrease)
                 else:
-                    value[:] = np.maximum(0, value - decrease) + increase
+                    _hold(value, -decrease)
+                    _hold(value, increase)
                 statistic = np.maximum(statistic, value)
         self._n += n
         return FamilyReadings(statistic=statistic.astype(np.float64), alarm=statistic > self.threshold)
@@ -166,9 +167,9 @@ class LatticeArithmetic:
         push = x.astype(np.int64) * one
         up, down = (array[: len(x)] for array in state)
         if self.direction != "fall":
-            np.maximum(up + (push - rise), 0, out=up)
+            _hold(up, push - rise)
         if self.direction != "rise":
-            np.maximum(down + (fall - push), 0, out=down)
+            _hold(down, fall - push)
         return _larger(up, down, self.direction)
 
     def run(self, state: State, chart: int, x: Floats) -> Floats:
@@ -189,6 +190,11 @@ class LatticeArithmetic:
     def parameters(self) -> bytes:
         """All of them."""
         return self.direction.encode() + self.table.tobytes()
+
+
+def _hold(sums: Ints, increments: Ints) -> None:
+    """S = min(CEILING, max(0, S + increment)), in place."""
+    np.minimum(np.maximum(sums + increments, 0), CEILING, out=sums)
 
 
 def _larger(up: Ints, down: Ints, direction: Sides) -> Floats:

@@ -153,7 +153,10 @@ def _run_length(mean: float, steps: Steps, threshold: int, head_start: float, qu
 
 
 def _shares(mean: float, most: int) -> Floats:
-    """Probabilities of 0, 1, ... `most` and more."""
+    """Probabilities of 0, 1, ... `most` and more, also of those that are tiny, adding up to 1."""
     at = np.arange(most)
     shares: Floats = np.exp(scipy.special.xlogy(at, mean) - mean - scipy.special.gammaln(at + 1.0))
-    return np.append(shares, max(0.0, 1.0 - shares.sum()))
+    below = shares.sum()
+    if below > 0.0:
+        shares *= scipy.special.gammaincc(most, mean) / below
+    return np.append(shares, scipy.special.gammainc(most, mean))

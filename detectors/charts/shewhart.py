@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from detectors.arrays import Floats
-from detectors.charts.run_length import RunLength, absorption
+from detectors.charts.run_length import RunLength, absorption, eliminated_mean
 
 
 class RunRule(NamedTuple):
@@ -43,7 +43,11 @@ def shewhart_run_length(shift: float = 0.0, *, rules: Sequence[RunRule] = (SHEWH
         raise ValueError(f"rules: got {list(rules)}, allowed are rules with 1 <= needed <= last <= 16 and beyond >= 0")
     sided = [(rule, side) for rule in rules for side in (1.0, -1.0)]
     edges = sorted({side * rule.beyond for rule, side in sided})
-    chances = np.diff(scipy.special.ndtr(np.array([-np.inf, *edges, np.inf]) - shift))
+    # By the nearer tail, so that chances far out keep their digits.
+    lower, upper = (np.array(ends) - shift for ends in ([-np.inf, *edges], [*edges, np.inf]))
+    mirrored = lower > 0.0
+    lower, upper = np.where(mirrored, -upper, lower), np.where(mirrored, -lower, upper)
+    chances = scipy.special.ndtr(upper) - scipy.special.ndtr(lower)
     inside = [edges[0] - 1.0, *((a + b) / 2.0 for a, b in itertools.pairwise(edges)), edges[-1] + 1.0]
     told = [[int(side * place > rule.beyond) for rule, side in sided] for place in inside]
 
@@ -56,10 +60,13 @@ def shewhart_run_length(shift: float = 0.0, *, rules: Sequence[RunRule] = (SHEWH
 
     states = {(0,) * len(sided): 0}
     found: list[tuple[int, int, float]] = []
+    alarms: list[float] = []
     for memory in (waiting := list(states)):
+        alarms.append(0.0)
         for news, chance in zip(told, chances.tolist(), strict=True):
             following = after(memory, news)
             if following is None:
+                alarms[-1] += chance
                 continue
             if following not in states:
                 states[following] = len(states)
@@ -70,4 +77,5 @@ def shewhart_run_length(shift: float = 0.0, *, rules: Sequence[RunRule] = (SHEWH
     transition: Floats = np.zeros((len(states), len(states)))
     for origin, to, chance in found:
         transition[origin, to] += chance
-    return absorption(transition, transition[0])
+    fresh, alarm = np.eye(1, len(states))[0], np.array(alarms)
+    return absorption(transition, transition[0], long=lambda: eliminated_mean(transition, alarm, fresh))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 
 from detectors.arrays import Floats
-from detectors.charts.run_length import RunLength, absorption
+from detectors.charts.run_length import RunLength, absorption, eliminated_mean
 
 
 def shiryaev_roberts_run_length(shift: float = 0.0, *, expected_shift: float, threshold: float) -> RunLength:
@@ -45,4 +46,7 @@ def shiryaev_roberts_run_length(shift: float = 0.0, *, expected_shift: float, th
         z = (nodes - log_one_more[:, None] - drift) / step
         return half / step * weights * np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
 
-    return absorption(kernel(np.logaddexp(0.0, nodes)), kernel(np.zeros(1))[0])
+    one_more = np.logaddexp(0.0, nodes)
+    transition, row = kernel(one_more), kernel(np.zeros(1))[0]
+    alarm = scipy.special.ndtr((one_more + drift - high) / step)
+    return absorption(transition, row, long=lambda: 1.0 + eliminated_mean(transition, alarm, row))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from monitor.assembly import assemble
 from monitor.commands import options
 from monitor.reference import InvalidReference, Reference, load_reference
 from monitor.settings import Settings
@@ -23,12 +24,14 @@ def command(file: Path) -> None:
     settings = options.settings(file)
     try:
         reference = None if settings.drift.reference is None else load_reference(settings.drift.reference)
+        pipeline = assemble(settings, reference)
     except InvalidReference as error:
         raise options.Refused(f"{file}: drift.reference: {error}") from error
     _check_security(file, settings)
     click.echo(f"{file}: ok")
     for name, told in _summary(settings, reference):
         click.echo(f"  {name:<10} {told}")
+    click.echo(f"  {'config':<10} {pipeline.fingerprint}")
 
 
 def _check_security(file: Path, settings: Settings) -> None:
@@ -59,4 +62,3 @@ def _summary(settings: Settings, reference: Reference | None) -> Iterator[tuple[
             "reference",
             f"{settings.drift.reference}: {models}, {reference.first_decision}..{reference.last_decision}",
         )
-    yield "config", settings.fingerprint()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from monitor.commands import options
 from monitor.contract import asyncapi, contract, json_schema
 from monitor.topics import SOURCES
 
@@ -23,7 +24,7 @@ from monitor.topics import SOURCES
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.Output(folder=True),
     help="Folder for one file a document; standard output without.",
 )
 def command(form: str, output: Path | None) -> None:
@@ -38,10 +39,11 @@ def command(form: str, output: Path | None) -> None:
         documents |= {f"{name}.schema.json": schema for name, schema in schemas.items()}
     if form != "json-schema":
         documents["asyncapi.json"] = asyncapi()
-    output.mkdir(parents=True, exist_ok=True)
-    for name, one in documents.items():
-        (output / name).write_text(_text(one), encoding="utf-8")
-        click.echo(str(output / name))
+    with options.writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+        for name, one in documents.items():
+            (output / name).write_text(_text(one), encoding="utf-8")
+            click.echo(str(output / name))
 
 
 def _text(document: Any) -> str:

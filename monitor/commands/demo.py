@@ -5,15 +5,16 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
+from monitor.commands import options
 from monitor.demo.run import Options, run
 
 
 @click.command
-@click.option("--duration", type=click.FloatRange(min=1), help="Seconds after which it ends; until Ctrl-C without.")
+@click.option("--duration", type=options.Number(min=1), help="Seconds after which it ends; until Ctrl-C without.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the simulated traffic.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=1, max=600),
+    type=options.Number(min=1, max=600),
     default=60.0,
     show_default=True,
     help="Event time that passes in a unit of time.",

@@ -26,7 +26,7 @@ from monitor.topics import DECISIONS
 @options.since_option
 @options.until_option
 @options.whole_option
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The reference file.")
+@click.option("--output", type=options.Output(folder=False), required=True, help="The reference file.")
 @click.option("--force", is_flag=True, help="Overwrite the reference file.")
 @click.option("--model", "models", multiple=True, help="Pin this model only; may be repeated.")
 @click.option(
@@ -93,7 +93,8 @@ def command(
             reference = _pin(logs, settings, what, source)
     except (InvalidReference, UnreadableLog) as error:
         raise options.Refused(str(error)) from error
-    write_reference(reference, output)
+    with options.writing(output):
+        write_reference(reference, output)
     click.echo(f"{output}: {reference.first_decision}..{reference.last_decision}", err=True)
     for model in reference.models:
         counted = sum(series.decisions for series in model.series if series.segment == "all")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from monitor.commands.progress import progress
 from monitor.event_log import EventLog, FileLog, UnreadableLog
 from monitor.reference import InvalidReference
 from monitor.replay import Replayed, replay
+from monitor.replay_output import minute_of
 from monitor.settings import Settings
 from monitor.topics import SOURCES
 
@@ -31,7 +31,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @options.since_option
 @options.until_option
 @options.whole_option
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--output", type=options.Output(folder=True), required=True, help="Folder to write to.")
 @click.option("--force", is_flag=True, help="Overwrite files in the folder.")
 @click.option(
     "--every",
@@ -64,7 +64,7 @@ def command(
         raise click.UsageError("expected either files (--decisions ...), or a topic range: --topics, --since, --until")
     settings = options.settings(config)
     try:
-        with _logs(settings, chosen, since_ms, until_ms) as logs:
+        with _logs(settings, chosen, since_ms, until_ms) as logs, options.writing(output):
             done = _replay(logs, settings, output, every_minutes=every_minutes, force=force)
     except (InvalidReference, UnreadableLog, FileExistsError) as error:
         raise options.Refused(str(error)) from error
@@ -98,7 +98,7 @@ def _replay(logs: Sequence[EventLog], settings: Settings, output: Path, *, every
     with progress("replaying", total=sum(log.size for log in logs)) as show:
 
         def tell(done: Replayed) -> None:
-            at = "" if done.at_ms is None else f"{datetime.fromtimestamp(done.at_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+            at = "" if done.at_ms is None else minute_of(done.at_ms)
             show(sum(log.position for log in logs), at)
 
         return replay(

@@ -34,6 +34,10 @@ FILES_START: Final = "2026-01-05T00:00:00Z"
 """Where event time starts in files, unless told: fixed, so that the same command gives the same bytes. A Monday."""
 FILES_MINUTES: Final = 60
 ENDLESS_MINUTES: Final = 10 * 365 * 24 * 60
+STARTS_BEFORE: Final = datetime(9980, 1, 1, tzinfo=UTC)
+"""All of a simulation, and the feedback on it, lies in years of four digits."""
+MAXIMUM_RATE: Final = 10_000_000
+MAXIMUM_SPEED: Final = 1_000_000
 
 
 @click.command
@@ -47,12 +51,18 @@ ENDLESS_MINUTES: Final = 10 * 365 * 24 * 60
     help=f"{', '.join(BUILT_IN)}, or a YAML file.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of what is drawn.")
-@click.option("--minutes", type=click.IntRange(min=1), help="Minutes of event time; 60 into files, endless into Kafka.")
+@click.option(
+    "--minutes",
+    type=click.IntRange(min=1, max=ENDLESS_MINUTES),
+    help="Minutes of event time; 60 into files, endless into Kafka.",
+)
 @click.option("--start", "start_ms", type=options.Instant(), help="Where event time starts; whole minutes.")
-@click.option("--rate", type=click.FloatRange(min=1), help="Decisions a minute, of a built-in scenario.")
+@click.option(
+    "--rate", type=options.Number(min=1, max=MAXIMUM_RATE), help="Decisions a minute, of a built-in scenario."
+)
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0),
+    type=options.Number(min=0, max=MAXIMUM_SPEED),
     default=1.0,
     show_default=True,
     help="Event time that passes in a unit of time; 0: as fast as possible.",
@@ -60,7 +70,7 @@ ENDLESS_MINUTES: Final = 10 * 365 * 24 * 60
 @click.option("--drain", is_flag=True, help="Into files: also the feedback that comes after the last minute.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.Output(folder=True),
     help="Folder for files, with the truth beside them; into Kafka without.",
 )
 def command(
@@ -109,6 +119,8 @@ def _scenario(name: str, rate: float | None) -> Scenario:
 def _whole(start_ms: int) -> int:
     if start_ms % MINUTE_MS:
         raise options.Refused("--start: expected a whole minute, such as 2026-01-31T23:59:00Z")
+    if start_ms >= STARTS_BEFORE.timestamp() * 1000:
+        raise options.Refused(f"--start: expected a time before {STARTS_BEFORE:%Y}")
     return start_ms
 
 
@@ -120,7 +132,7 @@ def _start(now: float, minutes: int | None, speed: float) -> int:
     if minutes is None:
         raise click.UsageError("--speed other than 1 needs --minutes or --start")
     lasts = 0.0 if speed == 0 else minutes / speed
-    return (minute - max(0, int(minutes - lasts))) * MINUTE_MS
+    return (minute - int(max(0.0, minutes - lasts))) * MINUTE_MS
 
 
 def _write(scenario: Scenario, output: Path, *, seed: int, start_ms: int, minutes: int, drain: bool) -> None:
@@ -130,7 +142,8 @@ def _write(scenario: Scenario, output: Path, *, seed: int, start_ms: int, minute
         def tell(batch: MinuteBatch) -> None:
             show((batch.start_ms - start_ms) / MINUTE_MS + 1, _minute(batch.start_ms))
 
-        lines = write_files(batches, output, on_progress=tell)
+        with options.writing(output):
+            lines = write_files(batches, output, on_progress=tell)
     for file, count in lines.items():
         click.echo(f"{output / file}: {count}", err=True)
 
@@ -144,7 +157,7 @@ def _publish(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    producer = create_producer(settings.kafka.bootstrap_servers, config=client_options(settings))
+    security = client_options(settings)
     clock = EventClock(time.monotonic(), start_ms, speed) if speed else None
     with progress(f"simulating {scenario.name}", total=minutes) as show:
 
@@ -155,7 +168,7 @@ def _publish(
         try:
             done = publish(
                 _until(stop, generate(scenario, seed=seed, start_ms=start_ms, minutes=minutes or ENDLESS_MINUTES)),
-                producer,
+                create_producer(settings.kafka.bootstrap_servers, config=security),
                 clock=clock,
                 on_progress=tell,
                 wait=stop.wait,

@@ -38,7 +38,9 @@ RECENT: Final = 64
 """Last source timestamps of a chunk that it tells."""
 
 Key = Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
-Milliseconds = Annotated[int, Meta(ge=-1, le=2**47)]
+LATEST_MS: Final = 2**47
+"""Kafka takes any timestamp from its producers; what lies outside of -1 to this is taken for the nearer end."""
+Milliseconds = Annotated[int, Meta(ge=-1, le=LATEST_MS)]
 
 FeedbackEvent = Review | Appeal | Report
 
@@ -149,7 +151,7 @@ def forward_decisions(
     occurred_us = [round(one.occurred_at.timestamp() * 1e6) for one in decisions]
     scores = [_or_nan(one.score) for one in decisions]
     inclusions = [_or_nan(one.inclusion_probability) for one in decisions]
-    columns = (offsets, keys, timestamps, names, occurred_us, scores, inclusions)
+    columns = (offsets, keys, map(_kept, timestamps), names, occurred_us, scores, inclusions)
     return [ForwardedDecision(*row) for row in zip(*columns, strict=True)]
 
 
@@ -171,7 +173,7 @@ def forward_feedback(
         )
     return ForwardedFeedback(
         key=decision_key(event.decision_id),
-        timestamp_ms=timestamp_ms,
+        timestamp_ms=_kept(timestamp_ms),
         kind=KINDS.index(source),
         partition=partition,
         offset=offset,
@@ -240,6 +242,10 @@ def with_context(record: ForwardedFeedback, context: DecisionContext) -> Feedbac
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: feedback: {error}") from error
     return msgspec.structs.replace(event, decision=context)
+
+
+def _kept(timestamp_ms: int) -> int:
+    return min(max(timestamp_ms, -1), LATEST_MS)
 
 
 def _or_nan(told: float | None) -> float:

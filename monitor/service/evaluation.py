@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from monitor.blocks import decode_block
-from monitor.evaluate import PartitionEvaluator
+from monitor.blocks import BlockMessage, clock_of, decode_block, source_of
+from monitor.evaluate import PartitionEvaluator, is_ahead
 from monitor.model import ModelSettings
 from monitor.service.ingest import Batch, furthest
 from monitor.service.outlet import Outlet, Record
@@ -120,7 +120,7 @@ class Evaluation:
                 records[key] = value
             elif key is not None:
                 records.pop(key, None)
-        restored = owned.evaluator.restore(records)
+        restored = owned.evaluator.restore(records, now_ms=self._now_ms())
         if restored.unreadable:
             self._quarantine(partition, records, restored.unreadable)
         blocks = 0
@@ -179,11 +179,25 @@ class Evaluation:
     def _fold(self, owned: _Owned, offset: int, value: bytes | None) -> None:
         if value is not None:
             try:
-                owned.evaluator.fold(decode_block(value))
+                self._believe(owned, decode_block(value))
             except ValueError as error:
                 owned.evaluator.set_aside("block")
                 log.error("block message set aside", partition=owned.number, offset=offset, error=str(error))
         owned.position = max(owned.position, offset + 1)
+
+    def _believe(self, owned: _Owned, message: BlockMessage) -> None:
+        now_ms, clock_ms = self._now_ms(), clock_of(message)
+        if is_ahead(clock_ms, now_ms):
+            ahead = (clock_ms - now_ms) // 1000
+            log.warning(
+                "a source's time is ahead of this machine's and not believed: a wrong timestamp, or a wrong clock here",
+                source=source_of(message),
+                seconds=ahead,
+            )
+        owned.evaluator.fold(message, now_ms=now_ms)
+
+    def _now_ms(self) -> int:
+        return round(1000 * self._clock())
 
     def _quarantine(self, partition: int, records: Mapping[bytes, bytes], unreadable: Iterable[str]) -> None:
         """Keep what could not be read for a look later; the next checkpoint replaces it."""

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, rewind
+from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, clock_of, encode_block, rewind, source_of
 from monitor.decode import Reason
 from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import CorruptIndex, IndexUnavailable
@@ -53,6 +53,10 @@ class Batch(Protocol):
     topic: str
     partition: int
     next_offset: int
+
+    @property
+    def first_offset(self) -> int:
+        """Where the log was read from; beyond the `next_offset` before, what lies between was lost."""
 
     @property
     def offsets(self) -> Sequence[int]: ...
@@ -213,7 +217,13 @@ class Ingest:
         elif follower is None:
             return
         else:
-            dead, closed = follower.feed(batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset)
+            dead, closed = follower.feed(
+                batch.offsets,
+                batch.timestamps,
+                batch.values,
+                next_offset=batch.next_offset,
+                first_offset=batch.first_offset,
+            )
             forwards = follower.take_forwards()
         # Before anything is awaited: whoever publishes the open block meanwhile publishes the closed ones before it.
         partition.closed += closed
@@ -260,8 +270,8 @@ class Ingest:
                 partition.passed_over = 0 if told else partition.passed_over + 1
                 messages = messages + told
             through = partition.summariser.told
-            # The clock is that of the blocks: a batch may be one record, and its timestamp absurd.
-            partition.clock_ms = max([partition.clock_ms, *(_clock_ms(message) for message in messages)])
+            # The clock is that of the last block: a batch may be one record, and its timestamp absurd.
+            partition.clock_ms = next((at for at in map(clock_of, reversed(messages)) if at >= 0), partition.clock_ms)
             await self._write(messages)
             if isinstance(partition.summariser, JoinPartition) and not self._commit(partition, through):
                 return
@@ -352,19 +362,19 @@ class Ingest:
         count = await self._count(BLOCKS)
         records = []
         for message in messages:
-            name = message.model if isinstance(message, ModelBlock) else _source_name(message)
-            key = block_key(name, message)
-            records.append(Record(BLOCKS, key, encode_block(message), partition=block_partition(name, count)))
+            name = message.model if isinstance(message, ModelBlock) else source_of(message)
+            number = block_partition(name, count)
+            records.append(Record(BLOCKS, block_key(message), encode_block(message), partition=number))
         await self._outlet.write(records)
 
     async def _publish_clocks(self) -> None:
         count = await self._count(BLOCKS)
         records = []
         for partition in self._partitions.values():
-            if partition.clock_ms > partition.told_clock_ms:
+            if partition.clock_ms != partition.told_clock_ms:
                 partition.told_clock_ms = partition.clock_ms
                 clock = Clock(partition.topic, partition.number, partition.clock_ms)
-                key, data = block_key("", clock), encode_block(clock)
+                key, data = block_key(clock), encode_block(clock)
                 records += [Record(BLOCKS, key, data, partition=number) for number in range(count)]
         await self._outlet.write(records)
 
@@ -436,13 +446,14 @@ def block_partition(name: str, count: int) -> int:
     return hash_id(name) % count
 
 
-def block_key(name: str, message: BlockMessage) -> bytes:
-    """Key of a message: what it is about, and after the last separator how far it reaches."""
+def block_key(message: BlockMessage) -> bytes:
+    """Key of a message: the model, "" where it is about the source itself, and after the last separator its reach."""
     if isinstance(message, Clock):
-        about, reach = "clock", message.clock_ms
+        name, about, reach = "", "clock", message.clock_ms
     else:
+        name = message.model if isinstance(message, ModelBlock) else ""
         about, reach = str(message.span.first), message.span.through
-    return SEPARATOR.join((name, _source_name(message), about, str(reach))).encode()
+    return SEPARATOR.join((name, source_of(message), about, str(reach))).encode()
 
 
 def furthest(keys: Iterable[bytes | None]) -> list[int]:
@@ -458,12 +469,3 @@ def furthest(keys: Iterable[bytes | None]) -> list[int]:
         if about not in best or told > best[about][0]:
             best[about] = (told, index)
     return sorted(index for _, index in best.values())
-
-
-def _source_name(message: BlockMessage) -> str:
-    span = message if isinstance(message, Clock) else message.span
-    return f"{span.topic}/{span.partition}"
-
-
-def _clock_ms(message: BlockMessage) -> int:
-    return message.clock_ms if isinstance(message, Clock) else message.span.clock_ms

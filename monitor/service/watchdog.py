@@ -138,11 +138,18 @@ class Watchdog:
     def _look(self) -> Stall | None:
         beats, owed = self._told
         stall = self._patience.look(self._clock(), {EVENT_LOOP: Owed(beats, self._loop_seconds, kafka=False), **owed})
-        if stall is None or not stall.kafka or self._reachable():
+        if stall is None or not stall.kafka or self._kafka_answers():
             return stall
         log.warning("no progress, because kafka does not answer: waiting", what=stall.what)
         self._patience.forgive()
         return None
+
+    def _kafka_answers(self) -> bool:
+        try:
+            return self._reachable()
+        except Exception:  # whatever it is: a watchdog that ended unseen would be worse than a restart too many
+            log.exception("cannot ask whether kafka answers: taken for a yes")
+            return True
 
     def _end(self, stall: Stall) -> None:
         # First, because everything after it can hang: the log's lock, the loop.

@@ -63,9 +63,9 @@ def create_producer(bootstrap: str, *, config: Mapping[str, Any] | None = None) 
     """A librdkafka producer that waits for all replicas and partitions keys as Java clients do.
 
     Its queue holds at most 200 thousand records or 256 MB; nothing is compressed, as the broker is mostly on the same
-    machine. `config` (security and the like) overrides.
+    machine. `config` (security and the like) overrides. Raises DeliveryError if librdkafka refuses it.
     """
-    from confluent_kafka import Producer
+    from confluent_kafka import KafkaException, Producer
 
     values: dict[str, Any] = {
         "bootstrap.servers": bootstrap,
@@ -77,7 +77,10 @@ def create_producer(bootstrap: str, *, config: Mapping[str, Any] | None = None) 
         "queue.buffering.max.kbytes": 262_144,
         "delivery.report.only.error": True,
     }
-    producer: KafkaProducer = Producer(values | dict(config or {}))
+    try:
+        producer: KafkaProducer = Producer(values | dict(config or {}))
+    except KafkaException as error:
+        raise DeliveryError(f"starting a producer: {error.args[0].str()}") from error
     return producer
 
 

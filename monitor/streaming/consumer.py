@@ -214,7 +214,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if offset is None:
                 starts[tp] = first
             elif offset > end:
-                self.log.warning("%s: committed offset %d is beyond the log's end %d: it is a new log", tp, offset, end)
+                self.log.error(
+                    "%s: committed offset %d is beyond the log's end %d: a topic made anew. What counted of the former"
+                    " one hides as many records of this one: see the runbook, A topic was made anew",
+                    *(tp, offset, end),
+                )
                 committed[tp], starts[tp] = None, first
             elif tp.topic in self.batching.topics:
                 starts[tp] = max(first, min(offset, self.batching.rewind(tp.topic, tp.partition, offset)))

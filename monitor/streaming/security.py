@@ -7,6 +7,8 @@ against the system's authorities.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -65,8 +67,8 @@ class Security:
 
 
 def security_of(kafka: KafkaSettings) -> Security:
-    """What the configuration says. ValueError when the settings do not belong together."""
-    return Security(
+    """What the configuration says. ValueError when the settings do not belong together or a file cannot be used."""
+    security = Security(
         security_protocol=kafka.security_protocol,
         sasl_mechanism=kafka.sasl_mechanism,
         username=kafka.username,
@@ -75,6 +77,8 @@ def security_of(kafka: KafkaSettings) -> Security:
         cert_file=kafka.cert_file,
         key_file=kafka.key_file,
     )
+    _context(security)
+    return security
 
 
 def faust_credentials(security: Security) -> Any:
@@ -118,14 +122,30 @@ def confluent_options(security: Security) -> dict[str, str]:
 def _context(security: Security) -> ssl.SSLContext | None:
     if not security.tls:
         return None
-    try:
+    with _usable(ca_file=security.ca_file):
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=security.ca_file)
-        if security.cert_file is not None:
-            context.load_cert_chain(security.cert_file, security.key_file)
-    except ssl.SSLError as error:
-        files = ", ".join(str(path) for path in (security.ca_file, security.cert_file, security.key_file) if path)
-        raise ValueError(f"kafka security: cannot use {files}: {error}; PEM files are expected") from error
+    if security.cert_file is not None:
+        with _usable(cert_file=security.cert_file, key_file=security.key_file):
+            context.load_cert_chain(security.cert_file, security.key_file, _no_password)
     return context
+
+
+@contextmanager
+def _usable(**files: Path | None) -> Iterator[None]:
+    """ValueError that names settings and files when they cannot be loaded."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        given = {name: path for name, path in files.items() if path is not None}
+        paths = ", ".join(map(str, given.values()))
+        raise ValueError(
+            f"kafka security: {', '.join(given)}: cannot use {paths}: {error}; PEM files are expected"
+        ) from error
+
+
+def _no_password() -> str:
+    """Asked for the password of an encrypted key, OpenSSL would wait at the terminal."""
+    raise ValueError("the key is encrypted")
 
 
 def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:

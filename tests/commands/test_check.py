@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from monitor.assembly import assemble
+from monitor.reference import ModelReference, Reference
+from monitor.settings import load_settings
 from tests.commands.calls import call
 
 
@@ -35,6 +39,8 @@ def test_a_good_file_is_summed_up(tmp_path: Path) -> None:
         ("drift: {reference: absent.json}", "drift.reference: reference absent.json: cannot be read"),
         ("kafka: {security_protocol: SASL_SSL}", "kafka security: sasl_mechanism is None; allowed: SCRAM-SHA-256"),
         ("kafka: {username: me}", "kafka security: username is set"),
+        ("kafka: {bootstrap_servers: ','}", "kafka.bootstrap_servers: expected host:port, several separated by commas"),
+        ("kafka: {bootstrap_servers: 'localhost:abc'}", "several separated by commas, got 'localhost:abc'"),
         ("- a", "expected sections"),
         ("a: [", "expected YAML"),
     ],
@@ -52,6 +58,28 @@ def test_a_reference_of_another_shape_is_refused(tmp_path: Path) -> None:
     result = call("check", written(tmp_path, f"drift: {{reference: {tmp_path / 'reference.json'}}}"))
     assert 2 == result.exit_code
     assert "missing required field `source`" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["ca_file", "cert_file"])
+def test_a_file_of_kafka_that_is_not_pem_is_refused_as_the_worker_does(tmp_path: Path, key: str) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    path = written(tmp_path, f"kafka: {{security_protocol: SSL, {key}: {bad}}}")
+    for command in (["check"], ["topics", "create", "--config"], ["simulate", "--config"]):
+        result = call(*command, path)
+        assert (2, "") == (result.exit_code, result.stdout)
+        assert f"kafka security: {key}: cannot use {bad}: " in result.stderr
+        assert "PEM" in result.stderr
+        assert 1 == len(result.stderr.splitlines())
+
+
+def test_the_fingerprint_is_the_workers(tmp_path: Path) -> None:
+    reference = Reference(1, "file", "", "", (ModelReference("m", (0.5,), (), ()),))
+    (tmp_path / "reference.json").write_bytes(msgspec.json.encode(reference))
+    for text in ("{}", f"drift: {{reference: {tmp_path / 'reference.json'}}}"):
+        path = written(tmp_path, text)
+        told = call("check", path).stdout.splitlines()[-1].split()
+        assert ["config", assemble(load_settings(path, {})).fingerprint] == told
 
 
 def test_the_environment_is_examined_too(tmp_path: Path) -> None:

@@ -82,9 +82,12 @@ def test_a_reference_is_all_that_drift_needs(files: Path, tmp_path: Path) -> Non
         [feature.bins for feature in model.features],
     )
     (tmp_path / "monitor.yaml").write_text(f"drift: {{reference: {path}}}\n")
-    assert 0 == call("check", tmp_path / "monitor.yaml").exit_code
+    checked = call("check", tmp_path / "monitor.yaml")
+    assert 0 == checked.exit_code
     given = ("--decisions", files / "decisions.jsonl", "--output", tmp_path / "out", "--every", 60)
     assert 0 == call("replay", *given, environ={"MONITOR_CONFIG": str(tmp_path / "monitor.yaml")}).exit_code
+    fingerprint = checked.stdout.split()[-1]
+    assert f'config="{fingerprint}"' in (tmp_path / "out" / "metrics.prom").read_text()
     told = lines(tmp_path / "out" / "readings.jsonl")
     drift = [line for line in told if line["quantity"] == "drift" and line["segment"] == "all"]
     assert {"text-guard"} == {line["model"] for line in drift}

@@ -85,7 +85,11 @@ def feed(follower: PartitionSummariser, log: Log, begin: int, end: int) -> tuple
     """Give a summariser the records with index `begin` to `end`."""
     following = log.offsets[end] if end < len(log) else log.end
     return follower.feed(
-        log.offsets[begin:end], log.timestamps[begin:end], log.values[begin:end], next_offset=following
+        log.offsets[begin:end],
+        log.timestamps[begin:end],
+        log.values[begin:end],
+        next_offset=following,
+        first_offset=log.offsets[begin - 1] + 1 if begin else 0,
     )
 
 

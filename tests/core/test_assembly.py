@@ -83,3 +83,35 @@ def test_the_second_stage_has_kinds_detectors_and_thresholds_of_drift() -> None:
     assert (3, 4, 5) == (found.streams.minimum_decisions, found.streams.minimum_labels, found.grace_minutes)
     assert (0.3, 0.15) == (found.drift_thresholds["psi"], found.drift_thresholds["ks"])
     assert Settings().drift.detectors == found.streams.detectors
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"blocks": {"size": 64}},
+        {"limits": {"series": 6}},
+        {"time": {"future_seconds": 1}},
+        {"precision": {"objective": 0.5}},
+        {"models": {"m": {"thresholds": [0.5]}}},
+        {"drift": {"thresholds": {"psi": 0.1}}},
+        {"drift": {"detectors": [{"kind": "adwin"}]}},
+        {"drift": {"detectors": [{"kind": "adwin"}, {"kind": "page_hinkley", "threshold": 3}]}},
+        {"segments": {"values": {"language": ["es"]}}},
+    ],
+    ids=str,
+)
+def test_the_fingerprint_changes_with_what_changes_a_number_and_with_nothing_else(changed: Any) -> None:
+    same = settings(http={"port": 1}, kafka={"group_id": "g"}, log={"level": "DEBUG"})
+    default = assemble(Settings()).fingerprint
+    assert default == assemble(same).fingerprint
+    assert default != assemble(settings(**changed)).fingerprint
+
+
+def test_the_fingerprint_changes_with_the_reference_and_not_with_its_place(tmp_path: Path) -> None:
+    found = []
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_bytes(msgspec.json.encode(REFERENCE))
+        found.append(assemble(settings(drift={"reference": tmp_path / name})).fingerprint)
+    other = msgspec.structs.replace(REFERENCE, models=())
+    assert {assemble(Settings(), REFERENCE).fingerprint} == set(found)
+    assert 3 == len({*found, assemble(Settings()).fingerprint, assemble(Settings(), other).fingerprint})

@@ -9,10 +9,10 @@ from typing import Any
 from monitor import catalogue
 from monitor.blocks import BlockMessage, Clock, ModelBlock
 from monitor.cells import OTHER, Limits
-from monitor.evaluate import IDLE_MS, ObjectiveSettings, PartitionEvaluator, label_overflow, take_snapshot
-from monitor.snapshot import Objective, ServiceSnapshot, Snapshot
+from monitor.evaluate import IDLE_MS, LEAD_MS, ObjectiveSettings, PartitionEvaluator, label_overflow, take_snapshot
+from monitor.snapshot import Objective, Quantity, ServiceSnapshot, Snapshot
 from monitor.state import model_key
-from monitor.topics import DECISIONS, REVIEWS
+from monitor.topics import DECISIONS, LAUNCHES, REVIEWS
 from tests.core.runs import EVALUATE, evaluated, model_settings, summaries, summarise_settings, write, writes
 from tests.core.strategies import HOUR, MINUTE, T0, decision, log, review, traffic
 
@@ -24,7 +24,7 @@ def snapshot(*evaluators: PartitionEvaluator, objectives: ObjectiveSettings | No
         evaluators,
         objectives=objectives or ObjectiveSettings(),
         service=ServiceSnapshot(lag={("t", 0): 3}),
-        taken_at=1.0,
+        taken_at=float(T0 + 1),
         ready=True,
         reason="",
     )
@@ -64,6 +64,45 @@ def test_the_clock_is_where_the_farthest_source_is_and_never_runs_back() -> None
     for message in (Clock("t", 0, NOW), Clock("t", 1, NOW + 5), Clock("t", 1, NOW + 3), Clock("t", 2, -1)):
         evaluator.fold(message)
     assert NOW + 5 == evaluator.clock_ms
+
+
+def test_a_time_that_nobody_has_reached_yet_is_not_believed_and_the_right_one_after_it_is() -> None:
+    evaluator = PartitionEvaluator(EVALUATE)
+    for clock in (NOW, NOW + LEAD_MS + 1):
+        evaluator.fold(Clock("t", 0, clock), now_ms=NOW)
+    assert NOW == evaluator.clock_ms
+    evaluator.fold(Clock("t", 0, NOW + LEAD_MS), now_ms=NOW)
+    assert NOW + LEAD_MS == evaluator.clock_ms
+
+
+def test_one_source_with_an_absurd_time_empties_no_window_not_even_after_a_restart() -> None:
+    topic = summaries(log(DECISIONS, [decision(n, at=T0) for n in range(100)], at=[T0] * 100))
+    topic += summaries(log(REVIEWS, [review(1, decision(1))], at=[T0 + 365 * 24 * HOUR]))
+    evaluator = PartitionEvaluator(EVALUATE, owner="a")
+    for message in topic:
+        evaluator.fold(message, now_ms=NOW)
+    state: dict[bytes, bytes] = {}
+    write(state, writes(evaluator.checkpoints(position=len(topic))))
+    heir = PartitionEvaluator(EVALUATE, owner="b")
+    heir.restore(state, now_ms=NOW)
+    for one in (evaluator, heir):
+        one.advance()
+        found = snapshot(one)
+        assert T0 == found.clock
+        assert {DECISIONS.topic: T0} == found.service.last_event_at
+        (volume,) = {
+            int(column.value[0])
+            for column in found.models[0].readings
+            if (column.quantity, column.window) == (Quantity.VOLUME, "5m")
+        }
+        assert 100 == volume
+
+
+def test_launches_move_no_window() -> None:
+    evaluator = PartitionEvaluator(EVALUATE)
+    evaluator.fold(Clock(DECISIONS.topic, 0, NOW))
+    evaluator.fold(Clock(LAUNCHES.topic, 0, NOW + 60_000))
+    assert NOW == evaluator.clock_ms
 
 
 def closed_until(*clocks: Clock) -> int:
@@ -187,7 +226,7 @@ def test_a_snapshot_says_what_the_shell_says_and_adds_what_the_state_knows() -> 
     events = [decision(1), None, b"{"]
     found = snapshot(evaluated(summaries(log(DECISIONS, events))))
     assert {("t", 0): 3} == found.service.lag
-    assert (1.0, True, "") == (found.taken_at, found.ready, found.reason)
+    assert (T0 + 1.0, True, "") == (found.taken_at, found.ready, found.reason)
     assert T0 == found.clock
     assert {DECISIONS.topic: T0} == found.service.last_event_at
     counters = found.service.counters

@@ -20,6 +20,7 @@ from monitor.layout import ACTIONS
 from monitor.open_block import CLOCK_RECORDS, DeadLetter
 from monitor.packing import unpack
 from monitor.partition import PartitionSummariser
+from monitor.sources import SourceLedger
 from monitor.summarise_settings import SummariseSettings
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
 from tests.core.runs import (
@@ -345,10 +346,44 @@ def test_a_block_ends_with_an_offset_at_or_beyond_its_end_or_when_the_log_goes_o
         assert (0, BLOCK, True) == (span.first, span.through, span.closed)
 
 
-def test_blocks_that_hold_only_gaps_are_not_spoken_of() -> None:
+def test_blocks_that_hold_only_gaps_are_told_once_the_log_goes_on_and_count_as_read() -> None:
     records = with_offsets(log(DECISIONS, [decision(1), decision(2)]), [1, 5 * BLOCK + 2], 9 * BLOCK)
-    firsts = [message.span.first for message in summaries(records, SETTINGS) if isinstance(message, SourceBlock)]
-    assert [0, 5 * BLOCK] == firsts
+    found = [message for message in summaries(records, SETTINGS) if isinstance(message, SourceBlock)]
+    assert [number * BLOCK for number in range(6)] == [message.span.first for message in found]
+    assert [True, False, False, False, False, True] == [bool(message.counts) for message in found]
+    ledger = SourceLedger(DECISIONS.topic, 0)
+    assert all(ledger.fold(message) for message in found)
+    assert (catalogue.MISSED.name, (DECISIONS.topic,)) not in ledger.totals()
+
+
+@pytest.mark.parametrize(("committed", "told"), [(0, [1, 2, 3, 4, 5]), (3 * BLOCK + 1, [3, 4, 5]), (6 * BLOCK, [])])
+def test_a_new_owner_tells_of_gaps_from_where_it_goes_on(committed: int, told: list[int]) -> None:
+    records = with_offsets(log(DECISIONS, [decision(1), decision(2)]), [1, 5 * BLOCK + 2], 9 * BLOCK)
+    follower = summariser(records, SETTINGS, committed=committed)
+    _, closed = follower.feed(
+        records.offsets[1:], records.timestamps[1:], records.values[1:], next_offset=9 * BLOCK, first_offset=2
+    )
+    found = [message.span.first // BLOCK for message in closed if isinstance(message, SourceBlock)]
+    assert told == found
+
+
+def test_blocks_that_the_log_no_longer_holds_are_not_told_and_count_as_missed() -> None:
+    records = with_offsets(log(DECISIONS, [decision(1), decision(2)]), [1, 5 * BLOCK + 2], 9 * BLOCK)
+    follower = summariser(records, SETTINGS)
+    _, closed = follower.feed([1], records.timestamps[:1], records.values[:1], next_offset=2, first_offset=0)
+    _, later = follower.feed(
+        records.offsets[1:],
+        records.timestamps[1:],
+        records.values[1:],
+        next_offset=9 * BLOCK,
+        first_offset=2 * BLOCK + 1,
+    )
+    found = [message for message in [*closed, *later] if isinstance(message, SourceBlock)]
+    assert [0, 3, 4, 5] == [message.span.first // BLOCK for message in found]
+    ledger = SourceLedger(DECISIONS.topic, 0)
+    for message in found:
+        ledger.fold(message)
+    assert 2 * BLOCK == ledger.totals()[catalogue.MISSED.name, (DECISIONS.topic,)]
 
 
 def test_a_fetch_without_records_moves_the_position_and_may_end_the_block() -> None:

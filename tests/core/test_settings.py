@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from detectors import Adwin, PageHinkley
+from detectors import Adwin
 from monitor.settings import InvalidSettings, Section, Settings, load_settings
 
 SECTIONS = {
@@ -78,6 +79,12 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"models": {"m": {"objective": 0}}}, "models.m.objective: Input should be greater than 0, got 0"),
         ({"models": {"m": {"thresholds": [0.5, 2]}}}, "models.m.thresholds.1: Input should be less than 1, got 2"),
         ({"models": {"m": {"positive_actions": [1]}}}, "models.m.positive_actions.0: "),
+        (
+            {"models": {"m": {"positive_actions": ["remove", "remvoe"]}}},
+            ".m.positive_actions.1: expected one of allow, remove, restrict, label, age_gate, escalate, got 'remvoe'",
+        ),
+        ({"models": {"m": {"positive_actions": ["other"]}}}, "expected one of allow, remove, restrict, label"),
+        ({"models": {"m": {"positive_actions": []}}}, "models.m.positive_actions: expected one or more of allow"),
         ({"models": {"a b": {}}}, "models: `a b` may not become a label"),
         ({"models": {"m": {"policies": {"\n": {}}}}}, "may not become a label"),
         ({"segments": {"kinds": [["colour"]]}}, "segments.kinds.0.0: Input should be 'language', 'region'"),
@@ -103,7 +110,30 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"drift": {"detectors": [{"kind": "adwin", "dleta": 2}]}}, "unknown field `dleta`"),
         ({"drift": {"detectors": [{"kind": "adwin"}, {"kind": "adwin"}]}}, "expected each kind once, got adwin, adwin"),
         ({"drift": {"detectors": [{"kind": "ddm"}]}}, "expected detectors of shares, got ddm for verdicts or counts"),
-        ({"drift": {"detectors": 5}}, "drift.detectors: "),
+        ({"drift": {"detectors": 5}}, "drift.detectors: expected a list of detectors, such as [{kind: adwin}], got 5"),
+        ({"drift": {"detectors": {"kind": "adwin"}}}, "drift.detectors: expected a list of detectors"),
+        ({"drift": {"detectors": ["adwin"]}}, "drift.detectors: "),
+        (
+            {"drift": {"detectors": [{"kind": "page_hinkley", "threshold": math.inf}]}},
+            "drift.detectors: Expected `float` <= 1e+100",
+        ),
+        ({"drift": {"detectors": [{"kind": "adwin", "delta": math.nan}]}}, "drift.detectors: "),
+        (
+            {"drift": {"thresholds": {"psi": math.inf}}},
+            "drift.thresholds.psi: Input should be a finite number, got inf",
+        ),
+        ({"topics": {"retention_hours": math.inf}}, "topics.retention_hours: Input should be a finite number, got inf"),
+        ({"topics": {"retention_hours": 1e300}}, "topics.retention_hours: Input should be less than or equal to"),
+        (
+            {"topics": {"join_retention_hours": 1e300}},
+            "topics.join_retention_hours: Input should be less than or equal",
+        ),
+        ({"precision": {"minimum_labels": math.inf}}, "precision.minimum_labels: Input should be a finite number"),
+        ({"precision": {"minimum_labels": math.nan}}, "precision.minimum_labels: Input should be a finite number"),
+        ({"models": {"m": {"minimum_labels": math.inf}}}, "models.m.minimum_labels: Input should be a finite number"),
+        ({"models": {"m": {"thresholds": [math.nan]}}}, "models.m.thresholds.0: Input should be a finite number"),
+        ({"time": {"future_seconds": math.nan}}, "time.future_seconds: Input should be a finite number"),
+        ({"blocks": {"size": math.inf}}, "blocks.size: Input should be a finite number"),
         ({"log": {"level": "debug"}}, "log.level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'debug'"),
         ({"kafka": 5}, "kafka: Input should be a valid dictionary"),
         ({"topics": None}, "topics: "),
@@ -116,6 +146,42 @@ def test_a_wrong_value_is_told_with_file_key_what_is_allowed_and_what_was_found(
     found = refusal(tmp_path, content)
     assert found.startswith(f"{tmp_path}/monitor.yaml: ")
     assert told in found
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [",", "localhost:abc", "localhost:", "localhost:0", "a:70000", "a:1,", ":9092", "a b:1", "::1", "k://a:1"],
+)
+def test_bootstrap_servers_that_no_client_can_use_are_refused(tmp_path: Path, servers: str) -> None:
+    told = refusal(tmp_path, {"kafka": {"bootstrap_servers": servers}})
+    assert 1 == len(told.splitlines())
+    assert "monitor.yaml: kafka.bootstrap_servers: expected host:port, several separated by commas" in told
+    assert told.endswith(f"got {servers!r}")
+
+
+@pytest.mark.parametrize("servers", ["a", "kafka-1.example.org:9092", "127.0.0.1:1,b_c:2", "[::1]:9092", "[::1]"])
+def test_bootstrap_servers_that_all_clients_understand_are_taken(tmp_path: Path, servers: str) -> None:
+    assert servers == load(tmp_path, {"kafka": {"bootstrap_servers": servers}}).kafka.bootstrap_servers
+
+
+def test_spaces_between_bootstrap_servers_do_not_count(tmp_path: Path) -> None:
+    assert "a:1,b:2" == load(tmp_path, {"kafka": {"bootstrap_servers": " a:1, b:2 "}}).kafka.bootstrap_servers
+
+
+@pytest.mark.parametrize("text", ["adwin", "{kind: adwin}", ""])
+def test_detectors_from_the_environment_are_a_list(tmp_path: Path, text: str) -> None:
+    told = refusal(tmp_path, MONITOR_DRIFT__DETECTORS=text)
+    assert "environment MONITOR_DRIFT__DETECTORS: drift.detectors: expected a list of detectors" in told
+
+
+def test_infinity_from_the_environment_is_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, MONITOR_PRECISION__MINIMUM_LABELS="inf")
+    assert "MONITOR_PRECISION__MINIMUM_LABELS: precision.minimum_labels: Input should be a finite number" in told
+
+
+def test_an_unknown_action_is_one_mistake(tmp_path: Path) -> None:
+    told = refusal(tmp_path, {"models": {"m": {"positive_actions": ["remvoe"]}}})
+    assert 1 == len(told.splitlines())
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -236,25 +302,3 @@ def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().http.port = 1
     assert all(issubclass(section, Section) for section in SECTIONS.values())
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"blocks": {"size": 64}},
-        {"limits": {"series": 6}},
-        {"time": {"future_seconds": 1}},
-        {"precision": {"objective": 0.5}},
-        {"models": {"m": {"thresholds": [0.5]}}},
-        {"drift": {"thresholds": {"psi": 0.1}}},
-        {"drift": {"detectors": [{"kind": "adwin"}]}},
-        {"drift": {"detectors": [{"kind": "adwin"}, {"kind": "page_hinkley", "threshold": 3}]}},
-        {"segments": {"values": {"language": ["es"]}}},
-    ],
-    ids=str,
-)
-def test_the_fingerprint_changes_with_what_changes_a_number_and_with_nothing_else(tmp_path: Path, changed: Any) -> None:
-    same = {"http": {"port": 1}, "kafka": {"group_id": "g"}, "log": {"level": "DEBUG"}}
-    assert Settings().fingerprint() == load(tmp_path, same).fingerprint()
-    assert Settings().fingerprint() != load(tmp_path, changed).fingerprint()
-    assert (Adwin(), PageHinkley()) == Settings().drift.detectors

@@ -65,9 +65,9 @@ def test_offsets_that_no_block_covers_are_missed(blocks: list[SourceBlock], miss
     assert ledger.totals() == again.totals()
 
 
-def test_the_clock_is_the_farthest_that_was_told() -> None:
-    ledger, _ = folded(block(0, 10, 1, clock=7), block(0, 20, 2, clock=6))
-    assert 7 == ledger.clock_ms
+def test_the_clock_is_the_last_that_was_told_so_that_an_absurd_one_does_not_stay() -> None:
+    ledger, _ = folded(block(0, 10, 1, clock=7), block(0, 20, 2, clock=6), block(0, 30, 3, clock=-1))
+    assert 6 == ledger.clock_ms
 
 
 def test_a_restored_ledger_goes_on_where_the_first_one_was() -> None:

@@ -54,6 +54,7 @@ def computing() -> float:
     [
         ("kafka:\n  bootstrap_server: a:9092\n", ["monitor.yaml", "kafka.bootstrap_server", "bootstrap_servers"]),
         ("kafak: {}\n", ["monitor.yaml", "kafak", "kafka"]),
+        ("kafka:\n  bootstrap_servers: a:b\n", ["monitor.yaml", "kafka.bootstrap_servers", "host:port", "a:b"]),
         ("models:\n  text-guard:\n    thresholds: [1.5]\n", ["monitor.yaml", "models.text-guard.thresholds", "1.5"]),
         ("precision:\n  objective: 90\n", ["monitor.yaml", "precision.objective", "90"]),
         ("drift:\n  thresholds: {pssi: 0.2}\n", ["monitor.yaml", "drift.thresholds", "psi", "pssi"]),
@@ -61,7 +62,7 @@ def computing() -> float:
         ("log:\n  level: LOUD\n", ["monitor.yaml", "log.level", "WARNING", "LOUD"]),
         ("kafka: [\n", ["monitor.yaml", "YAML"]),
     ],
-    ids=["typo", "section", "threshold", "objective", "statistic", "detector", "level", "no yaml"],
+    ids=["typo", "section", "servers", "threshold", "objective", "statistic", "detector", "level", "no yaml"],
 )
 def test_a_bad_file_is_refused_within_two_seconds_naming_file_key_and_what_is_allowed(
     tmp_path: Path, yaml: str, said: list[str]
@@ -101,10 +102,11 @@ def test_an_unknown_variable_is_refused_and_one_that_kubernetes_injects_is_not(t
     ("settings", "said"),
     [
         ({"kafka.security_protocol": "SSL", "kafka.ca_file": "/nowhere/ca.pem"}, ["/nowhere/ca.pem"]),
+        ({"kafka.security_protocol": "SSL", "kafka.ca_file": __file__}, ["ca_file: cannot use", __file__, "PEM"]),
         ({"kafka.security_protocol": "SASL_SSL", "kafka.sasl_mechanism": "SCRAM-SHA-512"}, ["username"]),
         ({"drift.reference": "/nowhere/reference.json"}, ["/nowhere/reference.json"]),
     ],
-    ids=["certificate", "password", "reference"],
+    ids=["certificate", "no certificate", "password", "reference"],
 )
 def test_a_secret_or_a_reference_that_cannot_be_read_is_refused(
     tmp_path: Path, settings: dict[str, object], said: list[str]
@@ -131,7 +133,13 @@ def test_missing_topics_are_named_with_the_command_that_makes_them(own_kafka: Ka
     own_kafka.create_topic("moderation.decisions")
     code, text, _ = run(tmp_path, settings={**QUICK, "kafka.bootstrap_servers": own_kafka.bootstrap})
     assert UNAVAILABLE == code, text
-    for said in ("moderation.reviews", "moderation.blocks", "moderation.state", "moderation-monitor topics create"):
+    for said in (
+        "moderation.reviews",
+        "moderation.decisions.dlq",
+        "moderation.blocks",
+        "moderation.state",
+        "moderation-monitor topics create",
+    ):
         assert said in text
     assert "Traceback" not in text
 

@@ -110,6 +110,17 @@ def test_decisions_come_back_with_every_field_of_a_context() -> None:
     assert 2 == len(chunk.names)
 
 
+@pytest.mark.parametrize(("at_ms", "kept"), [(-(2**63), -1), (2**47, 2**47), (1_790_000_000_000_000, 2**47)])
+def test_an_absurd_timestamp_of_one_record_costs_no_chunk(at_ms: int, kept: int) -> None:
+    chunk = decode_chunk(record(*told_of(decided(), at_ms=at_ms)))
+    assert isinstance(chunk, DecisionChunk)
+    assert [kept] == chunk.recent
+    about = forward_feedback(told(), REVIEWS, partition=3, offset=4, timestamp_ms=at_ms, id_hash=5)
+    feedback = decode_chunk(record(about))
+    assert isinstance(feedback, FeedbackChunk)
+    assert [kept] == [one.timestamp_ms for one in feedback.records]
+
+
 def test_feedback_comes_back_as_it_was_with_its_place() -> None:
     event = told()
     chunk = decode_chunk(record(forwarded()))

@@ -26,6 +26,11 @@ class Fetched:
     next_offset: int
     keys: list[bytes | None] = field(default_factory=list)
 
+    @property
+    def first_offset(self) -> int:
+        """These logs have no gaps."""
+        return self.next_offset - len(self.offsets)
+
     def __len__(self) -> int:
         return len(self.offsets)
 

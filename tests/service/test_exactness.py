@@ -9,14 +9,17 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from monitor import catalogue
 from monitor.assembly import Pipeline, assemble
+from monitor.blocks import Entries, ModelBlock, SourceBlock, Span, source_of
 from monitor.evaluate import take_snapshot
 from monitor.join.rocks import IndexMemory
+from monitor.packing import pack
 from monitor.service.evaluation import Evaluation
-from monitor.service.ingest import Ingest, PoisonBudgetExceeded, furthest
+from monitor.service.ingest import Ingest, PoisonBudgetExceeded, block_key, furthest
 from monitor.service.join_indexes import JoinIndexes
 from monitor.service.own_time import OwnTime
 from monitor.settings import BlockSettings, JoinSettings, Settings
@@ -32,6 +35,8 @@ LIVES = 12
 LOST_DISK = 0.1
 """Probability that the next life finds the index of the join gone."""
 """A life ends by a crash in a write or, between two steps, by being dropped."""
+AFTER_ALL = 2e9
+"""Seconds since the epoch, after everything that happens here."""
 START_MS = 1_790_000_040_000 - 1_790_000_040_000 % 60_000
 
 Source = tuple[list[int], list[bytes | None]]
@@ -86,7 +91,7 @@ class Process:
             app_version="test",
         )
         self.evaluation = Evaluation(
-            pipeline.evaluate, outlet, kafka, directory=folder, token=lambda: name, clock=lambda: 0.0
+            pipeline.evaluate, outlet, kafka, directory=folder, token=lambda: name, clock=lambda: AFTER_ALL
         )
         self._at: dict[tuple[str, int], int] = {}
 
@@ -261,6 +266,16 @@ def test_of_a_message_and_its_repetition_the_first_counts_so_that_blocks_stay_in
     assert [1] == furthest([shorter, following])
 
 
+def test_a_model_that_is_named_like_a_source_does_not_take_its_key() -> None:
+    span = Span(DECISIONS.topic, 0, 0, 1000, True, 0, START_MS)
+    source = SourceBlock(span=span, counts=())
+    empty = pack(np.empty(0, dtype=np.int64))
+    none = Entries(empty, empty, empty)
+    model = ModelBlock(span, source_of(source), (), (), empty, empty, none, none, (), None)
+
+    assert [0, 1] == furthest([block_key(source), block_key(model)])
+
+
 async def test_a_producer_that_breaks_the_contract_wholesale_stops_the_worker(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -310,7 +325,7 @@ async def test_a_partition_that_is_started_twice_leaves_nobody_waiting(pipeline:
     kafka = MemoryKafka(1)
     outlet = CrashingOutlet(kafka, random.Random(0), crash=0.0)
     evaluation = Evaluation(
-        pipeline.evaluate, outlet, kafka, directory=tmp_path, token=lambda: "owner", clock=lambda: 0.0
+        pipeline.evaluate, outlet, kafka, directory=tmp_path, token=lambda: "owner", clock=lambda: AFTER_ALL
     )
     evaluation.start(0, 0)
     waiting = asyncio.create_task(evaluation.take(Fetched(BLOCKS, 0, [], [], [], 0), lambda: None))

@@ -13,6 +13,7 @@ from monitor.settings import Settings
 from monitor.topics import BLOCKS, DECISIONS, STATE
 from tests.service.memory_kafka import CrashingOutlet, Fetched, MemoryKafka
 
+AFTER_ALL = 2e9
 BLOCK = SourceBlock(
     Span(DECISIONS.topic, 0, first=0, through=3, closed=False, begin=0, clock_ms=1_790_000_000_000),
     counts=(("monitor_records_total", (DECISIONS.topic,), 3),),
@@ -32,7 +33,7 @@ class World:
             self.kafka,
             directory=directory,
             token=lambda: "owner",
-            clock=lambda: 0.0,
+            clock=lambda: AFTER_ALL,
             may_write=lambda: self.ours,
         )
 

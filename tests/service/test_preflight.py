@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from monitor.assembly import assemble
 from monitor.broker import EmbeddedBroker
+from monitor.service.logs import LogCounts
 from monitor.service.preflight import NotReady, check_kafka, why_away
+from monitor.settings import Settings
 from monitor.streaming.security import Security
-from monitor.topics import BLOCKS, STATE
+from monitor.topics import BLOCKS, JOIN, SOURCES, STATE
+from monitor.worker import Worker
 from tests.ports import free_port
 
 TOPICS = {BLOCKS: 3, STATE: 3}
@@ -84,3 +92,31 @@ async def test_a_cluster_that_goes_while_it_is_asked_is_given_up_in_time_with_th
     with pytest.raises(NotReady, match=r"no answer within 4 s; the last attempt: .*node id [123]") as caught:
         await check_kafka(brokers.bootstrap, PLAIN, topics=list(TOPICS), within=4.0)
     assert 1 == len(str(caught.value).splitlines())
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A worker takes over what its process does at a signal."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+async def test_a_worker_asks_for_all_topics_that_it_reads_or_writes_the_dead_letters_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    async def refuse(*_: Any, topics: Sequence[str]) -> dict[str, int]:
+        asked.extend(topics)
+        raise NotReady("missing topics")
+
+    monkeypatch.setattr("monitor.worker.check_kafka", refuse)
+    monkeypatch.setattr("monitor.worker.KafkaOutlet", Mock())
+    settings = Settings.model_validate({"state": {"directory": tmp_path}})
+    with pytest.raises(NotReady):
+        await Worker(settings, assemble(settings), PLAIN, LogCounts()).run()
+    sources = [name for source in SOURCES for name in (source.topic, source.dead_letters)]
+    assert sorted([*sources, JOIN, BLOCKS, STATE]) == sorted(asked)

@@ -162,6 +162,12 @@ def test_kafka_that_answers_somebody_else_makes_it_a_stall() -> None:
     assert ("reading", 2) == (stall and stall.what, world.asked)
 
 
+def test_who_cannot_even_ask_takes_it_for_a_stall_and_goes_on_watching() -> None:
+    world = World(reachable=lambda: bool({}["no such setting"]))
+    stall = world.pass_seconds(100, {"reading": PATIENT})
+    assert ("reading", 1) == (stall and stall.what, world.asked)
+
+
 def test_a_stall_ends_the_worker_in_order_and_says_so_to_health_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.service.watchdog.TICK_SECONDS", 0.01)
     monkeypatch.setattr("monitor.service.watchdog.ORDERLY_STOP_SECONDS", 0.01)

@@ -10,9 +10,31 @@ import pytest
 from aiokafka.helpers import create_ssl_context
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from monitor.streaming.security import Security, aiokafka_options, confluent_options, faust_credentials
+from monitor.settings import KafkaSettings
+from monitor.streaming.security import Security, aiokafka_options, confluent_options, faust_credentials, security_of
 
 SCRAM = {"sasl_mechanism": "SCRAM-SHA-512", "username": "ann", "password": "secret"}
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBbzCCARWgAwIBAgIUQgCZ/vddU931qoHQDmzcESkQ3eYwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBeDAgFw0yNjExMjcwNTAzNDZaGA8yMTI2MTEwMzA1MDM0Nlow
+DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMgPvBcFCLzW
+/xGCaPsSu/W5fLrdalLU/S73XOPH1r+GhecHo5/o1KVnpjj2+hdQJsj3uW8vkOtP
+DLIXGdwG3jSjUzBRMB0GA1UdDgQWBBSEIzJc3Xtv8jjW8wU/tsC33FwzxDAfBgNV
+HSMEGDAWgBSEIzJc3Xtv8jjW8wU/tsC33FwzxDAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIH+VxCvWJLJeY9FTo4kzf8pGxdsCwoItmefnsk+lLAFR
+AiEAwkopfWwNt8VNaJatfT+yVLgLDtGJWi7su+EmI/Ck3tA=
+-----END CERTIFICATE-----
+"""
+ENCRYPTED_KEY = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhZUq5pjejAGAICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEBJ/mllzsNNuEL+kR7nUIbUEgZBW
+gFUTtBnCNIXaSy+RNkeL6eNVGuwewuOst8Cg/xI6EKoqCSHZ2e0J5M78khKGPLD+
+O41+KYuDX2SpUch++AI5KlNbbo5R4mBAnPIx4+K/8v0l8rIqM/5RxXgNqAT+nDdN
+3J6kv2Kspn9wsrwoFePXhas2usmU7F0be7hABG9mHxbwxn+xRJXfKjCqSRzHo4w=
+-----END ENCRYPTED PRIVATE KEY-----
+"""
 
 
 def test_plaintext_needs_nothing() -> None:
@@ -68,9 +90,24 @@ def test_settings_that_do_not_belong_together_are_refused(settings: Any, complai
         Security(**settings)
 
 
-def test_a_file_that_is_no_certificate_is_named() -> None:
-    with pytest.raises(ValueError, match=r"cannot use .*test_security\.py.*PEM files are expected"):
-        aiokafka_options(Security("SSL", ca_file=Path(__file__)))
+def test_a_file_that_is_no_certificate_is_named_before_any_client_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("no certificate")
+    for use in (lambda: aiokafka_options(Security("SSL", ca_file=path)), lambda: security_of(kafka(path))):
+        with pytest.raises(ValueError, match=r"ca_file: cannot use .*ca\.pem: .*; PEM files are expected"):
+            use()
+    assert Security("SSL") == security_of(kafka(None))
+
+
+def kafka(ca_file: Path | None) -> KafkaSettings:
+    return KafkaSettings(security_protocol="SSL", ca_file=ca_file)
+
+
+def test_an_encrypted_key_is_refused_and_its_password_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text(CERTIFICATE)
+    (tmp_path / "key.pem").write_text(ENCRYPTED_KEY)
+    with pytest.raises(ValueError, match=r"cert_file, key_file: cannot use .*key\.pem: the key is encrypted"):
+        aiokafka_options(Security("SSL", cert_file=tmp_path / "cert.pem", key_file=tmp_path / "key.pem"))
 
 
 def test_the_password_is_not_shown() -> None:

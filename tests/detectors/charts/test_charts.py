@@ -1,6 +1,7 @@
 """The streaming charts: steps, thresholds, one arithmetic for single values and arrays, and what is refused."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import AnyDetector, BernoulliCusum, Cusum, Ewma, PoissonCusum, Spec
-from detectors.charts import bernoulli_steps, poisson_steps
+from detectors import AnyDetector, BernoulliCusum, Cusum, Ewma, PoissonCusum, Spec, resume, save
+from detectors.charts import bernoulli_steps, cusum, poisson_steps
+from detectors.charts.lattice_cusum import CEILING, reflected
 
 CHARTS: list[Spec] = [
     Cusum(slack=0.25, threshold=4.0, head_start=0.5),
@@ -80,6 +82,95 @@ def test_rounding_of_a_cusum_does_not_grow_with_the_stream() -> None:
     statistic = Cusum(slack=0.5, threshold=4.0).build(state).update_many(np.append(np.full(30, 0.0), x)).statistic[30:]
     fresh = np.maximum(held((x - 0.5).tolist(), 0.0), held((-x - 0.5).tolist(), 0.0))
     assert statistic == pytest.approx(fresh, abs=1e-11)
+
+
+FAR_BELOW = {
+    "every value": np.full(20_000, -5000.0),
+    "every other value": np.tile([-5000.0, 3.0], 10_000),
+    "every 41 values": np.full(20_000, -99.7),
+    "ever later": np.where(np.isin(np.arange(20_000), 2 ** np.arange(15)), -1e5, 0.1),
+    "after a long time": np.append(np.full(19_900, 0.7), np.full(100, -5000.0)),
+    "now and then": np.random.default_rng(6).normal(size=20_000),
+}
+
+
+@pytest.mark.parametrize("place", FAR_BELOW)
+def test_sums_far_below_are_those_of_single_values_at_a_cost_in_proportion_to_them(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = []
+
+    def accumulate(x: Any) -> Any:
+        added.append(len(x))
+        return np.add.accumulate(x)
+
+    counting = SimpleNamespace(**(vars(np) | {"add": SimpleNamespace(accumulate=accumulate)}))
+    x = FAR_BELOW[place]
+    single, batched = (Cusum(threshold=5.0, direction="rise").build() for _ in range(2))
+    expected = [single.update(value).statistic for value in x.tolist()]
+    monkeypatch.setattr(cusum, "np", counting)
+
+    found = batched.update_many(x).statistic
+
+    assert expected == found.tolist()
+    assert single.snapshot() == batched.snapshot()
+    # A first piece, twice the rest, and for each place 16 and the sum before.
+    assert sum(added) <= (18 if "every" in place else 3) * len(x) + 4096 + 100
+
+
+def test_a_head_start_that_is_further_up_than_a_sum_may_go_down_gives_the_same_bits() -> None:
+    spec = Cusum(threshold=9000.0, head_start=0.7, slack=0.3)
+    single, batched = spec.build(), spec.build()
+    x = np.random.default_rng(8).normal(size=600)
+
+    assert [single.update(value).statistic for value in x.tolist()] == batched.update_many(x).statistic.tolist()
+    assert single.snapshot() == batched.snapshot()
+
+
+def test_a_sum_of_whole_steps_stops_at_its_ceiling_in_arrays_as_one_by_one() -> None:
+    spec = PoissonCusum(mean0=1e-4, mean1=2e-4, threshold=100, direction="both")
+    single, batched = spec.build(), spec.build()
+    x = np.append(np.full(3000, 1e9), [0.0, 0.0, 1.0, 1e9, 0.0])
+    steps, rise, expected = spec.steps, 0, []
+    for count in x.tolist():
+        rise = min(2**53, max(0, rise + steps.one * int(count) - steps.rise))
+        expected.append(rise)
+
+    found = batched.update_many(x)
+
+    assert 2**53 == max(expected)
+    assert expected == found.statistic.tolist() == [single.update(count).statistic for count in x.tolist()]
+    assert found.alarm.all()
+    assert single.snapshot() == batched.snapshot() == resume(spec, save(spec, batched)).snapshot()
+
+
+def test_three_million_greatest_counts_do_not_wrap_a_sum() -> None:
+    spec = PoissonCusum(mean0=1e-4, mean1=2e-4, threshold=100)
+    logic = spec.build()
+
+    found = logic.update_many(np.full(3_000_000, 1e9))
+
+    assert found.alarm.all()
+    assert 2**53 == logic.snapshot().rise
+
+
+@given(
+    st.lists(st.integers(-(10**15), 10**15) | st.integers(-9, 9), max_size=40),
+    st.sampled_from([0, 7, 2**53 - 10, 2**53, 2**60]),
+)
+def test_reflected_sums_are_those_of_whole_numbers_without_end(increments: list[int], start: int) -> None:
+    at, expected = start, []
+    for increment in increments:
+        at = min(CEILING, max(0, at + increment))
+        expected.append(at)
+
+    assert expected == reflected(np.array(increments, dtype=np.int64), start).tolist()
+
+
+@pytest.mark.parametrize("p0", [1e-12, 1e-300])
+def test_shares_whose_steps_do_not_fit_into_sums_are_refused(p0: float) -> None:
+    with pytest.raises(ValueError, match="too close to each other, or to 0 or 1"):
+        BernoulliCusum(p0=p0, p1=2.0 * p0)
 
 
 def test_one_enormous_value_does_not_blind_the_other_side() -> None:

@@ -1,6 +1,7 @@
 """Families of charts: the same bits as the single charts, in every form that observations come in."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -214,6 +215,32 @@ def test_more_ones_than_verdicts_are_refused() -> None:
     for ones, total in (([3], [2]), ([0.5], [2]), ([-1], [2]), ([1, 1], [2, 2])):
         with pytest.raises(ValueError, match="ones"):
             family.update_counts(ones, total)
+
+
+@pytest.mark.parametrize("charts", [1, 40])
+def test_sums_of_a_family_stop_at_the_ceiling_of_its_single_charts(charts: int) -> None:
+    specs = [PoissonCusum(mean0=1e-4, mean1=2e-4, threshold=100, direction="both")] * charts
+    x = np.tile(np.append(np.full(2000, 1e9), [0.0, 1.0]), (charts, 1))
+    expected = specs[0].build().update_many(x[0]).statistic
+
+    for parts in (x[:, :1000], x[:, 1000:]), [x[:, t] for t in range(x.shape[1])]:
+        family = poisson_cusum_family(np.full(charts, 1e-4), 2e-4, threshold=100, direction="both")
+        found = [family.update(part).statistic.reshape(charts, -1) for part in parts]
+        assert (np.concatenate(found, axis=1) == expected).all()
+    assert 2**53 == expected.max()
+
+
+def test_counts_of_verdicts_are_exact_up_to_a_thousand_million_and_stop_at_the_ceiling() -> None:
+    family = bernoulli_cusum_family([1e-9], 2e-9, threshold=50)
+    one, rise, _ = BernoulliCusum(p0=1e-9, p1=2e-9, threshold=50).steps
+
+    assert 10**7 * one - 10**9 * rise == family.update_counts([10**7], [10**9]).statistic[0]
+    bounds: tuple[Literal["low", "high"], ...] = ("low", "high")
+    for bound in bounds:
+        found = [family.update_counts([10**9], [10**9], bound=bound).statistic[0] for _ in range(20)]
+        assert 2.0**53 == found[-1] == max(found)
+    with pytest.raises(ValueError, match="total <= 1e"):
+        family.update_counts([0], [10**9 + 1])
 
 
 def test_thresholds_of_a_family_are_those_of_single_charts() -> None:
