@@ -178,7 +178,7 @@ def forward_feedback(
         partition=partition,
         offset=offset,
         identity=int(id_hash),
-        event=_ENCODER.encode(event),
+        event=_encoded(event),
     )
 
 
@@ -242,6 +242,15 @@ def with_context(record: ForwardedFeedback, context: DecisionContext) -> Feedbac
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{JOIN}: feedback: {error}") from error
     return msgspec.structs.replace(event, decision=context)
+
+
+def _encoded(event: FeedbackEvent) -> bytes:
+    try:
+        return _ENCODER.encode(event)
+    except OverflowError:  # a time of the first or last day of the calendar, which in UTC is beyond it: to some hours
+        told = {name: getattr(event, name) for name in event.__struct_fields__}
+        times = {name: at.replace(tzinfo=UTC) for name, at in told.items() if isinstance(at, datetime)}
+        return _ENCODER.encode(msgspec.structs.replace(event, **times))
 
 
 def _kept(timestamp_ms: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import msgspec
 import numpy as np
 import pytest
@@ -119,6 +121,18 @@ def test_an_absurd_timestamp_of_one_record_costs_no_chunk(at_ms: int, kept: int)
     feedback = decode_chunk(record(about))
     assert isinstance(feedback, FeedbackChunk)
     assert [kept] == [one.timestamp_ms for one in feedback.records]
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_feedback_of_the_ends_of_time_is_forwarded(at: str) -> None:
+    event = decode_event(REVIEWS, encoded(review(1, FULL, known=False) | {"reviewed_at": at}))
+    assert isinstance(event, Review)
+    chunk = decode_chunk(record(forwarded(event)))
+    assert isinstance(chunk, FeedbackChunk)
+    ((_, context),) = contexts(decode_chunk(record(*told_of(decided()))))
+    found = with_context(chunk.records[0], context)
+    assert isinstance(found, Review)
+    assert found.reviewed_at == event.reviewed_at.replace(tzinfo=UTC)
 
 
 def test_feedback_comes_back_as_it_was_with_its_place() -> None:
