@@ -159,13 +159,14 @@ DECISIONS_STOPPED: Final = Alert(
     severity=Severity.CRITICAL,
     expr=(
         f"(\n  {total(f'increase({_DECISIONS}[15m])', *_OF_A_MODEL)} == 0\n)\nand\n"
-        f"(\n  {total(f'increase({_DECISIONS}[1h] offset 15m)', *_OF_A_MODEL)} > {SILENT_AFTER_DECISIONS}\n)"
+        f"(\n  max_over_time(\n    {total(f'increase({_DECISIONS}[1h])', *_OF_A_MODEL)}[1d:15m] offset 15m\n  )"
+        f" > {SILENT_AFTER_DECISIONS}\n)"
     ),
     for_seconds=300,
     summary="A model that was busy has stopped deciding.",
     description=(
         "{{ $labels.model }}: no decision arrived in 15 minutes, after more than "
-        f"{SILENT_AFTER_DECISIONS} in the hour before."
+        f"{SILENT_AFTER_DECISIONS} in an hour of the day before."
     ),
     board=Board.MODEL,
     variables=("model",),
