@@ -5,7 +5,7 @@ Pure: time comes from the blocks. Whoever owns the partition feeds it, asks for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -241,7 +241,9 @@ def take_snapshot(
     clocks = [part.clock_ms for part in owned if part.clock_ms is not None]
     sources = {source: ledger for part in owned for source, ledger in part.sources().items()}
     counters = merge_totals(sources)
-    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models)
+    settings = owned[0].settings if owned else None
+    chosen = settings.ledger.limits.values if settings else ()
+    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models, chosen=chosen)
     counters[catalogue.STATE_DISCARDED.name] = {}
     for part in owned:
         for reason_discarded, count in part.discarded().items():
@@ -251,7 +253,6 @@ def take_snapshot(
     for (topic, _), ledger in sources.items():
         if ledger.clock_ms >= 0 and not is_ahead(ledger.clock_ms, None if taken_at is None else round(1000 * taken_at)):
             last_event[topic] = max(last_event.get(topic, 0.0), ledger.clock_ms / 1000.0)
-    settings = owned[0].settings if owned else None
     return Snapshot(
         clock=max(clocks) / 1000.0 if clocks else None,
         taken_at=taken_at,
@@ -268,15 +269,19 @@ def take_snapshot(
     )
 
 
-def label_overflow(models: Iterable[ModelSnapshot]) -> dict[tuple[str, ...], int]:
-    """Decisions that count under `other`, by the label that ran over its cap."""
+def label_overflow(models: Iterable[ModelSnapshot], *, chosen: Collection[str] = ()) -> dict[tuple[str, ...], int]:
+    """Decisions that count under `other`, by the label that ran over its cap.
+
+    In the dimensions `chosen`, of which the settings say what is told apart, `other` is what they ask for.
+    """
+    asked_for = {f"{dimension}={OTHER}" for dimension in ("modality", *chosen)}
     overflow: dict[tuple[str, ...], int] = {("model",): 0, ("model_version",): 0, ("policy",): 0, ("segment",): 0}
     for model in models:
         decisions = model.decisions.values.sum(axis=1)
         for series, count in zip(model.series, decisions.tolist(), strict=True):
             if series.segment != "all":
                 overflow["segment",] += count * any(
-                    part.endswith(f"={OTHER}") and part != f"modality={OTHER}" for part in series.segment.split(",")
+                    part.endswith(f"={OTHER}") and part not in asked_for for part in series.segment.split(",")
                 )
                 continue
             overflow["model",] += count * (model.model == OTHER)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from monitor import catalogue
 from monitor.blocks import BlockMessage, Clock, ModelBlock
 from monitor.cells import OTHER, Limits
@@ -137,6 +139,18 @@ def test_models_beyond_the_cap_count_under_other_and_all_decisions_are_counted()
     assert OTHER in {model.model for model in found.models}
     assert 400 == total(found)
     assert 395 == found.service.counters[catalogue.LABEL_OVERFLOW.name]["model",]
+
+
+@pytest.mark.parametrize(
+    ("limits", "over"), [(Limits(values={"language": frozenset({"es"})}), 0), (Limits(dimension_values=1), 5)]
+)
+def test_other_that_the_settings_ask_for_is_no_overflow(limits: Limits, over: int) -> None:
+    kinds = (("language",),)
+    events = [decision(n, at=T0, language="es" if n % 2 else "en") for n in range(10)]
+    topic = summaries(log(DECISIONS, events, at=[T0] * 10), summarise_settings(limits=limits, kinds=kinds))
+    found = snapshot(evaluated(topic, model_settings(limits=limits, kinds=kinds)))
+    assert "language=other" in {series.segment for series in found.models[0].series}
+    assert over == found.service.counters[catalogue.LABEL_OVERFLOW.name]["segment",]
 
 
 def test_a_restored_evaluator_gives_the_same_models_to_other() -> None:
