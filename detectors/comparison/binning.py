@@ -40,4 +40,6 @@ def bin_counts(
         raise ValueError(f"series: {rows.dtype} of shape {rows.shape}, allowed are integers of shape {numbers.shape}")
     if rows.size and not (rows.min() >= 0 and rows.max() < series_count):
         raise ValueError(f"series: found {rows.min()} to {rows.max()}, allowed is 0 to {series_count - 1}")
+    # The caller's type of integer may be too narrow for the product.
+    rows = rows.astype(np.int64)
     return np.bincount(rows * bins + place, minlength=series_count * bins).reshape(series_count, bins).astype(np.int64)

@@ -73,9 +73,13 @@ def _needed(n: int, d: int, *, alpha: float, effect: float) -> float:
         critical = float(scipy.special.fdtri(d, spare, 1.0 - alpha))
         return float(1.0 - scipy.special.ncfdtr(d, spare, effect**2 * n * m / (n + m), critical))
 
-    low, high = float(max(1, d + 1 - n)), 1e9
-    if power(high) < POWER:
-        return float("inf")
+    # Upward, and only what is reached counts: SciPy's function is NaN at some of its arguments.
+    low = float(max(1, d + 1 - n))
+    high = low + 1.0
+    while not power(high) >= POWER:
+        if high >= 1e9:
+            return float("inf")
+        low, high = high, min(2.0 * high, 1e9)
     while high - low > 1.0:
         middle = float(np.floor(0.5 * (low + high)))
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)

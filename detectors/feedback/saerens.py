@@ -39,7 +39,8 @@ def saerens(
     weight = np.broadcast_to(nonnegative("count", count), p.shape[:1])
     if weight.sum() == 0:
         return np.full(prior.shape, np.nan)
-    odds, weight = p / prior, weight / weight.sum()
+    # Items that are not there would still divide 0 by 0 once a class has no share.
+    odds, weight = p[weight > 0] / prior, weight[weight > 0] / weight.sum()
     share = prior
     for _ in range(steps):
         joint = odds * share

@@ -71,6 +71,8 @@ def labels_needed(
         mean = np.where(growth > 0, threshold / growth, np.inf)
         root = (z * deviation + np.sqrt((z * deviation) ** 2 + 4.0 * growth * threshold)) / (2.0 * growth)
         enough = np.where(growth > 0, root**2, np.inf)
+    if not np.isfinite(mean.min()):  # no label decides, however few a decision brings
+        return LabelsNeeded(mean=float("inf"), enough=float("inf"), bet=design.bets[int(mean.argmin())])
     return LabelsNeeded(
         mean=float(mean.min() * per_label), enough=float(enough.min() * per_label), bet=design.bets[int(mean.argmin())]
     )

@@ -103,6 +103,7 @@ def outcomes(
         raise ValueError(f"stratum: allowed are whole numbers from 0 to {strata - 1}")
     alone = champion != challenger
     kind = 3 * (champion[alone] == 1) + np.where(np.isnan(verdict[alone]), 2, verdict[alone] == 0)
-    cells = np.bincount(row[alone] * KINDS + kind.astype(np.int64), minlength=strata * KINDS)
+    place = row[alone].astype(np.int64) * KINDS + kind.astype(np.int64)
+    cells = np.bincount(place, minlength=strata * KINDS)
     both = np.count_nonzero((champion == 1) & (challenger == 1))
     return Outcomes(cells.reshape(strata, KINDS).astype(np.float64), np.asarray(both, dtype=np.float64))

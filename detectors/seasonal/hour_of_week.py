@@ -8,6 +8,7 @@ incident out of it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +74,7 @@ def season_sums(x: npt.ArrayLike, seconds: npt.ArrayLike, *, size: npt.ArrayLike
     if bins.shape != values.shape[-1:]:
         raise ValueError(f"seconds: got shape {bins.shape}, allowed is that of the last axis of x, {values.shape[-1:]}")
 
-    series = values.size // max(1, values.shape[-1])
+    series = math.prod(values.shape[:-1])
     cells = (np.arange(series)[:, np.newaxis] * BINS + bins).ravel()
 
     def summed(each: Floats) -> Floats:

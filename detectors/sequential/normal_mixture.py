@@ -17,13 +17,15 @@ from detectors.sequential.root import increasing_root
 def mixture_precision(v_opt: npt.ArrayLike, *, alpha: float, one_sided: bool = False) -> Floats:
     """rho = v_opt / (2 ln(1/alpha) + ln(1 + 2 ln(1/alpha))): the mixture whose boundary is tightest near v = `v_opt`.
 
-    One-sided boundaries take it at 2 alpha. A boundary is within 10 % of the best from v_opt / 10 to 10 v_opt or so:
+    One-sided boundaries take it at 2 alpha, at most at .5: the mixture is valid with any rho, and near 1 it would be
+    infinite. A boundary is within 10 % of the best from v_opt / 10 to 10 v_opt or so:
     take the intrinsic time at which a decision is wanted. Source: Howard et al. 2021, arXiv 1810.08240, section 3.5.
 
     >>> mixture_precision(100.0, alpha=0.05).round(5).item()
     12.60056
     """
-    level = np.log(1.0 / min(1.0, require_fraction("alpha", alpha) * (2.0 if one_sided else 1.0)))
+    told = require_fraction("alpha", alpha)
+    level = np.log(1.0 / (min(0.5, 2.0 * told) if one_sided else told))
     rho: Floats = nonnegative("v_opt", v_opt) / (2.0 * level + np.log1p(2.0 * level))
     return rho
 

@@ -52,3 +52,9 @@ def test_what_cannot_be_counted_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         bin_counts(values, cuts, series=series, series_count=2)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int64])
+def test_narrow_integers_name_their_series_all_the_same(kind: type[np.integer]) -> None:
+    found = bin_counts(np.full(100, 0.5), np.linspace(0, 1, 9), series=np.arange(100, dtype=kind), series_count=100)
+    assert [1] * 100 == found.sum(axis=1).tolist()

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy
 from scipy import stats
 
+from detectors.comparison.minimum_sample import POWER
 from detectors.embedding import hotelling, moments
+from detectors.embedding.hotelling import _needed
 
 
 def test_in_one_dimension_it_is_the_t_test() -> None:
@@ -73,3 +76,18 @@ def test_a_reference_too_small_for_the_effect_says_so() -> None:
     few = moments(np.random.default_rng(49).normal(size=(20, 10)))
 
     assert np.inf == hotelling(few, few, smallest_effect=0.1).minimum_sample
+
+
+@pytest.mark.parametrize(("n", "d", "effect"), [(10_000, 4, 1.0), (100_000, 4, 0.2), (10_000, 256, 0.5)])
+def test_the_minimum_sample_is_the_first_whose_mixture_of_betas_has_the_power(n: int, d: int, effect: float) -> None:
+    def power(m: int) -> float:
+        spare = n + m - d - 1
+        critical = scipy.special.fdtri(d, spare, 0.95)
+        half = 0.5 * effect**2 * n * m / (n + m)
+        terms = np.arange(int(half + 40 * np.sqrt(half) + 200))
+        chances = np.exp(terms * np.log(half) - half - scipy.special.gammaln(terms + 1.0))
+        x = d * critical / (d * critical + spare)
+        return float(1.0 - (chances * scipy.special.betainc(0.5 * d + terms, 0.5 * spare, x)).sum())
+
+    needed = int(_needed(n, d, alpha=0.05, effect=effect))
+    assert power(needed) >= POWER > power(needed - 1)

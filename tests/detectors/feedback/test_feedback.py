@@ -141,3 +141,8 @@ def test_the_published_prior_of_saerens_example_is_reproduced_also_from_counts()
 def test_kappa_of_a_classical_table_and_of_no_disagreement_possible() -> None:
     assert cohens_kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)
     assert np.isnan(cohens_kappa([[7, 0], [0, 0]]))
+
+
+def test_a_score_bin_without_items_changes_nothing() -> None:
+    assert [0.0, 1.0] == saerens([[1, 0], [0, 1]], [0.5, 0.5], count=[0, 5]).tolist()
+    assert [0.0, 1.0] == saerens([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]], [0.5, 0.5], count=[0, 0, 7]).tolist()

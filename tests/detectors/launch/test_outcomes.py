@@ -56,3 +56,8 @@ def test_decisions_that_cannot_be_counted_are_refused(violating: list[float], st
 def test_outcomes_of_other_strata_do_not_add() -> None:
     with pytest.raises(ValueError, match="strata: got 1 and 2"):
         outcomes([1], [0], violating=[1]) + outcomes([1], [0], violating=[1], strata=2)
+
+
+def test_narrow_integers_name_their_stratum_all_the_same() -> None:
+    found = outcomes(np.ones(60), np.zeros(60), violating=np.ones(60), stratum=np.arange(60, dtype=np.uint8), strata=60)
+    assert [1.0] * 60 == found.discordant.sum(axis=1).tolist()

@@ -173,3 +173,11 @@ def test_impossible_arguments_are_refused_by_name() -> None:
         season_sums([0.1], [0], size=-1)
     with pytest.raises(ValueError, match="prior: got 0"):
         expectation(season_sums([0.1], [0]), [0], prior=0)
+
+
+def test_a_minute_without_data_is_no_sum_and_merges() -> None:
+    some = season_sums([0.5], [0])
+    none = season_sums(np.empty(0), np.empty(0))
+    assert (BINS,) == none.count.shape
+    assert merge(some, none).total.tolist() == some.total.tolist()
+    assert (2, BINS) == season_sums(np.empty((2, 0)), np.empty(0)).count.shape

@@ -40,3 +40,10 @@ def test_a_state_that_cannot_be_is_a_mismatch() -> None:
     for state in (ConfidenceSequenceState(n=2, total=3.0), ConfidenceSequenceState(n=6000, total=1.0)):
         with pytest.raises(StateMismatch):
             ConfidenceSequence().build(state)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.4999, 0.5, 0.6, 0.99])
+def test_a_lenient_level_sees_what_a_strict_one_sees(alpha: float) -> None:
+    found = ConfidenceSequence(target=0.9, alpha=alpha, direction="fall").build().update_many(np.zeros(300))
+    assert found.alarm[-1]
+    assert found.statistic[-1] > 40.0
