@@ -163,7 +163,8 @@ def test_kafka_that_answers_somebody_else_makes_it_a_stall() -> None:
 
 
 def test_who_cannot_even_ask_takes_it_for_a_stall_and_goes_on_watching() -> None:
-    world = World(reachable=lambda: bool({}["no such setting"]))
+    known: dict[str, bool] = {}
+    world = World(reachable=lambda: known["no such setting"])
     stall = world.pass_seconds(100, {"reading": PATIENT})
     assert ("reading", 1) == (stall and stall.what, world.asked)
 
