@@ -36,14 +36,20 @@ cpdef tuple hddm_a(
     long long rise_n, double rise_mean, double least, long long fall_n, double fall_mean, double most
 )
 
+@cython.locals(before=double, before_square=double, bound=double, since=double, since_square=double)
+cdef (double, double, double, double, double) moved(
+    (double, double, double, double, double) side,
+    double x, double mean, double square, double root, double weight, double own_square, double kept_square
+)
+
 @cython.locals(
-    index=Py_ssize_t, x=double, kept=double, own_square=double, root=double,
-    rise_before=double, rise_square=double, least=double, rise_since=double, rise_since_square=double,
-    fall_before=double, fall_square=double, most=double, fall_since=double, fall_since_square=double,
+    index=Py_ssize_t, x=double, own_square=double, root=double,
+    before=double, before_square=double, since=double, since_square=double,
     statistic=double, threshold=double, other=double, limit=double
 )
 cpdef tuple hddm_w(
     const double[::1] values, double[::1] statistics, double[::1] thresholds,
     double weight, double kept_square, double log, bint rises, bint falls,
-    double mean, double square, tuple rise, tuple fall
+    double mean, double square,
+    (double, double, double, double, double) rise, (double, double, double, double, double) fall
 )

@@ -159,6 +159,17 @@ Cut = tuple[float, float, float, float, float]
 """Of one direction: mean and sum of squares before the cut, the bound that made it, mean and sum of squares since."""
 
 
+def moved(
+    side: Cut, x: float, mean: float, square: float, root: float, weight: float, own_square: float, kept_square: float
+) -> Cut:
+    """A side after x: cut anew where the mean of all plus `root` is the least so far, else one value more since."""
+    before, before_square, bound, since, since_square = side
+    if mean + root < bound:
+        return mean, square, mean + root, _NAN, 1.0
+    since = x if math.isnan(since) else weight * x + (1 - weight) * since
+    return before, before_square, bound, since, own_square + kept_square * since_square
+
+
 def hddm_w(
     values: Doubles,
     statistics: Doubles,
@@ -174,39 +185,26 @@ def hddm_w(
     fall: Cut,
 ) -> tuple[float, float, Cut, Cut]:
     """Weighted means; NaN before the first value and right after a cut, the bound infinite before (`river.hddm_w`)."""
-    rise_before, rise_square, least, rise_since, rise_since_square = rise
-    fall_before, fall_square, most, fall_since, fall_since_square = fall
-    kept, own_square = 1 - weight, weight * weight
+    own_square = weight * weight
     for index in range(len(values)):
         x = values[index]
-        mean = x if math.isnan(mean) else weight * x + kept * mean
+        mean = x if math.isnan(mean) else weight * x + (1 - weight) * mean
         square = own_square + kept_square * square
         root = math.sqrt(square * log / 2)
-        if mean + root < least:
-            rise_before, rise_square, least, rise_since, rise_since_square = mean, square, mean + root, _NAN, 1.0
-        else:
-            rise_since = x if math.isnan(rise_since) else weight * x + kept * rise_since
-            rise_since_square = own_square + kept_square * rise_since_square
         # A fall is a rise of what is short of 0.
-        if root - mean < most:
-            fall_before, fall_square, most, fall_since, fall_since_square = -mean, square, root - mean, _NAN, 1.0
-        else:
-            fall_since = -x if math.isnan(fall_since) else weight * -x + kept * fall_since
-            fall_since_square = own_square + kept_square * fall_since_square
+        rise = moved(rise, x, mean, square, root, weight, own_square, kept_square)
+        fall = moved(fall, -x, -mean, square, root, weight, own_square, kept_square)
         statistic = threshold = 0.0
         if rises:
-            statistic = 0.0 if math.isnan(rise_since) else rise_since - rise_before
-            threshold = math.sqrt((rise_square + rise_since_square) * log / 2)
+            before, before_square, _, since, since_square = rise
+            statistic = 0.0 if math.isnan(since) else since - before
+            threshold = math.sqrt((before_square + since_square) * log / 2)
         if falls:
-            other = 0.0 if math.isnan(fall_since) else fall_since - fall_before
-            limit = math.sqrt((fall_square + fall_since_square) * log / 2)
+            before, before_square, _, since, since_square = fall
+            other = 0.0 if math.isnan(since) else since - before
+            limit = math.sqrt((before_square + since_square) * log / 2)
             if not rises or other - limit > statistic - threshold:
                 statistic, threshold = other, limit
         statistics[index] = statistic
         thresholds[index] = threshold
-    return (
-        mean,
-        square,
-        (rise_before, rise_square, least, rise_since, rise_since_square),
-        (fall_before, fall_square, most, fall_since, fall_since_square),
-    )
+    return mean, square, rise, fall

@@ -102,15 +102,15 @@ class Clock(msgspec.Struct, frozen=True, array_like=True, tag="clock"):
 BlockMessage = ModelBlock | SourceBlock | Clock
 
 
+def reach_of(message: BlockMessage) -> Span | Clock:
+    """The source partition that a message speaks of, and the Kafka time that it has reached (negative: not told)."""
+    return message if isinstance(message, Clock) else message.span
+
+
 def source_of(message: BlockMessage) -> str:
     """The source partition that a message speaks of, as topic/number."""
-    span = message if isinstance(message, Clock) else message.span
-    return f"{span.topic}/{span.partition}"
-
-
-def clock_of(message: BlockMessage) -> int:
-    """Kafka time that the source of a message has reached, ms since the epoch; negative where it does not tell."""
-    return message.clock_ms if isinstance(message, Clock) else message.span.clock_ms
+    reach = reach_of(message)
+    return f"{reach.topic}/{reach.partition}"
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

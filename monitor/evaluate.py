@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor import catalogue, overflow
-from monitor.blocks import BlockMessage, Clock, ModelBlock, SourceBlock
+from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, reach_of
 from monitor.cells import OTHER
 from monitor.model import Model, ModelSettings
 from monitor.snapshot import ModelSnapshot, Objective, ServiceSnapshot, Snapshot
@@ -102,17 +102,14 @@ class PartitionEvaluator:
 
     def fold(self, message: BlockMessage, *, now_ms: int | None = None) -> None:
         """Take a message of the blocks topic; what is not new changes nothing. `now_ms`: see `is_ahead`."""
-        if isinstance(message, Clock):
-            self._see((message.topic, message.partition), message.clock_ms, now_ms)
-            return
-        span = message.span
-        source = (span.topic, span.partition)
-        self._see(source, span.clock_ms, now_ms)
+        reach = reach_of(message)
+        source = (reach.topic, reach.partition)
+        self._see(source, reach.clock_ms, now_ms)
         if isinstance(message, SourceBlock):
             ledger = self._sources.setdefault(source, SourceLedger(*source))
             if ledger.fold(message):
                 self._changed_sources.add(source)
-        else:
+        elif isinstance(message, ModelBlock):
             model = self._model(message)
             if model.fold(message):
                 self._changed_models.add(model.name)
@@ -249,9 +246,10 @@ def take_snapshot(
         for reason_discarded, count in part.discarded().items():
             family = counters[catalogue.STATE_DISCARDED.name]
             family[(reason_discarded,)] = family.get((reason_discarded,), 0) + count
+    now_ms = None if taken_at is None else round(1000 * taken_at)
     last_event: dict[str, float] = {}
     for (topic, _), ledger in sources.items():
-        if ledger.clock_ms >= 0 and not is_ahead(ledger.clock_ms, None if taken_at is None else round(1000 * taken_at)):
+        if ledger.clock_ms >= 0 and not is_ahead(ledger.clock_ms, now_ms):
             last_event[topic] = max(last_event.get(topic, 0.0), ledger.clock_ms / 1000.0)
     return Snapshot(
         clock=max(clocks) / 1000.0 if clocks else None,

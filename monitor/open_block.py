@@ -19,7 +19,7 @@ from monitor.cells import BlockKeys
 from monitor.decode import Rejected, decode_identified, decode_many, invalid_name, name_is_allowed
 from monitor.events import Launch, Variant
 from monitor.join.capable import Capable
-from monitor.join.clock import low_median
+from monitor.join.clock import told_clock
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decisions, forward_feedback
 from monitor.model_block import model_block
 from monitor.read_decisions import read_decisions
@@ -109,7 +109,7 @@ class OpenBlock:
             through=self.end if closed else self.through,
             closed=closed,
             begin=self._begin,
-            clock_ms=low_median([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
+            clock_ms=told_clock([*self._clock, *self.timestamps][-CLOCK_RECORDS:]),
         )
         if len(self._accepted) > 1:
             self._accepted = [concatenate(self._accepted)]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from monitor.blocks import BlockMessage, SourceBlock, Span, block_first
+from monitor.blocks import BlockMessage, block_first
 from monitor.cells import BlockKeys
-from monitor.join.clock import low_median
 from monitor.join.forwarding import Forward
 from monitor.open_block import CLOCK_RECORDS, DeadLetter, OpenBlock
 from monitor.seen_ids import SeenIds
@@ -130,22 +129,8 @@ class PartitionSummariser:
         """Summaries of the blocks before `end` that were read and hold no record: else they would count as missed."""
         size = self._settings.block_size
         read = -(-self._unread // size) * size
-        clock = self._clock(end)
-        return [
-            SourceBlock(
-                span=Span(
-                    topic=self._source.topic,
-                    partition=self._partition,
-                    first=first,
-                    through=first + size,
-                    closed=True,
-                    begin=first,
-                    clock_ms=low_median(clock) if clock else -1,
-                ),
-                counts=(),
-            )
-            for first in range(max(self._following, read), end, size)
-        ]
+        blocks = (self._open(first) for first in range(max(self._following, read), end, size))
+        return [message for block in blocks for message in block.messages(closed=True)]
 
     def _close(self) -> list[BlockMessage]:
         block = self._block

@@ -89,11 +89,6 @@ class Outputs:
         return self._files[name]
 
 
-def minute_of(at_ms: int) -> str:
-    """A time in UTC for people; it may lie behind the year 9999, where the calendar of `datetime` ends."""
-    return str(np.datetime64(at_ms // 60_000, "m")).replace("T", " ")
-
-
 class ReadingWriter:
     """Writes all readings of a snapshot that something stands behind."""
 

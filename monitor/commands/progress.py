@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+
+def minute_of(at_ms: int) -> str:
+    """A time in UTC for people; it may lie behind the year 9999, where the calendar of `datetime` ends."""
+    return str(np.datetime64(at_ms // 60_000, "m")).replace("T", " ")
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from pathlib import Path
 import click
 
 from monitor.commands import options
-from monitor.commands.progress import progress
+from monitor.commands.progress import minute_of, progress
 from monitor.event_log import EventLog, FileLog, UnreadableLog
 from monitor.reference import InvalidReference
 from monitor.replay import Replayed, replay
-from monitor.replay_output import minute_of
 from monitor.settings import Settings
 from monitor.topics import SOURCES
 

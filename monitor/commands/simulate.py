@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from monitor.commands import options
-from monitor.commands.progress import progress
+from monitor.commands.progress import minute_of, progress
 from monitor.simulate import (
     BUILT_IN,
     DeliveryError,
@@ -140,7 +140,7 @@ def _write(scenario: Scenario, output: Path, *, seed: int, start_ms: int, minute
     with progress(f"simulating {scenario.name}", total=minutes) as show:
 
         def tell(batch: MinuteBatch) -> None:
-            show((batch.start_ms - start_ms) / MINUTE_MS + 1, _minute(batch.start_ms))
+            show((batch.start_ms - start_ms) / MINUTE_MS + 1, minute_of(batch.start_ms))
 
         with options.writing(output):
             lines = write_files(batches, output, on_progress=tell)
@@ -163,7 +163,7 @@ def _publish(
 
         def tell(done: Progress) -> None:
             if done.event_ms is not None:
-                show((done.event_ms - start_ms) / MINUTE_MS, f"{_minute(done.event_ms)}, {done.records} records")
+                show((done.event_ms - start_ms) / MINUTE_MS, f"{minute_of(done.event_ms)}, {done.records} records")
 
         try:
             done = publish(
@@ -184,7 +184,3 @@ def _until(stop: threading.Event, batches: Iterator[MinuteBatch]) -> Iterator[Mi
         if stop.is_set():
             return
         yield batch
-
-
-def _minute(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}"

@@ -18,7 +18,7 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, Span
 from monitor.decode import Reason
 from monitor.events import DecisionContext
-from monitor.join.clock import LogClock, low_median
+from monitor.join.clock import LogClock, told_clock
 from monitor.join.decided import Decisions
 from monitor.join.entries import (
     DECISION,
@@ -276,7 +276,7 @@ class JoinBlock:
             through=self.first + self._settings.block_size if closed else self.through,
             closed=closed,
             begin=self._begin,
-            clock_ms=low_median(self._source_recent) if self._source_recent else -1,
+            clock_ms=told_clock(self._source_recent),
         )
         if evicted:
             self._summary.count(catalogue.JOIN_EVICTED, by=evicted)

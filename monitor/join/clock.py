@@ -50,6 +50,11 @@ def low_median(values: Sequence[int]) -> int:
     return sorted(values)[(len(values) - 1) // 2]
 
 
+def told_clock(times: Sequence[int]) -> int:
+    """The time that some timestamps tell: their `low_median`, -1 where there are none."""
+    return low_median(times) if times else -1
+
+
 def _medians(times: Sequence[int], known: int) -> list[int]:
     """Median of the window that ends at each of `times` but the first `known`, which are at most a window."""
     ordered = sorted(times[:known])

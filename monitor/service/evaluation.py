@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from monitor.blocks import BlockMessage, clock_of, decode_block, source_of
+from monitor.blocks import BlockMessage, decode_block, reach_of, source_of
 from monitor.evaluate import PartitionEvaluator, is_ahead
 from monitor.model import ModelSettings
 from monitor.service.ingest import Batch, furthest
@@ -186,7 +186,7 @@ class Evaluation:
         owned.position = max(owned.position, offset + 1)
 
     def _believe(self, owned: _Owned, message: BlockMessage) -> None:
-        now_ms, clock_ms = self._now_ms(), clock_of(message)
+        now_ms, clock_ms = self._now_ms(), reach_of(message).clock_ms
         if is_ahead(clock_ms, now_ms):
             ahead = (clock_ms - now_ms) // 1000
             log.warning(

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, clock_of, encode_block, rewind, source_of
+from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, reach_of, rewind, source_of
 from monitor.decode import Reason
 from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import CorruptIndex, IndexUnavailable
@@ -271,7 +271,8 @@ class Ingest:
                 messages = messages + told
             through = partition.summariser.told
             # The clock is that of the last block: a batch may be one record, and its timestamp absurd.
-            partition.clock_ms = next((at for at in map(clock_of, reversed(messages)) if at >= 0), partition.clock_ms)
+            told_clocks = (reach_of(message).clock_ms for message in reversed(messages))
+            partition.clock_ms = next((at for at in told_clocks if at >= 0), partition.clock_ms)
             await self._write(messages)
             if isinstance(partition.summariser, JoinPartition) and not self._commit(partition, through):
                 return

@@ -217,7 +217,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 self.log.error(
                     "%s: committed offset %d is beyond the log's end %d: a topic made anew. What counted of the former"
                     " one hides as many records of this one: see the runbook, A topic was made anew",
-                    *(tp, offset, end),
+                    tp,
+                    offset,
+                    end,
                 )
                 committed[tp], starts[tp] = None, first
             elif tp.topic in self.batching.topics:

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -15,11 +16,13 @@ from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.faults.conftest import PATIENCE, Size
 from tests.faults.fleet import Crew
 from tests.faults.traffic import Publisher, publishing, simulated_minutes
-from tests.faults.verdict import settle
+from tests.faults.verdict import Verdict, settle
 from tests.kafka_server import KafkaServer
 from tests.ports import free_port
 
 pytestmark = pytest.mark.kafka
+
+Seen = TypeVar("Seen")
 
 RESUMES_SECONDS = 60.0
 STARTS_SECONDS = 10.0
@@ -73,19 +76,11 @@ def test_a_broker_that_is_killed_and_comes_back_costs_a_pause_and_no_record(
 def test_a_broker_that_stays_away_ends_a_worker_that_has_to_write_with_its_reason_and_loses_nothing(
     fault_kafka: KafkaServer, tmp_path: Path
 ) -> None:
-    topics.create(fault_kafka)
-    batches = list(simulated_minutes(decisions=10_000, minutes=20, seed=11))
-    with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
-        crew = Crew({"only": worker.until_ready()})
-        with publishing(fault_kafka.bootstrap, batches, per_second=10_000) as publisher:
-            crew.until_counted(sum(map(len, batches)) // 4, publisher)
-            fault_kafka.kill()
-            assert UNAVAILABLE == worker.wait(within=GIVES_UP_SECONDS), worker.log()
-            told = [event["error"] for event in worker.events() if event["event"] == "stopped by a failure"]
-            fault_kafka.start()
-            worker.start()
-        worker.until_ready(within=BUSY_SECONDS)
-        settle(crew, fault_kafka.bootstrap, publisher)
+    def until_it_ends(worker: WorkerProcess) -> list[str]:
+        assert UNAVAILABLE == worker.wait(within=GIVES_UP_SECONDS), worker.log()
+        return [event["error"] for event in worker.events() if event["event"] == "stopped by a failure"]
+
+    told, _ = without_broker(fault_kafka, tmp_path, until_it_ends)
     assert ["Kafka took no record for 30 seconds"] == [error.partition(":")[0] for error in told]
 
 
@@ -119,19 +114,11 @@ def test_a_broker_that_is_down_at_the_start_ends_it_soon_with_one_line_and_witho
 def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_nothing(
     fault_kafka: KafkaServer, tmp_path: Path, size: Size, outcome: Callable[..., None]
 ) -> None:
-    topics.create(fault_kafka)
-    batches = list(simulated_minutes(decisions=10_000, minutes=20, seed=11))
-    with WorkerProcess(fault_kafka.bootstrap, tmp_path / "worker") as worker:
-        crew = Crew({"only": worker.until_ready()})
-        with publishing(fault_kafka.bootstrap, batches, per_second=10_000) as publisher:
-            crew.until_counted(sum(map(len, batches)) // 4, publisher)
-            fault_kafka.kill()
-            pass_seconds(AWAY_SECONDS if size == "full" else 1.0)
-            code, seconds = terminated(worker)
-            fault_kafka.start()
-            worker.start()
-        worker.until_ready(within=BUSY_SECONDS)
-        verdict = settle(crew, fault_kafka.bootstrap, publisher)
+    def ended(worker: WorkerProcess) -> tuple[int, float]:
+        pass_seconds(AWAY_SECONDS if size == "full" else 1.0)
+        return terminated(worker)
+
+    (code, seconds), verdict = without_broker(fault_kafka, tmp_path, ended)
     assert 0 == code
     assert seconds < STOPS_SECONDS
     outcome(
@@ -142,6 +129,24 @@ def test_sigterm_while_the_broker_is_down_ends_the_worker_in_time_and_loses_noth
         lost=verdict.lost,
         told=f"exit {code} in {seconds:.1f} s",
     )
+
+
+def without_broker(
+    kafka: KafkaServer, directory: Path, meanwhile: Callable[[WorkerProcess], Seen]
+) -> tuple[Seen, Verdict]:
+    """What `meanwhile` saw of a worker whose broker was killed while it counted, and the verdict when both are back."""
+    topics.create(kafka)
+    batches = list(simulated_minutes(decisions=10_000, minutes=20, seed=11))
+    with WorkerProcess(kafka.bootstrap, directory / "worker") as worker:
+        crew = Crew({"only": worker.until_ready()})
+        with publishing(kafka.bootstrap, batches, per_second=10_000) as publisher:
+            crew.until_counted(sum(map(len, batches)) // 4, publisher)
+            kafka.kill()
+            seen = meanwhile(worker)
+            kafka.start()
+            worker.start()
+        worker.until_ready(within=BUSY_SECONDS)
+        return seen, settle(crew, kafka.bootstrap, publisher)
 
 
 def terminated(worker: WorkerProcess) -> tuple[int, float]:
