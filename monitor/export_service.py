@@ -15,7 +15,7 @@ from monitor.catalogue import Metric
 from monitor.decode import Reason
 from monitor.exposition import Labels
 from monitor.snapshot import Quantity, ServiceSnapshot, Snapshot
-from monitor.topics import APPEALS, REPORTS, REVIEWS, SOURCES
+from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SOURCES
 
 Read = Callable[[Snapshot], Iterable[tuple[Labels, float]]]
 
@@ -39,12 +39,24 @@ SERVICE_COUNTERS: Final[Mapping[Metric, tuple[Labels, ...]]] = MappingProxyType(
     }
 )
 """The counters of the service and the label values that they start with."""
+JOIN_COUNTERS: Final[Mapping[Metric, tuple[Labels, ...]]] = MappingProxyType(
+    {
+        catalogue.RECORDS: ((JOIN,),),
+        catalogue.DEAD_LETTERS: tuple((JOIN, reason.value) for reason in (Reason.MALFORMED, Reason.INVALID)),
+        catalogue.TOMBSTONES: ((JOIN,),),
+        catalogue.MISSED: ((JOIN,),),
+    }
+)
+"""With a join they start with these too."""
 
 
 def counter_rows(metric: Metric, snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
     # A worker that has not read its state back yet must not show 0: the step to the true value would look like events.
     counts = snapshot.service.counters.get(metric.name, {})
-    start = dict.fromkeys(SERVICE_COUNTERS[metric] if snapshot.ready else (), 0)
+    labels = SERVICE_COUNTERS[metric] if snapshot.ready else ()
+    if snapshot.ready and snapshot.service.join is not None:
+        labels += JOIN_COUNTERS.get(metric, ())
+    start = dict.fromkeys(labels, 0)
     yield from (start | counts).items()
 
 

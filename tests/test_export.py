@@ -13,8 +13,17 @@ from monitor.catalogue import CATALOGUE, Kind
 from monitor.decode import Reason
 from monitor.export import families
 from monitor.exposition import Renderer
-from monitor.snapshot import Counters, ModelSnapshot, Objective, Quantity, ReadingColumn, ServiceSnapshot, Snapshot
-from monitor.topics import SOURCES
+from monitor.snapshot import (
+    Counters,
+    JoinStatistics,
+    ModelSnapshot,
+    Objective,
+    Quantity,
+    ReadingColumn,
+    ServiceSnapshot,
+    Snapshot,
+)
+from monitor.topics import JOIN, SOURCES
 from tests.snapshots import CLOCK, Plan, build_snapshot, renamed
 
 ONE = {"m": (Plan("1", "champion", "p"),)}
@@ -127,6 +136,16 @@ def test_known_counters_start_at_zero_once_the_worker_is_ready() -> None:
     assert {source.topic for source in SOURCES} == {labels["topic"] for labels, _ in found["monitor_records_total"]}
     letters = {(labels["topic"], labels["reason"]): value for labels, value in found["monitor_dead_letters_total"]}
     assert {(source.topic, reason.value): 0.0 for source in SOURCES for reason in Reason} == letters
+
+
+def test_what_is_counted_of_the_join_starts_at_zero_where_there_is_one() -> None:
+    service = ServiceSnapshot(join=JoinStatistics(entries=0, waiting=0, expired=0, bytes=0))
+    found = exported(replace(Snapshot.empty(), service=service, ready=True))
+    for name in ("monitor_records_total", "monitor_missed_offsets_total", "monitor_tombstones_total"):
+        assert ({"topic": JOIN}, 0.0) in found[name]
+    letters = found["monitor_dead_letters_total"]
+    assert {"malformed", "invalid"} == {labels["reason"] for labels, _ in letters if labels["topic"] == JOIN}
+    assert not [name for name in exported(replace(Snapshot.empty(), service=service)) if name.endswith("_total")]
 
 
 def test_a_worker_that_has_not_read_its_state_back_shows_no_zeros() -> None:

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.catalogue import SERIES, Metric
+from monitor import topics
+from monitor.catalogue import LAG, PARTITIONS, SERIES, Metric
 
 WORKER: Final = ("instance", "pod")
 """Labels that tell one worker from another; `pod` is there on Kubernetes only."""
 JOB: Final = "moderation-monitor"
 """Scrape job of the workers in `prometheus.yml`."""
+
+REMEMBERED: Final = "1d"
+"""How long a number of partitions and a sum are remembered while workers or Prometheus are away."""
+SETTLING: Final = "5m"
+"""How long a number of partitions has to be known before it is believed: workers are scraped one after another."""
+
+_OF_BLOCKS: Final = f'{{topic="{topics.BLOCKS}"}}'
+_BLOCKS_LAG: Final = f"{LAG}{_OF_BLOCKS}"
 
 
 def select(metric: Metric | str, *matchers: str) -> str:
@@ -29,6 +38,36 @@ def worst(metric: Metric | str, *matchers: str) -> str:
 def total(expression: str, *dropped: str) -> str:
     """Sum over workers, and over the labels in `dropped`."""
     return f"sum without ({', '.join((*WORKER, *dropped))}) ({expression})"
+
+
+def seen_partitions() -> str:
+    """Partitions of the blocks topic that some worker exports."""
+    several = f"count without ({', '.join(WORKER)}) ({_BLOCKS_LAG})"
+    return f"count without (partition, topic) ({several})"
+
+
+def known(record: str, counter: str, *, partitions: str) -> str:
+    """The sum of a counter over the workers, for `record`: while partitions move its latest value stays.
+
+    A worker exports the lag of those partitions of the blocks topic that its counters contain: the sum is whole where
+    each partition is there once and none is being restored. One expression, so that all of it is of the same scrapes.
+    `partitions` is the recorded number of them.
+    """
+    exported = f"count without ({', '.join((*WORKER, 'partition', 'topic'))}) ({_BLOCKS_LAG})"
+    assigned = total(f"{PARTITIONS}{_OF_BLOCKS}", "topic")
+    settled = (
+        f"{exported}\n      == {seen_partitions()}\n      == {assigned}\n"
+        f"      == {partitions}\n      == {partitions} offset {SETTLING}"
+    )
+    return (
+        f"(\n  {counter}\n  and ignoring (topic, label) (\n    {settled}\n  )\n)\n"
+        f"or\nlast_over_time({record}[{REMEMBERED}])"
+    )
+
+
+def risen(record: str, window: str) -> str:
+    """By how much a record of `known` lies above its least value in the window. Counting on from less is no rise."""
+    return f"({record} - min_over_time({record}[{window}]))"
 
 
 def bound(metric: Metric, *keys: str) -> str:

@@ -31,6 +31,8 @@ SILENT_AFTER_DECISIONS: Final = 200
 """Decisions in the hour before; with 50 expected in 15 minutes, none by chance has probability exp(-50)."""
 
 MODEL_DECISIONS: Final = "model:moderation_decisions:rate5m"
+MODEL_COUNTED: Final = "model:moderation_decisions:total"
+MODEL_STOPPED_AT: Final = "model:moderation_decisions:total_at_stop"
 
 SERIES_VARIABLES: Final = ("model", "policy", "segment")
 WHERE: Final = (
@@ -157,16 +159,13 @@ _OF_A_MODEL = ("model_version", "variant", "policy", "segment", "action")
 DECISIONS_STOPPED: Final = Alert(
     name="ModerationDecisionsStopped",
     severity=Severity.CRITICAL,
-    expr=(
-        f"(\n  {total(f'increase({_DECISIONS}[15m])', *_OF_A_MODEL)} == 0\n)\nand\n"
-        f"(\n  max_over_time(\n    {total(f'increase({_DECISIONS}[1h])', *_OF_A_MODEL)}[1d:15m] offset 15m\n  )"
-        f" > {SILENT_AFTER_DECISIONS}\n)"
-    ),
+    # Still what was counted when a busy model fell silent. One decision since ends it: a quiet night is no stop.
+    expr=f"last_over_time({MODEL_COUNTED}[15m]) == last_over_time({MODEL_STOPPED_AT}[1d])",
     for_seconds=300,
     summary="A model that was busy has stopped deciding.",
     description=(
-        "{{ $labels.model }}: no decision arrived in 15 minutes, after more than "
-        f"{SILENT_AFTER_DECISIONS} in an hour of the day before."
+        "{{ $labels.model }}: no decision has arrived for 15 minutes or longer, after more than "
+        f"{SILENT_AFTER_DECISIONS} in the hour before."
     ),
     board=Board.MODEL,
     variables=("model",),
@@ -177,6 +176,12 @@ GROUPS: Final = (
         "moderation_models",
         (
             Recording(MODEL_DECISIONS, total(f"rate({_DECISIONS}[5m])", *_OF_A_MODEL)),
+            Recording(MODEL_COUNTED, total(worst(catalogue.DECISIONS, WHOLE, WITH_EFFECT), *_OF_A_MODEL)),
+            Recording(
+                MODEL_STOPPED_AT,
+                f"{MODEL_COUNTED}\nand\n(\n  {total(f'increase({_DECISIONS}[15m])', *_OF_A_MODEL)} == 0\n)\nand\n"
+                f"(\n  {total(f'increase({_DECISIONS}[1h] offset 15m)', *_OF_A_MODEL)} > {SILENT_AFTER_DECISIONS}\n)",
+            ),
             PRECISION_BELOW,
             PRECISION_DOUBTFUL,
             DRIFT,

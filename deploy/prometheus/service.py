@@ -2,16 +2,26 @@
 
 They look at ages and shares, not at counts of lag or CPU. Timestamps are taken per worker before the worst is chosen,
 or a healthy worker would hide a stuck one.
+
+A counter of a worker speaks of the partitions that it owns, and they move: a worker that loses some shows less, one
+that gains some shows more, and nothing happened. Alerts on events look at recorded sums over all partitions (`known`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from deploy.prometheus.promql import JOB, WORKER, select, total
+from deploy.prometheus.promql import JOB, REMEMBERED, WORKER, known, risen, seen_partitions, select, total
 from deploy.prometheus.rule import Alert, Group, Recording, Severity
 from monitor import catalogue, topics
 
+PARTITIONS_SEEN: Final = "job:monitor_blocks_partitions:count"
+PARTITIONS: Final = "job:monitor_blocks_partitions:max1d"
+RECORDS_KNOWN: Final = "topic:monitor_records:known"
+DEAD_LETTERS_KNOWN: Final = "topic:monitor_dead_letters:known"
+MISSED_KNOWN: Final = "topic:monitor_missed_offsets:known"
+OVERFLOW_KNOWN: Final = "label:monitor_label_overflow:known"
+EVICTED_KNOWN: Final = "job:monitor_join_evicted:known"
 RECORDS_RATE: Final = "topic:monitor_records:rate5m"
 DEAD_LETTER_SHARE: Final = "topic:monitor_dead_letters_per_record:ratio_rate5m"
 
@@ -30,7 +40,6 @@ _LAST_DECISION = select(catalogue.LAST_EVENT, f'topic="{topics.DECISIONS.topic}"
 _BLOCKS_LAG = select(catalogue.LAG, f'topic="{topics.BLOCKS}"')
 _ON_THE_WAY = f'topic=~"{topics.DECISIONS.topic}|{topics.BLOCKS}"'
 _NO_WORKER = ", ".join(WORKER)
-_DEAD = catalogue.DEAD_LETTERS
 _CORRUPT = select(catalogue.STATE_FAILURES, 'reason="corrupt"')
 
 DOWN: Final = Alert(
@@ -100,7 +109,7 @@ DEAD_LETTERS_PAGE: Final = Alert(
     severity=Severity.CRITICAL,
     expr=(
         f"(\n  {DEAD_LETTER_SHARE} > {DEAD_LETTER_PAGE_SHARE:g}\n)\nand\n"
-        f"(\n  {total(f'increase({_DEAD}[5m])', 'reason')} >= {DEAD_LETTER_PAGE_RECORDS}\n)"
+        f"(\n  {risen(DEAD_LETTERS_KNOWN, '5m')} >= {DEAD_LETTER_PAGE_RECORDS}\n)"
     ),
     for_seconds=300,
     keep_firing_seconds=600,
@@ -114,7 +123,7 @@ DEAD_LETTERS_PAGE: Final = Alert(
 DEAD_LETTERS_TICKET: Final = Alert(
     name=DEAD_LETTERS_PAGE.name,
     severity=Severity.WARNING,
-    expr=f"{total(f'increase({_DEAD}[15m])', 'reason')} > {DEAD_LETTER_TICKET_RECORDS}",
+    expr=f"{risen(DEAD_LETTERS_KNOWN, '15m')} > {DEAD_LETTER_TICKET_RECORDS}",
     for_seconds=60,
     keep_firing_seconds=900,
     summary="Some records do not follow the event contract.",
@@ -151,7 +160,7 @@ SNAPSHOT_STALE: Final = Alert(
 LABEL_OVERFLOW: Final = Alert(
     name="MonitorLabelOverflow",
     severity=Severity.WARNING,
-    expr=f"{total(f'increase({catalogue.LABEL_OVERFLOW}[15m])')} > 0",
+    expr=f"{risen(OVERFLOW_KNOWN, '15m')} > 0",
     for_seconds=300,
     keep_firing_seconds=900,
     summary="A cap on label values was met; decisions are counted under `other`.",
@@ -164,7 +173,7 @@ LABEL_OVERFLOW: Final = Alert(
 RECORDS_MISSED: Final = Alert(
     name="MonitorRecordsMissed",
     severity=Severity.WARNING,
-    expr=f"{total(f'increase({catalogue.MISSED}[15m])')} > 0",
+    expr=f"{risen(MISSED_KNOWN, '15m')} > 0",
     for_seconds=60,
     keep_firing_seconds=900,
     summary="Records were never counted.",
@@ -206,7 +215,7 @@ STATE_CORRUPT: Final = Alert(
 JOIN_EVICTED: Final = Alert(
     name="MonitorJoinEvicted",
     severity=Severity.WARNING,
-    expr=f"{total(f'increase({catalogue.JOIN_EVICTED}[15m])')} > 0",
+    expr=f"{risen(EVICTED_KNOWN, '15m')} > 0",
     for_seconds=300,
     keep_firing_seconds=900,
     summary="Decisions leave the join before their time: the bound is too small for the horizon.",
@@ -229,12 +238,25 @@ WATCHDOG: Final = Alert(
     ),
 )
 
+
+def _sum(record: str, counter: catalogue.Metric, *dropped: str) -> Recording:
+    return Recording(record, known(record, total(str(counter), *dropped), partitions=PARTITIONS))
+
+
 GROUPS: Final = (
     Group(
         "monitor_service",
         (
-            Recording(RECORDS_RATE, total(f"rate({catalogue.RECORDS}[5m])")),
-            Recording(DEAD_LETTER_SHARE, f"{total(f'rate({_DEAD}[5m])', 'reason')} / ({RECORDS_RATE} > 0)"),
+            Recording(PARTITIONS_SEEN, seen_partitions()),
+            # While a worker is away its partitions are not there: the most that was seen is what there is.
+            Recording(PARTITIONS, f"max_over_time({PARTITIONS_SEEN}[{REMEMBERED}])"),
+            _sum(RECORDS_KNOWN, catalogue.RECORDS),
+            _sum(DEAD_LETTERS_KNOWN, catalogue.DEAD_LETTERS, "reason"),
+            _sum(MISSED_KNOWN, catalogue.MISSED),
+            _sum(OVERFLOW_KNOWN, catalogue.LABEL_OVERFLOW),
+            _sum(EVICTED_KNOWN, catalogue.JOIN_EVICTED),
+            Recording(RECORDS_RATE, f"{risen(RECORDS_KNOWN, '5m')} / 300"),
+            Recording(DEAD_LETTER_SHARE, f"{risen(DEAD_LETTERS_KNOWN, '5m')} / ({risen(RECORDS_KNOWN, '5m')} > 0)"),
             DOWN,
             RESTARTING,
             INGEST_STALLED,
