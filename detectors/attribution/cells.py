@@ -135,8 +135,8 @@ def cells(
     """Cells from rows: `codes` (rows, dimensions) says which value each row has on each dimension.
 
     Rows of equal codes are added, and the result is sorted by code, so the order of rows and how sums were split over
-    rows do not matter. Raises ValueError for codes outside the values of their dimension, for repeated names, for
-    windows with another number of rows, and for labels of a segment and version without decisions.
+    rows do not matter. Raises ValueError for codes that are no integers or outside the values of their dimension, for
+    repeated names, for windows with another number of rows, and for labels of a segment and version without decisions.
 
     >>> language = Dimension("language", ("en", "pt"))
     >>> both = window_sums([9.0, 4.0, 5.0], [1.0, 1.0, 0.0])
@@ -145,11 +145,14 @@ def cells(
     ([[0], [1]], [9.0, 9.0])
     """
     axes = tuple(dimensions)
-    rows = np.asarray(codes, dtype=np.int64)
+    rows = np.asarray(codes)
     if len({axis.name for axis in axes}) < len(axes):
         raise ValueError(f"dimensions: names {[axis.name for axis in axes]}, allowed are distinct names")
     if rows.ndim != 2 or rows.shape[1] != len(axes):
         raise ValueError(f"codes: shape {rows.shape}, allowed is (rows, {len(axes)}), a column for each dimension")
+    if rows.size and not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(f"codes: got {rows.dtype}, allowed are integers")
+    rows = rows.astype(np.int64)
     for column, axis in enumerate(axes):
         if np.any((rows[:, column] < 0) | (rows[:, column] >= len(axis.values))):
             raise ValueError(f"codes of {axis.name}: found a code outside 0..{len(axis.values) - 1}")

@@ -30,8 +30,10 @@ def post_stratified(
     The variance is sum (N_h/N)^2 times Hajek's of the bin times n_h / (n_h - 1); with equal weights in a bin it is that
     of the stratified share, sum (N_h/N)^2 (1 - n_h/N_h) p_h (1 - p_h) / (n_h - 1).
 
-    A bin without labels takes the share of its neighbour; one with a single label takes its variance from its neighbour
-    and itself; `collapsed` counts both. TOO_FEW_LABELS with fewer than two in all.
+    A bin without labels takes the share of its neighbour, whose labels then stand for the decisions of both. One with a
+    single label is joined to its neighbour for the variance: s (1 - s) n / (n - 1) there, n and s the labels of both
+    and their mean share, each label counting one, for one of large weight says no more than another. `collapsed` counts
+    both. TOO_FEW_LABELS with fewer than two in all.
 
     `interval_n` is share (1 - share) / variance for `wilson`: without finite population correction and with the share
     of each bin shrunk by one label to the whole, so that bins in which all labels agree do not count as certain. Its
@@ -69,8 +71,13 @@ def post_stratified(
         spread = np.where(n > 0, scale * (a2 + b2) * shrunk * (1.0 - shrunk), 0.0).sum(axis=-1) / population**2
         smoothed = np.where(n > 0, big_n * shrunk, 0.0).sum(axis=-1) / population
         interval_n = smoothed * (1.0 - smoothed) / spread
-        (n, a, b, a2, b2), single = collapse(n, a, b, scale * (a2 - a), scale * (b2 - b), least=2)
-        share = a / (a + b)
-        within = np.maximum(a2 * (1.0 - share) ** 2 + b2 * share**2, 0.0) * n / (n - 1.0)
-        variance = np.where(n > 1, within, 0.0).sum(axis=-1) / population**2
+        share = np.where(n > 0, a / weight, 0.0)
+        # Decisions of a bin without labels were not reviewed at the rate of the neighbour that answers for them.
+        correction = np.where((n > 0) & (big_n > size), big_n / weight, scale)
+        left2, right2 = scale * a2 - correction * a, scale * b2 - correction * b
+        alone = left2 * (1.0 - share) ** 2 + right2 * share**2
+        (together, agreed, spread2, alone), single = collapse(n, n * share, left2 + right2, alone, least=2)
+        mean = agreed / together
+        within = np.maximum(np.where(together > n, spread2 * mean * (1.0 - mean), alone), 0.0)
+        variance = np.where(together > 1, within * together / (together - 1.0), 0.0).sum(axis=-1) / population**2
     return summary(estimate, variance, size, count, population, reviewed, emptied + single, interval_n)

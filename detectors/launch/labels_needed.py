@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import nonnegative, require_fraction
+from detectors.arrays import finite, nonnegative, require_fraction
 from detectors.launch.contrast import Contrast
 from detectors.launch.evidence import Design, payoffs
 
@@ -45,7 +45,7 @@ def labels_needed(
     plan alone (growth-rate optimal; Grunwald, de Heide and Koolen, Safe testing, 2024): ln(bets) is saved, at the price
     of slow growth where the plan is wrong.
 
-    Raises ValueError for shares that are negative, sum to 0 or are of another length.
+    Raises ValueError for shares that are negative, sum to 0 or are of another length, and for |difference| > reach.
 
     >>> plan = labels_needed([20, 20, 0, 30, 10, 0, 1960], Contrast((1.0,), (0.0,)), design=Design(), difference=0.0,
     ...     above=False)
@@ -56,6 +56,8 @@ def labels_needed(
     x, acts, bets = payoffs(contrast, design)
     if p.shape != acts.shape or not p.sum() > 0:
         raise ValueError(f"share: got shape {p.shape}, allowed is {acts.shape} with a sum above 0")
+    if not abs(finite("difference", difference)) <= design.reach:
+        raise ValueError(f"difference: got {difference!r}, allowed is at most the design's reach of {design.reach:g}")
     require_fraction("alpha", alpha)
     p = p / p.sum()
     per_label = p[:-1].reshape(-1, 6)[:, [0, 1, 3, 4]].sum()

@@ -83,24 +83,28 @@ def bernoulli_cusum_plan(
     of small baselines most charts miss small changes.
 
     Assumes independent verdicts with a constant share. Source: Gandy and Kvaloy 2013, Scand. J. Statistics 40:647-668;
-    Wald's argument is ours. Raises ValueError for a p0 with no room for the change.
+    Wald's argument is ours. Raises ValueError for a p0 with no room for the change and a baseline of 0; p0, change and
+    baseline of charts that are not run may be anything, NaN too.
 
     >>> plan = bernoulli_cusum_plan([0.1, 0.1], [20_000, 2_000], p0=0.1, change=0.05)
     >>> plan.threshold.tolist(), plan.false_pages.round(3).tolist(), plan.delay.round().tolist(), plan.starved.tolist()
     ([126.0, 89.0], [0.097, 0.094], [551.0, 366.0], [False, False])
     """
     share, seen = np.broadcast_arrays(nonnegative("shares", shares), nonnegative("observations", observations))
-    moved = np.broadcast_to(np.asarray(change, dtype=np.float64), seen.shape)
-    centre = np.broadcast_to(fractions("p0", p0), seen.shape)
+    runs = (share > 0) & (seen > 0)
+    moved = _told(change, runs, otherwise=0.25)
+    centre = fractions("p0", _told(p0, runs, otherwise=0.5))
     if baseline is not None:
         # A two-sided interval with 2 c - 1 has one-sided limits with c.
-        n = nonnegative("baseline", baseline)
+        n = nonnegative("baseline", _told(baseline, runs, otherwise=1.0))
+        empty = np.flatnonzero(n == 0)
+        if empty.size:
+            raise ValueError(f"baseline: found 0.0 at position {empty[0]}, allowed are numbers > 0 of charts that run")
         limits = wilson(centre * n, n, confidence=2.0 * _above_half(confidence) - 1.0)
         centre = np.where(moved > 0, limits.upper, limits.lower)
     target = centre + moved
-    if not ((target > 0) & (target < 1) & (moved != 0)).all():
+    if not ((target > 0) & (target < 1) & (moved != 0))[runs].all():
         raise ValueError("change: allowed are changes other than 0 with p0 + change within (0, 1), p0 at its limit")
-    runs = (share > 0) & (seen > 0)
     threshold, mean, delay = (np.full(seen.shape, np.nan) for _ in range(3))
     for place in np.flatnonzero(runs):
         start, end = float(centre[place]), float(target[place])
@@ -143,17 +147,17 @@ def e_detector_plan(
     about 1 + I M an observation. Within 15 % of simulated means; an e-CUSUM takes about ln(A) / I.
 
     Source: Shin, Ramdas and Rinaldo 2022, arXiv 2203.03532, theorem 2.2; bound with restarts and delay are ours.
-    Raises ValueError for a p0 with no room for the change.
+    Raises ValueError for a p0 with no room for the change, of charts that are run.
 
     >>> plan = e_detector_plan([0.1, 0.0], [20_000, 20_000], p0=0.1, change=0.05)
     >>> plan.threshold.tolist(), plan.false_pages.tolist(), plan.delay.round().tolist()
     ([200000.0, nan], [0.1, nan], [638.0, nan])
     """
     share, seen = np.broadcast_arrays(nonnegative("shares", shares), nonnegative("observations", observations))
-    centre = np.broadcast_to(fractions("p0", p0), seen.shape)
-    target = centre + np.asarray(change, dtype=np.float64)
-    information = bernoulli_information(target, centre)
     runs = (share > 0) & (seen > 0)
+    centre = fractions("p0", _told(p0, runs, otherwise=0.5))
+    target = centre + _told(change, runs, otherwise=0.25)
+    information = bernoulli_information(target, centre)
     threshold = np.divide(seen, share, out=np.full(seen.shape, np.nan), where=runs)
     return PagePlan(
         p0=np.where(runs, centre, np.nan),
@@ -198,6 +202,11 @@ def bernoulli_information(p1: npt.ArrayLike, p0: npt.ArrayLike) -> Floats:
         raise ValueError("p1, p0: allowed are different shares within (0, 1)")
     information = scipy.special.rel_entr(changed, base) + scipy.special.rel_entr(1.0 - changed, 1.0 - base)
     return np.asarray(information, dtype=np.float64)
+
+
+def _told(values: npt.ArrayLike, runs: Bools, *, otherwise: float) -> Floats:
+    """`values` of the charts that are run, and `otherwise` for the others, of which nothing may be known."""
+    return np.where(runs, np.broadcast_to(np.asarray(values, dtype=np.float64), runs.shape), otherwise)
 
 
 def _above_half(confidence: float) -> float:

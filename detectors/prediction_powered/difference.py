@@ -89,7 +89,7 @@ def difference(
         spread_f = np.maximum(vff - 2.0 * mean_f * vf + mean_f**2 * v, 0.0)
         cross = vyf - mean_y * vf - mean_f * vy + mean_y * mean_f * v
         flat = spread_f <= 1e-12 * np.maximum(sums.w2ff, 1e-300)
-        correlation = np.where(flat | (spread_y <= 1e-12 * sums.w2), np.nan, cross / np.sqrt(spread_f * spread_y))
+        correlation = np.where(flat | (spread_y <= 1e-12 * sums.w2yy), np.nan, cross / np.sqrt(spread_f * spread_y))
         if proxy_weight is None:
             best = np.where(flat, 0.0, cross / spread_f)
             weight = gated(best, correlation, kish, clip=clip, confidence=gate_confidence)

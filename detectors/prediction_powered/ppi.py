@@ -53,7 +53,9 @@ def ppi(
     `proxy_weight` 1 is PPI, 0 labels alone, None (PPI++) tunes lambda = Cov(y, f) / ((1 + n/N) Var f), clipped to
     [0, 1] unless `clip` is false. Covariance and variances have ddof = 1, Var f is that of labelled and unlabelled
     together (ppi_py takes ddof = 0 for the covariance); the residual's variance of a tuned lambda has n - 2 degrees of
-    freedom. A tuned lambda falls back to 0 where `proxy_helps` says no at `gate_confidence`; None turns that off.
+    freedom. Where N < n, s^2(f~) too is that of labelled and unlabelled together: from N = 1, 2 or 10 alone 95 %
+    intervals with lambda 1 would cover 3, 70 or 92 %. A tuned lambda falls back to 0 where `proxy_helps` says no at
+    `gate_confidence`; None turns that off.
 
     Assumes that labels are a random sample of the same population and that f was not trained on them. If it was, split
     the labels into folds, give each label the proxy of the model that has not seen it and each unlabelled decision the
@@ -63,7 +65,7 @@ def ppi(
     >>> y, f = [1, 0, 1, 1, 0, 1], [0.9, 0.2, 0.8, 0.7, 0.3, 0.9]
     >>> found = ppi(pair_sums_from_labels(y, f, unlabelled_f=[0.5, 0.6, 0.4, 0.9]), proxy_weight=1.0)
     >>> float(found.estimate.round(4)), float(found.variance.round(4))
-    (0.6333, 0.0208)
+    (0.6333, 0.0262)
     """
     n, others = sums.labels, sums.unlabelled
     known = (n >= 2) & (others >= 1)
@@ -74,9 +76,10 @@ def ppi(
         var_f = np.maximum(sums.ff - n * mean_f**2, 0.0) / (n - 1.0)
         var_other = np.maximum(sums.unlabelled_ff - others * mean_other**2, 0.0) / np.maximum(others - 1.0, 1.0)
         pooled_mean = (sums.f + sums.unlabelled_f) / (n + others)
-        pooled = (sums.ff + sums.unlabelled_ff - (n + others) * pooled_mean**2) / (n + others - 1.0)
+        pooled = np.maximum(sums.ff + sums.unlabelled_ff - (n + others) * pooled_mean**2, 0.0) / (n + others - 1.0)
+        var_other = np.where(others < n, pooled, var_other)
         flat = var_f <= 1e-14 * np.maximum(sums.ff / n, 1e-300)
-        correlation = np.where(flat | (var_y <= 1e-14), np.nan, cov / np.sqrt(var_f * var_y))
+        correlation = np.where(flat | (var_y <= 1e-14 * sums.yy / n), np.nan, cov / np.sqrt(var_f * var_y))
         if proxy_weight is None:
             best = np.where(flat, 0.0, cov / ((1.0 + n / others) * pooled))
             weight = gated(best, correlation, n, clip=clip, confidence=gate_confidence)

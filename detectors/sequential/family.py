@@ -74,11 +74,15 @@ class EDetectors:
         """Observations `x` (n,) of the series with the numbers `series` (n,); the order within a series is theirs.
 
         Readings of shape (n,). It runs in as many rounds as the busiest series has observations here: give long blocks
-        of few series to `update`.
+        of few series to `update`. Raises ValueError, and changes nothing, for numbers that are no integers (1.9 is no
+        series), for one that there is not, other shapes, and observations outside [0, 1].
         """
-        values, rows = fractions("x", x), np.asarray(series, dtype=np.int64)
+        values, rows = fractions("x", x), np.asarray(series)
         if values.ndim != 1 or rows.shape != values.shape:
             raise ValueError(f"series, x: got shapes {rows.shape} and {values.shape}, allowed is (n,) for both")
+        if rows.size and not np.issubdtype(rows.dtype, np.integer):
+            raise ValueError(f"series: got {rows.dtype}, allowed are integers")
+        rows = rows.astype(np.int64)
         if ((rows < 0) | (rows >= len(self._threshold))).any():
             raise ValueError(f"series: found a number outside 0 to {len(self._threshold) - 1}")
         order = np.argsort(rows, kind="stable")

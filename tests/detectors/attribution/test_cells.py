@@ -50,11 +50,12 @@ def test_decisions_count_for_all_reviewers_of_their_segment() -> None:
         ([LANGUAGE], [[0], [2]], r"codes of language: found a code outside 0\.\.1"),
         ([LANGUAGE], [[0], [-1]], r"codes of language: found a code outside 0\.\.1"),
         ([LANGUAGE], [[0, 0], [1, 0]], r"codes: shape \(2, 2\), allowed is \(rows, 1\)"),
+        ([LANGUAGE], [[0], [0.9]], "codes: got float64, allowed are integers"),
         ([LANGUAGE, LANGUAGE], [[0, 0], [1, 0]], "allowed are distinct names"),
         ([LANGUAGE], [[0], [1], [1]], "reference: 2 rows, allowed are as many as codes, 3"),
     ],
 )
-def test_codes_that_do_not_fit_are_refused(axes: list[Dimension], codes: list[list[int]], message: str) -> None:
+def test_codes_that_do_not_fit_are_refused(axes: list[Dimension], codes: list[list[float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cells(axes, codes, reference=BOTH, current=BOTH)
 

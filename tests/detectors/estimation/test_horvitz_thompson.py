@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from detectors.estimation import (
     Reason,
@@ -92,3 +94,26 @@ def test_a_total_is_refused_where_a_share_is_wanted() -> None:
 def test_an_impossible_sum_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="correction: found -1"):
         horvitz_thompson_total(10.0, 10.0, correction=-1.0, labels=10)
+
+
+@pytest.mark.parametrize(
+    ("total", "scale"), [(1.0, 1e9), (7.0, 1e9), (0.28, 8.5e11), (3e-9, 4e11), (50.0, 1.0), (1e12, 1e-9), (1e6, 0.0)]
+)
+def test_the_limits_of_a_total_are_those_of_exact_arithmetic_however_far_it_is_below_its_scale(
+    total: float, scale: float
+) -> None:
+    found = total_interval(horvitz_thompson_total(total, total, correction=total, labels=9), typical=scale)
+
+    with localcontext() as context:
+        context.prec = 80
+        exact, spread = Decimal(total), Decimal(float(stats.norm.ppf(0.975))) ** 2 * Decimal(scale)
+        half = (exact * spread + spread**2 / 4).sqrt()
+        limits = [exact + spread / 2 - half, exact + spread / 2 + half]
+    assert [float(limit) for limit in limits] == pytest.approx([float(found.lower), float(found.upper)], rel=1e-12)
+    assert found.lower > 0
+
+
+def test_nothing_of_a_kind_that_weighs_nothing_is_nothing() -> None:
+    found = total_interval(horvitz_thompson_total(0.0, 0.0, correction=0.0, labels=9), typical=0.0)
+
+    assert (0.0, 0.0) == (float(found.lower), float(found.upper))

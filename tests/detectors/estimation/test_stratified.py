@@ -157,3 +157,79 @@ def test_with_one_bin_of_equal_weights_the_interval_sample_is_the_number_of_labe
     )
 
     assert 20 == pytest.approx(float(found.interval_n))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "single"),
+    [([1000, 1000], [0.5, 0.5], 0), ([1000, 1000], [0.9, 0.9], 0), ([200, 2000, 900], [0.7, 0.7, 0.7], 1)],
+)
+def test_where_a_bin_has_one_label_the_variance_is_the_true_one(
+    sizes: list[int], share: list[float], single: int
+) -> None:
+    rng = np.random.default_rng(6)
+    labels = np.full(len(sizes), 50)
+    labels[single] = 1
+    violating = rng.binomial(labels, share, (20_000, len(sizes)))
+    size = np.array(sizes)
+    weight = size / labels
+    # Of shares of infinite bins beside the correction for finite ones, which the labels of a binomial do not have.
+    truth = np.sum((size / size.sum()) ** 2 * np.array(share) * (1 - np.array(share)) / labels * (1 - labels / size))
+
+    found = post_stratified(
+        size,
+        labels,
+        weight_violating=weight * violating,
+        weight_benign=weight * (labels - violating),
+        square_violating=weight**2 * violating,
+        square_benign=weight**2 * (labels - violating),
+    )
+    plain = stratified_mean(size, labels, total=violating, squares=violating)
+
+    assert truth == pytest.approx(found.variance.mean(), rel=0.03)
+    assert found.estimate.var() == pytest.approx(found.variance.mean(), rel=0.06)
+    assert found.variance == pytest.approx(plain.variance)
+
+
+@settings(max_examples=80)
+@given(data=st.data(), strata=st.integers(1, 6))
+def test_with_equal_weights_in_a_bin_it_is_the_stratified_share_however_few_labels(
+    data: st.DataObject, strata: int
+) -> None:
+    numbers = st.lists(st.integers(0, 3), min_size=strata, max_size=strata)
+    violating, benign, extra = (np.array(data.draw(numbers)) for _ in range(3))
+    labels = violating + benign
+    sizes = labels + 7 * extra
+    weight = np.where(labels > 0, sizes / np.maximum(labels, 1), 0.0)
+
+    found = post_stratified(
+        sizes,
+        labels,
+        weight_violating=weight * violating,
+        weight_benign=weight * benign,
+        square_violating=weight**2 * violating,
+        square_benign=weight**2 * benign,
+    )
+    plain = stratified_mean(sizes, labels, total=violating, squares=violating)
+
+    assert found.estimate == pytest.approx(plain.estimate, nan_ok=True)
+    assert found.variance == pytest.approx(plain.variance, nan_ok=True, abs=1e-12)
+    assert plain.collapsed == found.collapsed
+
+
+def test_a_single_label_of_any_weight_beside_unequal_weights_keeps_the_variance_near_the_true_one() -> None:
+    rng = np.random.default_rng(7)
+    # A bin of one label beside one of two segments, 20 labels of weight 10 and 20 of weight 40; the share is .6 in all.
+    weight = np.array([10.0, 40.0])
+    violating, alone = rng.binomial(20, 0.6, (20_000, 2)), rng.binomial(1, 0.6, 20_000)
+    labels, sizes = np.array([1, 40]), np.array([1500.0, 1000.0])
+
+    found = post_stratified(
+        sizes,
+        labels,
+        weight_violating=np.stack([1500.0 * alone, violating @ weight], axis=1),
+        weight_benign=np.stack([1500.0 * (1 - alone), (20 - violating) @ weight], axis=1),
+        square_violating=np.stack([1500.0**2 * alone, violating @ weight**2], axis=1),
+        square_benign=np.stack([1500.0**2 * (1 - alone), (20 - violating) @ weight**2], axis=1),
+    )
+
+    assert found.estimate.var() == pytest.approx(found.variance.mean(), rel=0.06)

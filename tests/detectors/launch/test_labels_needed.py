@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from detectors.launch import Design, labels_needed, paired_labels_needed, precision, two_sample_labels_needed
+from detectors.launch import (
+    Design,
+    Outcomes,
+    labels_needed,
+    log_e_value,
+    paired_labels_needed,
+    precision,
+    two_sample_labels_needed,
+)
 from tests.studies.launch import Plan, gate, simulate, two_samples
 
 
@@ -52,3 +60,21 @@ def test_the_paired_test_of_the_size_planned_has_the_power_planned() -> None:
 def test_shares_that_are_none_are_refused(share: list[float]) -> None:
     with pytest.raises(ValueError, match="share"):
         labels_needed(share, precision(0.9, 0.9), design=Design(), difference=0.0, above=False)
+
+
+@pytest.mark.parametrize("difference", [0.1001, -0.5, 1.2, math.nan, math.inf])
+def test_differences_beyond_the_reach_are_refused_as_the_e_value_refuses_them(difference: float) -> None:
+    contrast, share = precision(0.9, 0.9), Plan(0.95, 0.05, -0.01).expected()
+    counts = Outcomes(np.zeros((1, 6)), np.array(10.0))
+
+    with pytest.raises(ValueError, match="difference"):
+        log_e_value(counts, contrast, design=Design(), difference=difference, above=False)
+    with pytest.raises(ValueError, match="difference"):
+        labels_needed(share, contrast, design=Design(), difference=difference, above=False)
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_models_that_never_disagree_cannot_be_told_apart_by_any_number_of_labels(above: bool) -> None:
+    need = labels_needed([0, 0, 0, 0, 0, 0, 10], precision(0.9, 0.9), design=Design(), difference=0.0, above=above)
+
+    assert (math.inf, math.inf) == (need.mean, need.enough)

@@ -205,3 +205,34 @@ def test_information_of_no_change_is_refused() -> None:
 def test_a_confidence_sequence_never_begun_is_refused() -> None:
     with pytest.raises(ValueError, match=r"begun: found 0\.0"):
         confidence_sequence_alpha(0.1, begun=0.0)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [{"p0": np.nan}, {"p0": 0.0}, {"p0": 1.0}, {"change": np.nan}, {"change": 0.0}, {"baseline": 0.0}],
+    ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items()),
+)
+@pytest.mark.parametrize(("share", "seen"), [(0.0, 5e3), (0.1, 0.0)])
+def test_a_segment_that_is_not_watched_may_lack_anything(unknown: dict[str, float], share: float, seen: float) -> None:
+    known = {"p0": 0.1, "change": 0.05, "baseline": 1000.0}
+    p0, change, baseline = ([value, unknown.get(name, value)] for name, value in known.items())
+    shares, observations = [0.1, share], [2e4, seen]
+
+    plans = (
+        bernoulli_cusum_plan(shares, observations, p0=p0, change=change, baseline=baseline),
+        e_detector_plan(shares, observations, p0=p0, change=change),
+    )
+    alone = (
+        bernoulli_cusum_plan([0.1], [2e4], p0=0.1, change=0.05, baseline=1000.0),
+        e_detector_plan([0.1], [2e4], p0=0.1, change=0.05),
+    )
+
+    for found, single in zip(plans, alone, strict=True):
+        for name in ("p0", "p1", "threshold", "run_length", "false_pages", "delay"):
+            assert getattr(single, name)[0] == getattr(found, name)[0]
+            assert np.isnan(getattr(found, name)[1])
+
+
+def test_a_segment_that_is_watched_without_a_baseline_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"baseline: found 0\.0 at position 1, allowed are numbers > 0"):
+        bernoulli_cusum_plan([0.1, 0.1], [2e4, 2e3], p0=0.1, change=0.05, baseline=[1000, 0])

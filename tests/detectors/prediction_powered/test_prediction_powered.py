@@ -204,3 +204,47 @@ def test_a_weight_outside_its_range_is_refused(bad: float) -> None:
         difference(proxy_sums_from_labels(y, f, inclusion_probability=pi, labelled=seen), proxy_weight=bad)
     with pytest.raises(ValueError, match="proxy_weight"):
         ppi(pair_sums_from_labels(y, f, unlabelled_f=f), proxy_weight=bad)
+
+
+@pytest.mark.parametrize(("labelled", "others"), [(200, 1), (50, 2), (50, 5), (50, 20)])
+def test_intervals_cover_where_unlabelled_decisions_are_fewer_than_labels(labelled: int, others: int) -> None:
+    rng = np.random.default_rng(10)
+    f = rng.normal(size=(8000, labelled + others))
+    y = f + 0.3 * rng.normal(size=f.shape)
+    sums = pair_sums_from_labels(y[:, :labelled], f[:, :labelled], unlabelled_f=f[:, labelled:])
+
+    found = ppi(sums, proxy_weight=1.0)
+
+    true_variance = 1 / others + 0.3**2 / labelled
+    assert found.estimate.var() == pytest.approx(true_variance, rel=0.06)
+    assert found.variance.mean() == pytest.approx(true_variance, rel=0.03)
+    assert 0.94 <= np.mean(np.abs(found.estimate) <= 1.96 * np.sqrt(found.variance)) <= 0.96
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-7, 1e-3, 1.0, 1e9])
+def test_units_change_neither_the_correlation_nor_which_estimate_is_used(unit: float) -> None:
+    rng = np.random.default_rng(11)
+    f = rng.normal(size=600)
+    y = f + 0.3 * rng.normal(size=600)
+    seen = np.arange(600) < 200
+
+    pairs = ppi(pair_sums_from_labels(unit * y[seen], f[seen], unlabelled_f=f[~seen]), clip=False)
+    sums = proxy_sums_from_labels(unit * y, unit * f, inclusion_probability=1 / 3, labelled=seen)
+    weighted = difference(sums)
+
+    correlation = np.corrcoef(y[seen], f[seen])[0, 1]
+    for found in (pairs, weighted):
+        assert Gate.PREDICTION_POWERED == found.gate
+        assert float(found.correlation) == pytest.approx(correlation)
+
+
+@pytest.mark.parametrize("value", [1e-7, 0.7, 12345.678, 1.7e7])
+def test_labels_that_are_all_the_same_have_no_correlation_in_any_units(value: float) -> None:
+    f = np.random.default_rng(12).random(300)
+    seen = np.arange(300) < 100
+    pi = np.where(np.arange(300) % 2, 0.3, 0.37)
+
+    pairs = ppi(pair_sums_from_labels(np.full(100, value), f[:100], unlabelled_f=f[100:]))
+    weighted = difference(proxy_sums_from_labels(np.full(300, value), f, inclusion_probability=pi, labelled=seen))
+
+    assert [True, True] == [bool(np.isnan(found.correlation)) for found in (pairs, weighted)]

@@ -132,3 +132,23 @@ def test_observations_of_the_wrong_shape_or_range_are_refused_by_name() -> None:
         EDetectors([])
 
     assert (before == family.snapshot()).all()
+
+
+@pytest.mark.parametrize("series", [[1.9], [1.0], [True]])
+def test_numbers_of_series_that_are_no_integers_are_refused_and_change_nothing(series: list[float]) -> None:
+    family = EDetectors(specs(ESr))
+    before = family.snapshot()
+
+    with pytest.raises(ValueError, match=r"series: got (float64|bool), allowed are integers"):
+        family.update_sparse(series, [0.5])
+    assert (before == family.snapshot()).all()
+
+
+def test_narrow_integers_name_their_series_and_none_is_none() -> None:
+    narrow, wide = EDetectors(specs(ESr)), EDetectors(specs(ESr))
+    rows = np.array([16, 3, 16])
+
+    found = narrow.update_sparse(rows.astype(np.uint8), [0.5, 0.2, 0.9]).statistic.tolist()
+
+    assert wide.update_sparse(rows, [0.5, 0.2, 0.9]).statistic.tolist() == found
+    assert (0,) == narrow.update_sparse([], []).statistic.shape

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import integrate, special, stats
+from scipy import integrate, optimize, special, stats
 
 from detectors.arrays import Floats
 from detectors.sequential import (
@@ -46,6 +46,18 @@ ONE = float(mixture_precision(100.0, alpha=0.05, one_sided=True))
 )
 def test_the_values_of_the_unit_tests_of_confseq(expected: float, found: Callable[[], Floats]) -> None:
     assert expected == pytest.approx(float(found()), rel=2e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 0.4999, 0.5, 0.6])
+def test_a_one_sided_mixture_is_tuned_to_within_a_twentieth_of_the_best_at_lenient_levels_too(alpha: float) -> None:
+    def bound(log_rho: float) -> float:
+        return float(normal_mixture_bound(100.0, rho=np.exp(log_rho), alpha=alpha, one_sided=True))
+
+    best = optimize.minimize_scalar(bound, bounds=(-5.0, 12.0), method="bounded").fun
+    found = bound(float(np.log(mixture_precision(100.0, alpha=alpha, one_sided=True))))
+
+    assert best <= found * (1 + 1e-6)
+    assert found < 1.05 * best
 
 
 def test_the_normal_mixtures_are_integrals_over_a_normal_density() -> None:
