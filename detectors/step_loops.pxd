@@ -4,6 +4,7 @@ cimport cython
 from libc cimport math
 
 cdef double _NAN
+cdef double _HIGHEST
 
 @cython.locals(index=Py_ssize_t, x=double, up=double, down=double)
 cpdef tuple page_hinkley(
@@ -52,4 +53,15 @@ cpdef tuple hddm_w(
     double weight, double kept_square, double log, bint rises, bint falls,
     double mean, double square,
     (double, double, double, double, double) rise, (double, double, double, double, double) fall
+)
+
+cdef int power_of_two(double exponent)
+
+@cython.locals(
+    count=Py_ssize_t, moved=bint, largest=double, index=Py_ssize_t, bet=Py_ssize_t, exponent=double, x=double,
+    mixture=double, each=double, one=double, joined=double
+)
+cpdef void e_detector(
+    const double[::1] values, double[::1] mixtures, double[::1] powers,
+    const double[::1] bets, bint sums, double[::1] carried
 )

@@ -41,7 +41,7 @@ class Stepwise(Generic[S, State]):
         self._steps = steps
         self._state = state
         # For a single observation: making them anew each time would cost more than all the rest.
-        cells = _memory(np.empty(3))
+        cells = memory(np.empty(3))
         self._value, self._statistic, self._threshold = cells[:1], cells[1:2], cells[2:]
 
     def update(self, x: float) -> Reading | None:
@@ -58,7 +58,7 @@ class Stepwise(Generic[S, State]):
         """Take observations of shape (n,), oldest first, one after the other; the same bits."""
         values = np.ascontiguousarray(require_observations(x, self._kind))
         statistic, threshold = np.full((2, len(values)), math.nan)
-        self._state = self._steps(self._spec, self._state, _memory(values), _memory(statistic), _memory(threshold))
+        self._state = self._steps(self._spec, self._state, memory(values), memory(statistic), memory(threshold))
         return Readings(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
     def snapshot(self) -> State:
@@ -66,6 +66,7 @@ class Stepwise(Generic[S, State]):
         return self._state
 
 
-def _memory(numbers: Floats) -> Doubles:
+def memory(numbers: Floats) -> Doubles:
+    """The memory of a contiguous array, for a loop."""
     found: Any = numbers.data
     return cast(Doubles, found)

@@ -46,18 +46,18 @@ def seen_partitions() -> str:
     return f"count without (partition, topic) ({several})"
 
 
-def known(record: str, counter: str, *, partitions: str) -> str:
+def known(record: str, counter: str, *, partitions: str, settling: str = SETTLING) -> str:
     """The sum of a counter over the workers, for `record`: while partitions move its latest value stays.
 
     A worker exports the lag of those partitions of the blocks topic that its counters contain: the sum is whole where
     each partition is there once and none is being restored. One expression, so that all of it is of the same scrapes.
-    `partitions` is the recorded number of them.
+    `partitions` is the recorded number of them, believed once it was the same for `settling`.
     """
     exported = f"count without ({', '.join((*WORKER, 'partition', 'topic'))}) ({_BLOCKS_LAG})"
     assigned = total(f"{PARTITIONS}{_OF_BLOCKS}", "topic")
     settled = (
         f"{exported}\n      == {seen_partitions()}\n      == {assigned}\n"
-        f"      == {partitions}\n      == {partitions} offset {SETTLING}"
+        f"      == {partitions}\n      == {partitions} offset {settling}"
     )
     return (
         f"(\n  {counter}\n  and ignoring (topic, label) (\n    {settled}\n  )\n)\n"

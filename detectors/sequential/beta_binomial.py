@@ -17,6 +17,8 @@ from detectors.sequential.root import increasing_root
 
 # Terms of the series for a tail that underflows; there it converges fast.
 _TERMS = 300
+# From so many sums on a table pays.
+_MANY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,8 @@ class BetaBinomial:
         k, rest = np.asarray(hits, dtype=np.float64), np.asarray(misses, dtype=np.float64)
         a, b = self.a + k, self.b + rest
         # betaln is this difference too, but takes three times as long for parameters below 100.
-        log_gamma = scipy.special.gammaln
-        found: Floats = np.asarray(log_gamma(a) + log_gamma(b))
-        found -= log_gamma(a + b)
+        found: Floats = np.asarray(_log_gamma(self.a, k) + _log_gamma(self.b, rest))
+        found -= _log_gamma(self.a + self.b, k + rest)
         found -= k * self.log_share
         found -= rest * self.log_rest
         found -= self.log_density
@@ -126,6 +127,18 @@ def beta_binomial_bound(
         return found
 
     return increasing_root(excess, np.zeros_like(largest), largest)
+
+
+def _log_gamma(parameter: Floats, sums: Floats) -> Floats:
+    """ln Gamma(parameter + sums). Sums of verdicts are whole numbers that repeat: each is computed once, the same."""
+    log_gamma = scipy.special.gammaln
+    if parameter.ndim or sums.size < _MANY:
+        return np.asarray(log_gamma(parameter + sums))
+    least, most = sums.min(), sums.max()
+    if not most - least < sums.size or not (sums == (whole := sums.astype(np.int64))).all():
+        return np.asarray(log_gamma(parameter + sums))
+    table: Floats = log_gamma(parameter + np.arange(least, most + 1.0))
+    return table[whole - int(least)]
 
 
 def _log_upper_tail(a: Floats, b: Floats, x: Floats) -> Floats:

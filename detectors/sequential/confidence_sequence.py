@@ -6,6 +6,7 @@ every `period` observations; for the quickest word on a change take `ESr`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -80,6 +81,12 @@ class ConfidenceSequence(Spec, frozen=True, tag="confidence_sequence"):
         return ConfidenceSequenceLogic(self, state=ConfidenceSequenceState() if state is None else state)
 
 
+@lru_cache(maxsize=1024)
+def _mixture(spec: ConfidenceSequence) -> BernoulliMixture:
+    """Tuned once for all series of one kind: that takes as long as thousands of observations."""
+    return BernoulliMixture.tuned(spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction)
+
+
 class ConfidenceSequenceLogic:
     """The running sequence: a count and a sum."""
 
@@ -88,9 +95,7 @@ class ConfidenceSequenceLogic:
             raise StateMismatch(f"building ConfidenceSequence: a sum of {state.total} over {state.n} observations")
         self._period = spec.period
         self._threshold = float(-np.log(spec.alpha))
-        self._mixture = BernoulliMixture.tuned(
-            spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction
-        )
+        self._mixture = _mixture(spec)
         self._n = state.n
         self._total = state.total
 
@@ -107,8 +112,8 @@ class ConfidenceSequenceLogic:
     def update_many(self, x: npt.ArrayLike) -> Readings:
         """Take observations of shape (n,), oldest first."""
         values = require_observations(x, ConfidenceSequence)
-        sums = self._sums(values, since=self._total)
-        counts = self._sums(np.ones(len(values)), since=self._n)
+        sums = self._sums(values)
+        counts = (self._n + np.arange(len(values))) % self._period + 1.0
         if len(values):
             self._n, self._total = int(counts[-1]), float(sums[-1])
         statistic = self._mixture.log_e(sums, counts)
@@ -122,10 +127,10 @@ class ConfidenceSequenceLogic:
         """The count and the sum."""
         return ConfidenceSequenceState(n=self._n, total=self._total)
 
-    def _sums(self, values: Floats, *, since: float) -> Floats:
+    def _sums(self, values: Floats) -> Floats:
         """Sums up to each observation: in what is left of this period, in whole periods, in the beginning of one."""
         left = self._period - self._n
-        begun = np.cumsum(np.concatenate([[since], values[:left]]))[1:]
+        begun = np.cumsum(np.concatenate([[self._total], values[:left]]))[1:]
         after = values[left:]
         whole = len(after) // self._period * self._period
         rows = after[:whole].reshape(-1, self._period).cumsum(axis=1)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from detectors.contract import Domain
-from detectors.sequential.e_detector import MAXIMUM, EDetector, EDetectorLogic, EDetectorState
+import numpy as np
+
+from detectors.sequential.e_detector import EDetector
 
 
 class ECusum(EDetector, frozen=True, tag="e_cusum"):
@@ -28,14 +29,9 @@ class ECusum(EDetector, frozen=True, tag="e_cusum"):
     336
     """
 
-    state_type: ClassVar[type[EDetectorState]] = EDetectorState
-    domain: ClassVar[Domain] = Domain.UNIT
+    join: ClassVar[np.ufunc] = np.maximum
 
     @classmethod
     def example(cls) -> ECusum:
         """The parameters of the example of `ESr`."""
         return cls(mean=0.5, smallest_change=0.1, direction="both", average_run_length=100_000.0)
-
-    def build(self, state: EDetectorState | None = None) -> EDetectorLogic:
-        """A detector that starts afresh, or goes on from `state`."""
-        return EDetectorLogic(self, join=MAXIMUM, state=state)

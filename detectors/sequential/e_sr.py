@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from detectors.contract import Domain
-from detectors.sequential.e_detector import SUM, EDetector, EDetectorLogic, EDetectorState
+import numpy as np
+
+from detectors.sequential.e_detector import EDetector
 
 
 class ESr(EDetector, frozen=True, tag="e_sr"):
@@ -38,14 +39,9 @@ class ESr(EDetector, frozen=True, tag="e_sr"):
     324
     """
 
-    state_type: ClassVar[type[EDetectorState]] = EDetectorState
-    domain: ClassVar[Domain] = Domain.UNIT
+    join: ClassVar[np.ufunc] = np.add
 
     @classmethod
     def example(cls) -> ESr:
         """A run length far above the 600 quiet values: on a series of little spread M climbs to its length."""
         return cls(mean=0.5, smallest_change=0.1, direction="both", average_run_length=100_000.0)
-
-    def build(self, state: EDetectorState | None = None) -> EDetectorLogic:
-        """A detector that starts afresh, or goes on from `state`."""
-        return EDetectorLogic(self, join=SUM, state=state)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from detectors.arrays import Floats, fractions
 from detectors.contract import Readings
 from detectors.sequential.e_cusum import ECusum
-from detectors.sequential.e_detector import MAXIMUM, SUM, Bets, Lanes, usable
+from detectors.sequential.e_detector import Bets, Lanes, usable
 from detectors.sequential.e_sr import ESr
 
 
@@ -36,7 +36,7 @@ class EDetectors:
         kinds = {type(spec) for spec in specs}
         if len(kinds) != 1:
             raise ValueError(f"specs: got {len(specs)} of {len(kinds)} kinds, allowed are one or more of a single kind")
-        self._join = SUM if kinds == {ESr} else MAXIMUM
+        self._join = kinds.pop().join
         bets = [spec.bets() for spec in specs]
         grid = max(len(bet.weight) for bet in bets)
 

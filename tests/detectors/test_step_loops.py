@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import Ddm, Domain, Eddm, HddmA, HddmW, PageHinkley, Spec, step_loops
+from detectors import Ddm, Domain, ECusum, Eddm, ESr, HddmA, HddmW, PageHinkley, Spec, step_loops
 
 SPECS: list[tuple[str, Spec]] = [
     *(("page_hinkley", PageHinkley(warm_up=3, forgetting=f, direction="both")) for f in (1.0, 0.9999, 0.7)),
@@ -22,6 +22,8 @@ SPECS: list[tuple[str, Spec]] = [
     ("eddm", Eddm(warm_up=2)),
     *(("hddm_a", HddmA(direction=direction)) for direction in ("rise", "fall", "both")),
     *(("hddm_w", HddmW(direction=direction, weight=0.1)) for direction in ("rise", "fall", "both")),
+    *(("e_detector", kind(mean=0.3, direction="both")) for kind in (ESr, ECusum)),
+    *(("e_detector", kind(mean=1e-6, direction="rise")) for kind in (ESr, ECusum)),
 ]
 
 
@@ -73,7 +75,9 @@ def test_the_source_is_not_what_was_compiled() -> None:
     assert not step_loops.__file__.endswith(".py"), "install a C compiler (gcc), then `make clean setup`"
 
 
-@pytest.mark.parametrize(("name", "spec"), SPECS[:1] + SPECS[4:7] + SPECS[9:10], ids=lambda told: str(told)[:12])
+@pytest.mark.parametrize(
+    ("name", "spec"), SPECS[:1] + SPECS[4:7] + SPECS[9:10] + SPECS[-1:], ids=lambda told: str(told)[:12]
+)
 def test_what_is_read_only_is_read(name: str, spec: Spec) -> None:
     values = np.array([0.0, 1.0, 1.0, 0.0] * 10)
     values.flags.writeable = False

@@ -12,19 +12,17 @@ import pytest
 
 from monitor import catalogue
 from monitor.simulate import demo
-from monitor.topics import BLOCKS
 from tests.e2e import topics
 from tests.e2e.accounts import apart
-from tests.e2e.events import DECISIONS
 from tests.e2e.independent_count import Count, count
 from tests.e2e.published import Published, counts_by_topic, publish, simulated
+from tests.e2e.shared import until_shared
 from tests.e2e.worker_process import POLL_SECONDS, WorkerProcess
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
 
 START_MS = 1_736_164_800_000  # 2025-01-06T12:00Z
-SHARED_SECONDS = 120.0
 
 
 def test_workers_share_the_work_and_the_one_that_is_left_takes_over(own_kafka: KafkaServer, tmp_path: Path) -> None:
@@ -72,23 +70,6 @@ def feed(
 
     workers[0].until(counted, what=f"the workers have counted {wanted}", within=180)
     return records
-
-
-def until_shared(first: WorkerProcess, second: WorkerProcess) -> set[float]:
-    """Wait until both are ready and own partitions; the numbers of partitions of the blocks topic."""
-    found: set[float] = second.until(
-        lambda: shared(first, second), what="both workers own partitions", within=SHARED_SECONDS
-    )
-    return found
-
-
-def shared(first: WorkerProcess, second: WorkerProcess) -> set[float] | None:
-    """The numbers of partitions of the blocks topic once both are ready and own some."""
-    scrapes = [worker.scrape().only(catalogue.PARTITIONS) for worker in (first, second)]
-    ready = [worker.get("/readyz").status_code == 200 for worker in (first, second)]
-    owned = [scrape.total(catalogue.PARTITIONS, topic=BLOCKS) for scrape in scrapes]
-    sources = [scrape.total(catalogue.PARTITIONS, topic=DECISIONS) for scrape in scrapes]
-    return set(owned) if all(ready) and all(owned) and all(sources) and sum(owned) == 4 else None
 
 
 def models(worker: WorkerProcess) -> set[str]:

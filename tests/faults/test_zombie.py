@@ -19,7 +19,8 @@ from monitor.topics import BLOCKS, SOURCES
 from monitor.worker import EX_UNAVAILABLE
 from tests.e2e import topics
 from tests.e2e.scrape import Scrape
-from tests.e2e.test_ownership import SHARED_SECONDS, models, shared, until_shared
+from tests.e2e.shared import SHARED_SECONDS, shared, until_shared
+from tests.e2e.test_ownership import models
 from tests.e2e.worker_process import QUICK, WorkerProcess
 from tests.faults.conftest import Size
 from tests.faults.fleet import Crew

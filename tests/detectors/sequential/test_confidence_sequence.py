@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detectors import ConfidenceSequence, StateMismatch
+from detectors.contract import Sides
 from detectors.sequential import bernoulli_sequence
 from detectors.sequential.confidence_sequence import ConfidenceSequenceState
 
@@ -47,3 +48,16 @@ def test_a_lenient_level_sees_what_a_strict_one_sees(alpha: float) -> None:
     found = ConfidenceSequence(target=0.9, alpha=alpha, direction="fall").build().update_many(np.zeros(300))
     assert found.alarm[-1]
     assert found.statistic[-1] > 40.0
+
+
+@pytest.mark.parametrize("direction", ["fall", "rise", "both"])
+@pytest.mark.parametrize("whole", [True, False], ids=["verdicts", "shares"])
+def test_a_batch_says_to_the_bit_what_single_observations_say(direction: Sides, *, whole: bool) -> None:
+    x = np.random.default_rng(43).random(700)
+    spec = ConfidenceSequence(target=0.4, optimal_n=100.0, period=300, direction=direction)
+    single, batched = spec.build(), spec.build()
+    values = np.round(x) if whole else x
+    parts = [batched.update_many(part).statistic for part in np.split(values, [3, 250, 580])]
+
+    assert [single.update(value).statistic for value in values.tolist()] == np.concatenate(parts).tolist()
+    assert single.snapshot() == batched.snapshot()

@@ -51,12 +51,12 @@ def test_blocks_are_what_single_updates_say_however_they_are_cut(kind: type[ESr]
 
 
 @kinds
-def test_blocks_are_what_single_batches_say_to_rounding(kind: type[ESr] | type[ECusum]) -> None:
+def test_blocks_are_what_single_batches_say(kind: type[ESr] | type[ECusum]) -> None:
     x = np.random.default_rng(36).random((17, 700))
     family, singles = EDetectors(specs(kind)), [spec.build() for spec in specs(kind)]
     expected = [single.update_many(row).statistic for single, row in zip(singles, x, strict=True)]
 
-    assert np.stack(expected) == pytest.approx(family.update(x).statistic, rel=1e-11, abs=1e-11)
+    assert (np.stack(expected) == family.update(x).statistic).all()
 
 
 def test_a_block_without_observations_changes_nothing() -> None:
