@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitor import catalogue, topics
 from monitor.catalogue import SERIES, Kind, Metric
 
 CHOSEN: Final = ('job=~"$job"', 'instance=~"$instance"')
@@ -17,6 +18,10 @@ WITH_EFFECT: Final = 'variant!="shadow"'
 WHOLE: Final = 'segment="all"'
 PSI: Final = 'statistic="psi"'
 RATE: Final = "[$__rate_interval]"
+OF_BLOCKS: Final = f'topic="{topics.BLOCKS}"'
+"""A worker shows the lag of those partitions of the blocks topic that its counters contain."""
+SEEN_EVERY: Final = "5s"
+"""At least as often as any Prometheus scrapes, and a divisor of the steps of panels."""
 
 
 def select(metric: Metric | str, *matchers: str) -> str:
@@ -36,9 +41,18 @@ def least(by: tuple[str, ...], metric: Metric | str, *matchers: str) -> str:
 
 def rate(by: tuple[str, ...], metric: Metric, *matchers: str) -> str:
     """Events a second by label. Raises ValueError for what is not a counter."""
-    if metric.kind is not Kind.COUNTER:
-        raise ValueError(f"{metric}: rate() of a {metric.kind.value}, allowed is a counter")
-    return f"sum by ({', '.join(by)}) (rate({select(metric, *matchers)}{RATE}))"
+    return f"sum by ({', '.join(by)}) ({_rate(metric, *matchers)})"
+
+
+def service_rate(by: tuple[str, ...], metric: Metric, *matchers: str) -> str:
+    """`rate` of a counter over all that a worker owns, leaving out workers whose partitions have just moved.
+
+    What they show less or more then is what they own less or more: a plain rate would show it as a flood of events.
+    """
+    owned = f"count by (job, instance) ({select(catalogue.LAG, OF_BLOCKS)})"
+    nothing = f"0 * sum by (job, instance) (up{{{','.join(CHOSEN)}}})"
+    moved = f"changes(({owned} or {nothing})[$__rate_interval:{SEEN_EVERY}]) > 0"
+    return f"sum by ({', '.join(by)}) ({_rate(metric, *matchers)} unless on (job, instance) {moved})"
 
 
 def buckets(metric: Metric, *matchers: str) -> str:
@@ -52,3 +66,9 @@ def against_bound(metric: Metric, operator: str, bound: Metric, *matchers: str) 
     """`series <operator> bound of its model and policy`, series by series."""
     limits = most(("model", "policy"), bound)
     return f"{most(SERIES, metric, *matchers)} {operator} on (model, policy) group_left () {limits}"
+
+
+def _rate(metric: Metric, *matchers: str) -> str:
+    if metric.kind is not Kind.COUNTER:
+        raise ValueError(f"{metric}: rate() of a {metric.kind.value}, allowed is a counter")
+    return f"rate({select(metric, *matchers)}{RATE})"

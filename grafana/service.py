@@ -9,7 +9,7 @@ from typing import Final
 
 from grafana.board import Section
 from grafana.panels import About, Colour, Query, Unit, lines, number
-from grafana.promql import CHOSEN, RATE, rate, select
+from grafana.promql import CHOSEN, RATE, rate, select, service_rate
 from monitor import catalogue, topics
 
 NO_WORKER: Final = "no worker is scraped, or none has read a record yet"
@@ -18,8 +18,8 @@ FEEDBACK: Final = "|".join(source.topic for source in (topics.REVIEWS, topics.AP
 
 def ingestion() -> Section:
     per_topic = ("topic",)
-    orphans = rate(per_topic, catalogue.ORPHANS)
-    feedback = rate(per_topic, catalogue.RECORDS, f'topic=~"{FEEDBACK}"')
+    orphans = service_rate(per_topic, catalogue.ORPHANS)
+    feedback = service_rate(per_topic, catalogue.RECORDS, f'topic=~"{FEEDBACK}"')
     odd = (
         (catalogue.LATE, "late"),
         (catalogue.FUTURE, "future"),
@@ -31,8 +31,14 @@ def ingestion() -> Section:
         "Ingestion",
         [
             lines(
-                About("Records a second", "Records read, each offset once.", Unit.PER_SECOND, NO_WORKER),
-                Query(rate(per_topic, catalogue.RECORDS), "{{topic}}"),
+                About(
+                    "Records a second",
+                    "Records read, each offset once. A worker is left out for a moment when partitions come to it or "
+                    "leave it, here and in the panels below.",
+                    Unit.PER_SECOND,
+                    NO_WORKER,
+                ),
+                Query(service_rate(per_topic, catalogue.RECORDS), "{{topic}}"),
             ),
             lines(
                 About(
@@ -55,7 +61,7 @@ def ingestion() -> Section:
                     Unit.PER_SECOND,
                     NO_WORKER,
                 ),
-                Query(rate(("topic", "reason"), catalogue.DEAD_LETTERS), "{{topic}} {{reason}}"),
+                Query(service_rate(("topic", "reason"), catalogue.DEAD_LETTERS), "{{topic}} {{reason}}"),
             ),
             lines(
                 About(
@@ -64,7 +70,7 @@ def ingestion() -> Section:
                     Unit.PER_SECOND,
                     NO_WORKER,
                 ),
-                Query(rate(per_topic, catalogue.DUPLICATES), "{{topic}}"),
+                Query(service_rate(per_topic, catalogue.DUPLICATES), "{{topic}}"),
             ),
             lines(
                 About(
@@ -83,7 +89,7 @@ def ingestion() -> Section:
                     Unit.PER_SECOND,
                     NO_WORKER,
                 ),
-                *(Query(rate(per_topic, metric), f"{{{{topic}}}} {name}") for metric, name in odd),
+                *(Query(service_rate(per_topic, metric), f"{{{{topic}}}} {name}") for metric, name in odd),
             ),
             lines(
                 About(
@@ -92,7 +98,7 @@ def ingestion() -> Section:
                     Unit.PER_SECOND,
                     NO_WORKER,
                 ),
-                Query(rate(("label",), catalogue.LABEL_OVERFLOW), "{{label}}"),
+                Query(service_rate(("label",), catalogue.LABEL_OVERFLOW), "{{label}}"),
             ),
             lines(
                 About(
@@ -175,7 +181,7 @@ def workers() -> Section:
                     "No data where the join is switched off.",
                     height=7,
                 ),
-                Query(rate((), catalogue.JOIN_EVICTED), "evicted a second"),
+                Query(service_rate((), catalogue.JOIN_EVICTED), "evicted a second"),
                 Query(f"sum by (instance) ({select(catalogue.JOIN_HELD)})", "held {{instance}}"),
                 Query(rate(("reason",), catalogue.STATE_FAILURES), "failures a second, {{reason}}"),
             ),
