@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import finite, nonnegative, require_fraction
+from detectors.arrays import finite, fractions, nonnegative, require_fraction
 from detectors.launch.contrast import Contrast
 from detectors.launch.evidence import Design, payoffs
 
@@ -87,12 +87,14 @@ def paired_labels_needed(
 
     Rates are those of violating content where only the challenger and only the champion act, in equal numbers. Each
     label scores s (y - `reference`); for precision the reference is the champion's. n = (z_alpha sqrt(m2) + z_beta
-    sqrt(m2 - m^2))^2 / m^2 with m and m2 the score's mean and second moment.
+    sqrt(m2 - m^2))^2 / m^2 with m and m2 the score's mean and second moment. Infinite where the rates are the same.
+    Raises ValueError for a rate or a reference outside [0, 1].
 
     >>> round(paired_labels_needed(0.6, 0.8, reference=0.95))
     230
     """
-    rates = np.array([challenger_rate, champion_rate])
+    rates = fractions("challenger_rate, champion_rate", [challenger_rate, champion_rate])
+    fractions("reference", reference)
     mean = 0.5 * (challenger_rate - champion_rate)
     second = float(np.mean(rates * (1.0 - reference) ** 2 + (1.0 - rates) * reference**2))
     return _fixed(mean, second, second - mean**2, alpha=alpha, power=power)
@@ -103,10 +105,12 @@ def two_sample_labels_needed(precision: float, other: float, *, alpha: float = 0
 
     n a side = (z_alpha sqrt(2 p (1 - p)) + z_beta sqrt(p1 (1 - p1) + p2 (1 - p2)))^2 / (p1 - p2)^2, p the mean of both
     (Fleiss, Levin and Paik, Statistical Methods for Rates and Proportions, 2003, without continuity correction).
+    Infinite where both are the same. Raises ValueError for a precision outside [0, 1].
 
     >>> round(two_sample_labels_needed(0.95, 0.94))
     17800
     """
+    fractions("precision, other", [precision, other])
     middle = 0.5 * (precision + other)
     spread = precision * (1.0 - precision) + other * (1.0 - other)
     return 2.0 * _fixed(precision - other, 2.0 * middle * (1.0 - middle), spread, alpha=alpha, power=power)

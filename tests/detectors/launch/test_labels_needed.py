@@ -78,3 +78,13 @@ def test_models_that_never_disagree_cannot_be_told_apart_by_any_number_of_labels
     need = labels_needed([0, 0, 0, 0, 0, 0, 10], precision(0.9, 0.9), design=Design(), difference=0.0, above=above)
 
     assert (math.inf, math.inf) == (need.mean, need.enough)
+
+
+@pytest.mark.parametrize("rates", [(1.2, 0.9), (0.9, -0.1), (math.nan, 0.9)])
+def test_rates_that_cannot_be_are_refused(rates: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="precision, other"):
+        two_sample_labels_needed(*rates)
+    with pytest.raises(ValueError, match="challenger_rate, champion_rate"):
+        paired_labels_needed(*rates)
+    with pytest.raises(ValueError, match="reference"):
+        paired_labels_needed(0.5, 0.6, reference=rates[1] + 0.5 if rates[1] > 0 else rates[1])
