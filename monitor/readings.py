@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from detectors.comparison import Distance, jensen_shannon, ks, psi, wasserstein_on_points
 from detectors.estimation import hajek
-from detectors.intervals import weighted_score, wilson
+from detectors.intervals import TypicalWeights, typical_weights, weighted_score, wilson
 from monitor.cohorts import WINDOWS
 from monitor.events import AppealStage
 from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
@@ -112,13 +112,14 @@ def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
     weight_violating, weight_benign = weights[:, violating], weights[:, benign]
     square_violating, square_benign = squares[:, violating], squares[:, benign]
     estimate = hajek(weight_violating, weight_benign, square_violating=square_violating, square_benign=square_benign)
+    typical = _typical(weight_violating, weight_benign, square_violating, square_benign)
     interval = weighted_score(
         weight_violating,
         weight_benign,
         square_violating=square_violating,
         square_benign=square_benign,
-        typical_violating=_typical(weight_violating, square_violating),
-        typical_benign=_typical(weight_benign, square_benign),
+        typical_violating=typical.violating,
+        typical_benign=typical.benign,
     )
     return ReadingColumn(
         Quantity.PRECISION,
@@ -131,16 +132,24 @@ def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
     )
 
 
-def _typical(weights: Floats, squares: Floats) -> Floats:
-    """Sum w^2 / sum w of the longest window, for each row of stacked windows; NaN where no label is known."""
-    series = len(weights) // len(WINDOWS)
-    longest = slice(_LONGEST * series, (_LONGEST + 1) * series)
-    weight, square = weights[longest], squares[longest]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own, pooled = square / weight, square.sum() / weight.sum()
-    typical = np.where(weight > 0, own, pooled)
-    # A damaged checkpoint may hold weights without squares; what is no weight is not known.
-    return np.tile(np.where((typical > 0) & np.isfinite(typical), typical, np.nan), len(WINDOWS))
+def _typical(*sums: Floats) -> TypicalWeights:
+    """Typical weights by verdict from the longest window, for each row of stacked windows.
+
+    `sums` are the weights of violating and of benign labels and their squares. A verdict that a series has no label of
+    weighs what it does in the whole model.
+    """
+    series = len(sums[0]) // len(WINDOWS)
+    longest = [told[_LONGEST * series : (_LONGEST + 1) * series] for told in sums]
+    own, pooled = (
+        typical_weights(violating, benign, square_violating=square_violating, square_benign=square_benign)
+        for violating, benign, square_violating, square_benign in (longest, [told.sum() for told in longest])
+    )
+    return TypicalWeights(
+        *(
+            np.tile(np.where(weight > 0, of_series, of_model), len(WINDOWS))
+            for weight, of_series, of_model in zip(longest[:2], own, pooled, strict=True)
+        )
+    )
 
 
 def _drift(ledger: ModelLedger, sums: Ints, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:
