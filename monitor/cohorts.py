@@ -30,7 +30,9 @@ HOUR_DAYS: Final = 9
 HORIZON_DAYS: Final = 181
 """Cohorts are days up to 180 days before the current one; what is older is dropped."""
 
-
+AHEAD: Final = DAY
+"""Minutes so far beyond the clock are in no window yet: a host whose clock is a year ahead must not count in each of
+them for a year. In sparse traffic the clock itself lags behind the newest decisions, hence so generous."""
 ENTER_AT: Final = 500_000
 """Added entries, some 8 MB, that are not kept waiting for somebody to look."""
 
@@ -47,7 +49,8 @@ class Level(IntEnum):
 class Window:
     """A span of decision time that ends now: `minutes` long, its begin rounded down to `grain` minutes.
 
-    With grain 60 the window holds the running hour and whole hours before it.
+    With grain 60 the window holds the running hour and whole hours before it. Minutes beyond the clock, which lags
+    behind the newest decisions, are in it as far as AHEAD.
     """
 
     name: str
@@ -58,6 +61,10 @@ class Window:
         """First minute of the window when the clock stands in minute `now`."""
         last = now - now % self.grain + self.grain
         return last - self.minutes
+
+    def span(self, now: int) -> range:
+        """The minutes of the window when the clock stands in minute `now`."""
+        return range(self.start(now), now + AHEAD + 1)
 
 
 WINDOWS: Final = (
@@ -129,7 +136,7 @@ class Cohorts:
         if before is None:
             return
         for window, dense in self._windows.items():
-            self._slide(dense, window.start(before), window.start(now))
+            self._slide(dense, window.span(before), window.span(now))
         self._coarsen(Level.MINUTE, Level.HOUR, self._minute_floor())
         self._coarsen(Level.HOUR, Level.DAY, self._hour_floor())
         for start in [start for start in self._held[Level.DAY] if start + DAY <= self._horizon()]:
@@ -162,7 +169,7 @@ class Cohorts:
         for (level, start), (place, value) in cohorts.items():
             self._held[level][start] = Tally(place, value)
             for window, dense in self._windows.items():
-                if start >= window.start(now):
+                if start in window.span(now):
                     dense.reshape(-1)[place] += value
 
     def _enter(self) -> None:
@@ -174,7 +181,7 @@ class Cohorts:
                 places, values = zip(*parts, strict=True)
                 place, value = sums_of(np.concatenate(places), np.concatenate(values), self._rows * self._width)
             for window, dense in self._windows.items():
-                if minute >= window.start(self._now or 0):
+                if minute in window.span(self._now or 0):
                     dense.reshape(-1)[place] += value
             level, start = self._cohort(minute)
             if level is Level.DAY:
@@ -208,17 +215,18 @@ class Cohorts:
             tally = held[start] = Tally()
         return tally
 
-    def _slide(self, dense: Ints, before: int, after: int) -> None:
-        """Take what lies between the old and the new begin of a window out of its sums.
+    def _slide(self, dense: Ints, before: range, after: range) -> None:
+        """Make the sums of a window that held the minutes `before` those of the minutes `after`.
 
         Windows are shorter than the time for which their histograms are held, so no day cohort is ever inside one.
         """
         flat = dense.reshape(-1)
         for level in (Level.MINUTE, Level.HOUR):
             for start, tally in self._held[level].items():
-                if before <= start < after:
+                sign = (start in after) - (start in before)
+                if sign:
                     place, value = tally.items()
-                    flat[place] -= value
+                    flat[place] += sign * value
 
     def _coarsen(self, fine: Level, coarse: Level, floor: int) -> None:
         held = self._held[fine]

@@ -15,7 +15,7 @@ import numpy as np
 
 from monitor.decode import name_is_allowed
 from monitor.events import Decision, FeatureValue
-from monitor.layout import CategoricalFeature, Feature, NumericFeature
+from monitor.layout import SCORE, CategoricalFeature, Feature, NumericFeature
 from monitor.rows import hash_id
 
 SAMPLE: Final = 20_000
@@ -72,12 +72,12 @@ def features(sample: Sample, *, bins: int, names: Collection[str] | None = None)
     """Bins of the features in the sample, by name. `names` chooses them; None: all whose name may become a label.
 
     A feature is numeric or categorical as most of its values are; those of the other kind are out of range then.
-    Features without any value are left out. Raises TooManyFeatures.
+    Features without any value are left out, and one of the name of the model's own score. Raises TooManyFeatures.
     """
     columns: dict[str, list[float | str]] = {}
     for _, told in sample.values():
         for name, value in told.items():
-            if value is not None and (name in names if names is not None else name_is_allowed(name)):
+            if value is not None and name != SCORE and (name in names if names is not None else name_is_allowed(name)):
                 columns.setdefault(name, []).append(value)
     if len(columns) > MAX_FEATURES:
         raise TooManyFeatures(f"{len(columns)} features, at most {MAX_FEATURES} are allowed: name those that matter")

@@ -32,6 +32,8 @@ SCORE_EDGES: Final = tuple(round(0.025 * i, 3) for i in range(1, 40))
 """Upper bounds (inclusive) of the score bins; thresholds of the configuration are added to them."""
 LATENCY_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+SCORE: Final = "score"
+"""The score among the inputs that drift is told of; no feature has this name."""
 ACTIONS: Final = tuple(Action)
 STAGES: Final = tuple(AppealStage)
 REVIEW_KINDS: Final = tuple((source, verdict) for source in ReviewSource for verdict in Verdict)

@@ -8,12 +8,13 @@ import numpy as np
 
 from monitor.blocks import ModelBlock, Span
 from monitor.cells import KeyTable
+from monitor.cohorts import AHEAD
 from monitor.decision_cells import decision_cells, series_met
 from monitor.events import Launch
 from monitor.layout import Group, Layout
 from monitor.packing import pack
-from monitor.rows import DecisionRows, Rows
-from monitor.summarise import summarise
+from monitor.rows import DecisionRows, Ints, Rows
+from monitor.summarise import MINUTE_MS, summarise
 
 GroupOf = Callable[[Layout], Group]
 
@@ -37,7 +38,7 @@ def model_block(
     if cells is None:
         by_kind = series_of[rows.key].T  # one line for each kind of segment
         cells = summarise(rows, place[by_kind], group, layout)
-    latest = int(rows.occurred_ms.max()) if isinstance(rows, DecisionRows) and len(rows.key) else None
+    latest = _latest(rows.occurred_ms, span) if isinstance(rows, DecisionRows) else None
     return ModelBlock(
         span=span,
         model=model,
@@ -50,3 +51,9 @@ def model_block(
         launches=launches,
         last_decision_ms=latest,
     )
+
+
+def _latest(occurred_ms: Ints, span: Span) -> int | None:
+    """When the latest decision was made, among those that windows believe in."""
+    told = occurred_ms[occurred_ms <= span.clock_ms + AHEAD * MINUTE_MS]
+    return int(told.max()) if len(told) else None

@@ -1,6 +1,8 @@
 """The same pure steps as a worker's, in one process and without Kafka: for replays, references and batch comparisons.
 
-Nothing happens by itself: open blocks count once `publish_open` was called, readings move with `tick`.
+Nothing happens by itself: open blocks count once `publish_open` was called, readings move with `tick`. `now_ms` is the
+time of whoever reads, such as the minute that a replay has come to: what lies far beyond it moves no window
+(`evaluate.is_ahead`); None believes every clock.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from monitor.assembly import Pipeline
+from monitor.blocks import BlockMessage
 from monitor.evaluate import PartitionEvaluator, take_snapshot
 from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import MemoryIndex
@@ -48,6 +51,7 @@ class OfflinePipeline:
         values: Sequence[bytes | None],
         *,
         next_offset: int,
+        now_ms: int | None = None,
     ) -> list[DeadLetter]:
         """Take records of one partition in order of offset; returns those that are refused.
 
@@ -65,12 +69,15 @@ class OfflinePipeline:
                 keys=self._keys[source.topic],
             )
         refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
-        for message in closed:
-            self._evaluator.fold(message)
-        self._join(summariser.take_forwards(), timestamps)
+        self._fold(closed, now_ms)
+        self._join(summariser.take_forwards(), timestamps, now_ms)
         return refused
 
-    def _join(self, forwards: Sequence[Forward], timestamps: Sequence[int]) -> None:
+    def _fold(self, messages: Iterable[BlockMessage], now_ms: int | None) -> None:
+        for message in messages:
+            self._evaluator.fold(message, now_ms=now_ms)
+
+    def _join(self, forwards: Sequence[Forward], timestamps: Sequence[int], now_ms: int | None) -> None:
         """What a join topic of one partition would bring: feedback meets its decision in the order of `feed`."""
         if self._joiner is None or not forwards:
             return
@@ -79,18 +86,15 @@ class OfflinePipeline:
         offsets = range(self._joined, self._joined + len(values))
         self._joined = offsets.stop
         times = [timestamps[-1]] * len(values)
-        for message in self._joiner.feed(offsets, times, values, next_offset=offsets.stop):
-            self._evaluator.fold(message)
+        self._fold(self._joiner.feed(offsets, times, values, next_offset=offsets.stop), now_ms)
         self._joiner.commit(self._joiner.told)
 
-    def publish_open(self) -> None:
+    def publish_open(self, *, now_ms: int | None = None) -> None:
         """Let everything count that was fed, blocks that have not ended included."""
         for summariser in self._summarisers.values():
-            for message in summariser.open_block():
-                self._evaluator.fold(message)
+            self._fold(summariser.open_block(), now_ms)
         if self._joiner is not None:
-            for message in self._joiner.open_block():
-                self._evaluator.fold(message)
+            self._fold(self._joiner.open_block(), now_ms)
 
     def advance(self) -> None:
         """Move windows and detectors to where the sources have come, without reading anything off."""

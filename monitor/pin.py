@@ -23,6 +23,7 @@ from monitor.decode import decode_event, name_is_allowed
 from monitor.event_log import EventLog
 from monitor.events import Decision, Variant
 from monitor.feature_bins import Sample, TooManyFeatures, features, score_edges
+from monitor.layout import SCORE
 from monitor.ledger import ModelLedger
 from monitor.offline import OfflinePipeline
 from monitor.reference import FORMAT, Baseline, InvalidReference, ModelReference, Reference, ReferenceSeries
@@ -153,6 +154,8 @@ def _require(decisions: Mapping[str, int], survey: _Survey, what: Pinning) -> No
 def _require_features(bins: Reference, survey: _Survey, what: Pinning) -> None:
     found = {feature.name for model in bins.models for feature in model.features}
     missing = sorted((what.features or frozenset()) - found)
+    if SCORE in missing:
+        raise InvalidReference(f"feature {SCORE}: the model's own score is told under this name, and always compared")
     if missing:
         met = {
             name

@@ -17,7 +17,7 @@ from detectors.estimation import hajek
 from detectors.intervals import TypicalWeights, typical_weights, weighted_score, wilson
 from monitor.cohorts import WINDOWS
 from monitor.events import AppealStage
-from monitor.layout import ACTIONS, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
+from monitor.layout import ACTIONS, SCORE, SQUARED_WEIGHT_UNIT, STAGES, WEIGHT_UNIT, Layout, NumericFeature, wide
 from monitor.ledger import ModelLedger
 from monitor.reference import Baseline
 from monitor.snapshot import Floats, Quantity, ReadingColumn
@@ -26,7 +26,6 @@ from monitor.summarise import FIRST_BIN, MISSING, OUT_OF_RANGE
 Ints = npt.NDArray[np.int64]
 
 ESTIMATOR: Final = "hajek"
-SCORE: Final = "score"
 _LONGEST: Final = max(range(len(WINDOWS)), key=lambda index: WINDOWS[index].minutes)
 STACKED: Final = ""
 """The window of columns that hold all windows, one below the other in the order of WINDOWS."""

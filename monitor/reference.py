@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.cells import ALL
-from monitor.layout import Feature, Layout, NumericFeature
+from monitor.layout import SCORE, Feature, Layout, NumericFeature
 from monitor.snapshot import SeriesKey
 
 FORMAT: Final = 1
@@ -91,6 +91,8 @@ def _bins_problem(model: ModelReference) -> str:
     if len({feature.name for feature in model.features}) < len(model.features):
         return "features: expected each name once"
     for feature in model.features:
+        if feature.name == SCORE:
+            return f"features: expected another name than `{SCORE}`, under which the model's own score is told"
         if isinstance(feature, NumericFeature):
             if any(left >= right for left, right in pairwise(feature.edges)):
                 return f"feature {feature.name}: edges: expected ascending numbers, got {list(feature.edges)}"

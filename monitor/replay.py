@@ -80,10 +80,16 @@ def _take(tick: Tick, pipeline: OfflinePipeline, dead_letters: DeadLetterWriter,
     for log, batch in tick.parts:
         topic = log.source.topic
         refused = pipeline.feed(
-            log.source, log.partition, batch.offsets, batch.timestamps, batch.values, next_offset=batch.next_offset
+            log.source,
+            log.partition,
+            batch.offsets,
+            batch.timestamps,
+            batch.values,
+            next_offset=batch.next_offset,
+            now_ms=tick.end_ms,
         )
         dead_letters.write(topic, log.partition, refused)
         done.records[topic] = done.records.get(topic, 0) + len(batch)
         done.dead_letters += len(refused)
-    pipeline.publish_open()
+    pipeline.publish_open(now_ms=tick.end_ms)
     done.ticks, done.at_ms = done.ticks + 1, tick.end_ms

@@ -6,9 +6,9 @@ Every section has defaults that suit a first look: any model that is met, segmen
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_origin
 
 import msgspec
 import yaml
@@ -34,6 +34,11 @@ from monitor.streams import require_distinct, require_for_shares
 PREFIX: Final = "MONITOR_"
 _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 """host, host:port or [IPv6 address]:port: what all Kafka clients in use understand."""
+
+SECOND: Final = 1.0
+"""No horizon or wait is shorter."""
+MOST_IDS: Final = 64 * 1_048_576
+"""Ids a partition that the horizon of duplicates may hold: some 700 MB."""
 
 Ratio = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -127,6 +132,13 @@ class BlockSettings(Section):
     horizon: Annotated[int, Field(ge=1, le=4096)] = 16
     publish_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        ids = self.size * self.horizon
+        if ids > MOST_IDS:
+            raise ValueError(f"size, horizon: expected a product of at most {MOST_IDS:,}, got {ids:,}")
+        return self
+
 
 class SegmentSettings(Section):
     """What series are cut by: dimensions, crossings of them, and their values where they are to be enumerated."""
@@ -171,8 +183,8 @@ class LimitSettings(Section):
 class TimeSettings(Section):
     """What is late and what lies in the future, both against the record's Kafka timestamp."""
 
-    decision_lateness_hours: Annotated[float, Field(gt=0, le=24 * 180)] = 24.0
-    feedback_retention_days: Annotated[float, Field(gt=0, le=180)] = 180.0
+    decision_lateness_hours: Annotated[float, Field(ge=SECOND / 3600, le=24 * 180)] = 24.0
+    feedback_retention_days: Annotated[float, Field(ge=SECOND / 86_400, le=180)] = 180.0
     future_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
 
 
@@ -181,9 +193,9 @@ class JoinSettings(Section):
 
     enabled: bool = True
     """Where all feedback carries its decision's context, the join only costs."""
-    wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
+    wait_hours: Annotated[float, Field(ge=SECOND / 3600, le=24 * 30)] = 24.0
     """Feedback waits so long for its decision, then it is an orphan."""
-    horizon_days: Annotated[float, Field(gt=0, le=180)] = 7.0
+    horizon_days: Annotated[float, Field(ge=SECOND / 86_400, le=180)] = 7.0
     """Decisions are kept so long: some 60 bytes on disk each."""
     maximum_decisions: Annotated[int, Field(ge=10_000)] = 20_000_000
     """So many are kept in each partition; beyond, the oldest go before their time."""
@@ -349,9 +361,23 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise InvalidSettings("\n".join(_explain(problem, origin, places) for problem in error.errors())) from error
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses what YAML forbids and PyYAML takes in silence: of two equal keys only the second would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in found:
+                raise yaml.MarkedYAMLError(problem=f"`{key}` is there twice", problem_mark=key_node.start_mark)
+            found.add(key if isinstance(key, str) else None)
+        made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return made
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InvalidSettings(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -374,17 +400,41 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
     for name in sorted(environ):
         if not name.startswith(PREFIX) or ("__" not in name and _INJECTED.match(name)):
             continue
-        keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        keys = _keys(name.removeprefix(PREFIX).split("__"))
         if keys[0] not in Settings.model_fields or len(keys) < 2:
             allowed = ", ".join(f"{PREFIX}{section.upper()}__..." for section in Settings.model_fields)
             raise InvalidSettings(f"environment {name}: no such setting; allowed are {allowed}")
-        try:
-            value = yaml.safe_load(environ[name])
-        except yaml.YAMLError:
-            value = environ[name]
-        # Text stays text (a password 0123 is no number); the sections turn it into what they expect.
-        found.append((name, keys, value if isinstance(value, list) else environ[name] or None))
+        # Text stays text (a password 0123 is no number, [a] no list); the sections turn it into what they expect.
+        value = _list(environ[name]) if _takes_a_list(keys) else None
+        found.append((name, keys, environ[name] or None if value is None else value))
     return found
+
+
+def _keys(parts: Sequence[str]) -> tuple[str, ...]:
+    """Keys are written small; the names in models.<name> and models.<name>.policies.<name> stay as they are."""
+    names = (1, 3) if parts[0].lower() == "models" else ()
+    return tuple(part if index in names else part.lower() for index, part in enumerate(parts))
+
+
+def _takes_a_list(keys: tuple[str, ...]) -> bool:
+    """Whether the setting is a list, or holds lists by name."""
+    if keys[0] == "models":
+        return keys[-1] in {name for name, field in ModelOverride.model_fields.items() if _is_tuple(field.annotation)}
+    section = Settings.model_fields[keys[0]].annotation
+    field = section.model_fields.get(keys[1]) if isinstance(section, type) and issubclass(section, BaseModel) else None
+    return field is not None and (_is_tuple(field.annotation) or len(keys) > 2)
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple
+
+
+def _list(text: str) -> list[Any] | None:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+    return value if isinstance(value, list) else None
 
 
 def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any, name: str) -> None:

@@ -265,6 +265,18 @@ def test_more_features_than_allowed_must_be_chosen() -> None:
     assert ["f7"] == [feature.name for feature in features(sample_of(told), bins=10, names={"f7"})]
 
 
+def test_a_feature_called_score_is_left_out_and_refused_when_asked_for(folder: Path) -> None:
+    told: Features = {"score": 1.0, "x": 2.0}
+    assert ["x"] == [feature.name for feature in features(sample_of(told), bins=10)]
+    with pytest.raises(InvalidReference, match="feature score: the model's own score"):
+        pin(
+            [FileLog(DECISIONS, file_of(DECISIONS, folder))],
+            SETTINGS,
+            Pinning(features=frozenset({"score"})),
+            source="x",
+        )
+
+
 def test_scores_of_zero_and_one_only_have_one_edge_between_them() -> None:
     assert (0.5,) == score_edges(sample_of({}, {}, scores=[0.0, 1.0]))
 

@@ -198,7 +198,7 @@ def test_readings_of_every_tenth_minute_are_those_of_all_minutes(run: Run, setti
     assert (tmp_path / "all" / "metrics.prom").read_bytes() == (tmp_path / "some" / "metrics.prom").read_bytes()
 
 
-def test_bad_lines_become_dead_letters_and_the_rest_counts(run: Run, settings: Settings, tmp_path: Path) -> None:
+def test_bad_sentbecome_dead_letters_and_the_rest_counts(run: Run, settings: Settings, tmp_path: Path) -> None:
     good = file_of(DECISIONS, run.source).read_bytes().splitlines()[:400]
     bad = {0: b"{", 100: b"[" * 2000, 200: b'{"decision_id":"x"}', 401: good[0].replace(b'"score":', b'"score":9')}
     content = list(good)
@@ -249,3 +249,28 @@ def test_nothing_to_replay_gives_empty_files(settings: Settings, tmp_path: Path)
     assert (0, 0) == (done.ticks, done.readings)
     assert b"" == (tmp_path / "out" / "readings.jsonl").read_bytes()
     assert b"monitor_build_info" in (tmp_path / "out" / "metrics.prom").read_bytes()
+
+
+def test_a_host_whose_clock_is_a_year_ahead_moves_no_window_and_is_in_none(tmp_path: Path) -> None:
+    def decision(number: int, at: datetime, action: str) -> str:
+        told = {"decision_id": f"d{number}", "occurred_at": at.isoformat(), "model": "m", "model_version": "1"}
+        return json.dumps(told | {"policy": "p", "action": action, "score": 0.1})
+
+    begin = datetime(2026, 9, 21, 14, tzinfo=UTC)
+    sent: list[str] = []
+    for second in range(0, 2 * 3600, 6):
+        at = begin + timedelta(seconds=second)
+        sent.append(decision(len(sent), at, "allow"))
+        if 1800 <= second < 2400:  # it sends twice as much as all others
+            sent += [decision(len(sent) + more, at + timedelta(days=365), "remove") for more in range(2)]
+    path = tmp_path / "decisions.jsonl"
+    path.write_text("\n".join(sent) + "\n")
+    replay([FileLog(DECISIONS, path)], load_settings(None, {}), tmp_path / "out", version="1", every_minutes=30)
+    told = [json.loads(line) for line in (tmp_path / "out" / "readings.jsonl").read_text().splitlines()]
+    whole = [each for each in told if each["segment"] == "all" and each["window"] == "5m"]
+
+    assert {0.0} == {each["value"] for each in whole if each["quantity"] == "action_rate"}
+    volumes = [each["value"] for each in whole if each["quantity"] == "volume"]
+    assert len(volumes) >= 4
+    assert 40 <= min(volumes)
+    assert max(volumes) <= 90

@@ -29,11 +29,14 @@ class Raw:
     added: list[tuple[int, int, int]] = field(default_factory=list)
 
     def window(self, window: Window, rows: int) -> list[list[int]]:
-        """A running hour (or minute, by the grain) and whole ones before it, as long as the window says."""
+        """A running hour (or minute, by the grain) and whole ones before it, as long as the window says.
+
+        What lies up to a day ahead of the clock counts too.
+        """
         begin = self.now // window.grain * window.grain + window.grain - window.minutes
         sums = np.zeros((rows, WIDTH), dtype=np.int64)
         for minute, place, value in self.added:
-            if minute >= begin:
+            if begin <= minute <= self.now + 1440:
                 sums[place // WIDTH, place % WIDTH] += value
         return sums.tolist()
 
@@ -72,7 +75,10 @@ def agree(cohorts: Cohorts, raw: Raw, rows: int) -> None:
 Step = tuple[str, int, list[tuple[int, int]]]
 
 AGO = st.one_of(
-    st.integers(-3, 300), st.integers(0, 3 * DAY), st.integers(6 * DAY, 11 * DAY), st.integers(170 * DAY, 190 * DAY)
+    st.integers(-3, 300),
+    st.integers(-3 * DAY, 3 * DAY),
+    st.integers(6 * DAY, 11 * DAY),
+    st.integers(170 * DAY, 190 * DAY),
 )
 STEP = st.one_of(
     st.integers(0, 90), st.sampled_from([HOUR, DAY, 7 * DAY]), st.integers(0, 3 * DAY), st.integers(0, 200 * DAY)
@@ -147,6 +153,17 @@ def test_a_sum_leaves_a_window_of_minutes_when_it_is_as_old_as_the_window(name: 
     assert 1 == total(cohorts, name)
     cohorts.advance(NOW + minutes)
     assert 0 == total(cohorts, name)
+
+
+def test_what_lies_years_ahead_is_in_no_window_until_the_clock_is_a_day_away() -> None:
+    cohorts = ready()
+    cohorts.add(NOW + 365 * DAY, *one(7))
+    cohorts.add(NOW + DAY, *one())
+    assert {1} == {total(cohorts, window.name) for window in WINDOWS}
+    cohorts.advance(NOW + 364 * DAY - 1)
+    assert {0} == {total(cohorts, window.name) for window in WINDOWS}
+    cohorts.advance(NOW + 364 * DAY)
+    assert {7} == {total(cohorts, window.name) for window in WINDOWS}
 
 
 def test_late_sums_change_no_window_they_do_not_belong_to() -> None:

@@ -438,6 +438,14 @@ def test_the_model_part_of_a_block_says_when_its_last_decision_was() -> None:
     assert about.last_decision_ms is None
 
 
+def test_a_decision_of_the_day_after_tomorrow_is_not_the_last_one() -> None:
+    (block, _) = summaries(
+        log(DECISIONS, [decision(n, at=T0 + at) for n, at in enumerate((0, 7, 2 * 86_400))]), SETTINGS
+    )
+    assert isinstance(block, ModelBlock)
+    assert 1000 * (T0 + 7) == block.last_decision_ms
+
+
 # --- caps ------------------------------------------------------------------------------------------------------------
 
 

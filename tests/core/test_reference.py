@@ -64,6 +64,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         (tree(features=[{"type": "numeric", "name": "x", "edges": [0], "low": 2, "high": 1}]), "low <= high"),
         (tree(features=[{"type": "categorical", "name": "k", "categories": ["a", "a"]}]), "categories: expected each"),
         (tree(features=[{"type": "categorical", "name": "k", "categories": ["a"]}] * 2), "features: expected each"),
+        (tree(features=[{"type": "categorical", "name": "score", "categories": ["a"]}]), "another name than `score`"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) > 3 else "",
 )

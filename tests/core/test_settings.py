@@ -135,6 +135,9 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"time": {"future_seconds": math.nan}}, "time.future_seconds: Input should be a finite number"),
         ({"blocks": {"size": math.inf}}, "blocks.size: Input should be a finite number"),
         ({"log": {"level": "debug"}}, "log.level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'debug'"),
+        ({"join": {"wait_hours": 1e-9}}, "join.wait_hours: Input should be greater than or equal to 0.000277"),
+        ({"time": {"feedback_retention_days": 1e-7}}, "time.feedback_retention_days: Input should be greater"),
+        ({"blocks": {"size": 1_048_576, "horizon": 4096}}, "blocks: size, horizon: expected a product of at most"),
         ({"kafka": 5}, "kafka: Input should be a valid dictionary"),
         ({"topics": None}, "topics: "),
     ],
@@ -196,6 +199,8 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("- a\n- b", "expected sections (kafka, topics, http"),
         ("5", "got int"),
         ("a: b: c", "expected YAML"),
+        ("models: {a: {}}\nhttp: {port: 1}\nmodels: {b: {}}", "`models` is there twice\n  in"),
+        ("models:\n  a: {objective: 0.5}\n  a: {objective: 0.6}", "`a` is there twice"),
         ("!!python/object/apply:os.system ['true']", "expected YAML"),
     ],
 )
@@ -221,8 +226,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         MONITOR_KAFKA__BOOTSTRAP_SERVERS="b:2,c:3",
         MONITOR_STATE__DIRECTORY="/data",
         MONITOR_PRECISION__OBJECTIVE="0.75",
-        MONITOR_MODELS__M__OBJECTIVE="0.5",
-        MONITOR_MODELS__M__THRESHOLDS="[0.5, 0.8]",
+        MONITOR_MODELS__m__OBJECTIVE="0.5",
+        MONITOR_MODELS__m__THRESHOLDS="[0.5, 0.8]",
         MONITOR_SEGMENTS__KINDS="[[language], [language, region]]",
         MONITOR_DRIFT__DETECTORS="[{kind: adwin, delta: 0.1}]",
         OTHER_HTTP__PORT="7",
@@ -235,12 +240,26 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (Adwin(delta=0.1),) == found.drift.detectors
 
 
-@pytest.mark.parametrize("text", ["0123", "123456", "1e3", "yes", "null", "a: b", "on", "~", "2024-01-01", "[a", "{"])
+@pytest.mark.parametrize(
+    "text", ["0123", "123456", "1e3", "yes", "null", "a: b", "on", "~", "2024-01-01", "[a", "{", "[a]", "[1, 2]"]
+)
 def test_text_from_the_environment_stays_the_text_that_it_is(tmp_path: Path, text: str) -> None:
     found = load(tmp_path, MONITOR_KAFKA__PASSWORD=text, MONITOR_KAFKA__USERNAME=text)
     assert text == found.kafka.username
     assert found.kafka.password is not None
     assert text == found.kafka.password.get_secret_value()
+
+
+def test_names_of_models_and_policies_in_the_environment_keep_their_case(tmp_path: Path) -> None:
+    found = load(
+        tmp_path,
+        MONITOR_MODELS__TextGuard__OBJECTIVE="0.5",
+        MONITOR_MODELS__TextGuard__POLICIES__Hate__OBJECTIVE="0.6",
+        MONITOR_MODELS__models__MINIMUM_LABELS="7",
+    )
+    assert {"TextGuard", "models"} == set(found.models)
+    assert (0.5, 0.6) == (found.models["TextGuard"].objective, found.models["TextGuard"].policies["Hate"].objective)
+    assert 7 == found.models["models"].minimum_labels
 
 
 def test_an_empty_variable_unsets_what_may_be_unset(tmp_path: Path) -> None:
