@@ -34,15 +34,17 @@ LABEL org.opencontainers.image.title="moderation-monitor" \
 RUN groupadd --system --gid 10001 monitor \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/moderation-monitor --create-home --shell /usr/sbin/nologin monitor
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 \
-    MONITOR_HTTP__PORT=8080 MONITOR_STATE__DIRECTORY=/var/lib/moderation-monitor
+# No settings: the environment would win over a mounted file. The default of the state directory, var/state, is relative:
+# below WORKDIR it is in the volume.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
 WORKDIR /var/lib/moderation-monitor
 USER 10001:10001
 VOLUME ["/var/lib/moderation-monitor"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Alive, not ready: a worker that waits for its broker must not be killed for it.
+# Alive, not ready: a worker that waits for its broker must not be killed for it. It cannot read a mounted file: where that
+# sets another port, set MONITOR_HTTP__PORT as well.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['MONITOR_HTTP__PORT']}/healthz\", timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('MONITOR_HTTP__PORT', '8080')}/healthz\", timeout=4)"]
 ENTRYPOINT ["moderation-monitor"]
 CMD ["worker"]

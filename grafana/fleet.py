@@ -13,7 +13,18 @@ from grafana_foundation_sdk.models import dashboard
 from grafana import board, service
 from grafana.board import FLEET_UID, MODEL_UID, READINGS, Section, several
 from grafana.panels import KEEP, About, Colour, Column, Query, Unit, grid, lines
-from grafana.promql import ESTIMATOR, PSI, WHOLE, WINDOW, WITH_EFFECT, against_bound, most, rate, select
+from grafana.promql import (
+    ESTIMATOR,
+    WHAT_IS_DRIFT,
+    WHOLE,
+    WINDOW,
+    WITH_EFFECT,
+    against_bound,
+    drift,
+    most,
+    rate,
+    select,
+)
 from monitor import catalogue
 
 MODELS: Final = 'model=~"$model"'
@@ -29,11 +40,7 @@ MARGIN: Final = "min by (model) (({margin}) and ({enough}))".format(
         catalogue.PRECISION_EFFECTIVE_LABELS, ">=", catalogue.PRECISION_MINIMUM_LABELS, *_READINGS, ESTIMATOR
     ),
 )
-_OF_THRESHOLD = ("model", "window", "statistic")
-DRIFT: Final = (
-    f"max by (model) ({most(_OF_THRESHOLD, catalogue.DRIFT_STATISTIC, *_READINGS, PSI)}"
-    f" / {most(_OF_THRESHOLD, catalogue.DRIFT_THRESHOLD, MODELS, WINDOW, PSI)})"
-)
+DRIFT: Final = drift(MODELS)
 VOLUME: Final = rate(BY_MODEL, catalogue.DECISIONS, MODELS, WHOLE, WITH_EFFECT)
 _SERIES = ("model", "model_version", "variant", "policy")
 _DECISIONS = most(_SERIES, catalogue.WINDOW_DECISIONS, *_READINGS, WHOLE)
@@ -83,7 +90,8 @@ def _glance() -> Section:
                     "Models",
                     "Worst series of each model. Margin: upper end of the 95 % interval of the precision minus the "
                     "objective, where there are enough effective labels; below zero the precision is too low beyond "
-                    "doubt. Drift: largest PSI divided by its threshold. Shadow versions are left out.",
+                    f"doubt. Drift: largest PSI divided by its threshold, of those {WHAT_IS_DRIFT}; 0 where there is "
+                    "none. Shadow versions are left out.",
                     Unit.NUMBER,
                     NO_MODEL,
                     span=24,
@@ -132,7 +140,10 @@ def _models() -> Section:
             ),
             lines(
                 About(
-                    "Drift", "Largest PSI divided by its threshold, by model.", Unit.NUMBER, "no reference is pinned"
+                    "Drift",
+                    f"Largest PSI divided by its threshold, by model, of those {WHAT_IS_DRIFT}; 0 where there is none.",
+                    Unit.NUMBER,
+                    "no reference is pinned",
                 ),
                 Query(DRIFT, "{{model}}"),
             ),

@@ -17,9 +17,11 @@ from grafana.panels import KEEP, About, Colour, Column, Query, Unit, band, dashe
 from grafana.promql import (
     ESTIMATOR,
     PSI,
+    WHAT_IS_DRIFT,
     WINDOW,
     WITH_EFFECT,
     against_bound,
+    drift,
     least,
     most,
     rate,
@@ -70,10 +72,6 @@ def _now() -> Section:
     margin = against_bound(
         catalogue.PRECISION_UPPER, "-", catalogue.PRECISION_OBJECTIVE, *HERE, WINDOW, ESTIMATOR, WITH_EFFECT
     )
-    drift = (
-        f"max({most(('model', 'window', 'statistic'), catalogue.DRIFT_STATISTIC, *HERE, WINDOW, PSI, WITH_EFFECT)}"
-        f" / {most(('model', 'window', 'statistic'), catalogue.DRIFT_THRESHOLD, MODEL, WINDOW, PSI)})"
-    )
     return Section(
         "Now",
         [
@@ -93,13 +91,14 @@ def _now() -> Section:
             number(
                 About(
                     "Largest drift",
-                    "Largest PSI of the score or a feature, divided by its threshold: from 1 on it counts as drift.",
+                    "Largest PSI of the score or a feature, divided by its threshold: from 1 on it counts as drift. Of "
+                    f"those {WHAT_IS_DRIFT}; 0 where there is none.",
                     Unit.NUMBER,
                     NO_REFERENCE,
                     span=6,
                     height=4,
                 ),
-                Query(drift),
+                Query(f"max({drift(*HERE)})"),
                 [(None, Colour.GOOD), (0.7, Colour.DOUBTFUL), (1.0, Colour.BAD)],
             ),
             number(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor import catalogue, topics
+from monitor.bounds import DRIFT_DECISIONS, SIGNIFICANT_P_VALUE
 from monitor.catalogue import SERIES, Kind, Metric
 
 CHOSEN: Final = ('job=~"$job"', 'instance=~"$instance"')
@@ -17,6 +18,10 @@ ESTIMATOR: Final = 'estimator="hajek"'
 WITH_EFFECT: Final = 'variant!="shadow"'
 WHOLE: Final = 'segment="all"'
 PSI: Final = 'statistic="psi"'
+WHAT_IS_DRIFT: Final = (
+    f"with at least {DRIFT_DECISIONS} decisions in the window and a p-value below {SIGNIFICANT_P_VALUE:g}, "
+    "as the alert asks for"
+)
 RATE: Final = "[$__rate_interval]"
 OF_BLOCKS: Final = f'topic="{topics.BLOCKS}"'
 """A worker shows the lag of those partitions of the blocks topic that its counters contain."""
@@ -66,6 +71,22 @@ def against_bound(metric: Metric, operator: str, bound: Metric, *matchers: str) 
     """`series <operator> bound of its model and policy`, series by series."""
     limits = most(("model", "policy"), bound)
     return f"{most(SERIES, metric, *matchers)} {operator} on (model, policy) group_left () {limits}"
+
+
+def drift(model: str, *where: str) -> str:
+    """Largest PSI divided by its threshold, by model; 0 where no distance fulfils `WHAT_IS_DRIFT`.
+
+    Of many small segments the largest PSI is large by chance.
+    """
+    chosen = (model, *where, WINDOW, WITH_EFFECT)
+    inputs = (*SERIES, "window", "input", "statistic")
+    distance = most(inputs, catalogue.DRIFT_STATISTIC, *chosen, PSI)
+    significant = f"{most(inputs, catalogue.DRIFT_P_VALUE, *chosen, PSI)} < {SIGNIFICANT_P_VALUE:g}"
+    enough = f"{most((*SERIES, 'window'), catalogue.WINDOW_DECISIONS, *chosen)} >= {DRIFT_DECISIONS}"
+    counts = f"{distance} and ({significant}) and on ({', '.join((*SERIES, 'window'))}) ({enough})"
+    of_threshold = ("model", "window", "statistic")
+    threshold = most(of_threshold, catalogue.DRIFT_THRESHOLD, model, WINDOW, PSI)
+    return f"max by (model) ((({counts}) or 0 * {distance}) / on ({', '.join(of_threshold)}) group_left () {threshold})"
 
 
 def _rate(metric: Metric, *matchers: str) -> str:

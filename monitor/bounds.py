@@ -17,3 +17,6 @@ SIGNIFICANT_P_VALUE: Final = 1e-6
 """Below this a distance is no chance, also when ten thousand pairs of segment and input are looked at (0.01 expected
 by chance at one look). Where PSI exceeds a usable threshold in a window of some size, p is far below: strictness costs
 small windows only. A statistic without a sampling law never counts alone."""
+
+DRIFT_DECISIONS: Final = 500
+"""Decisions in the window below which a distance of histograms is mostly noise."""

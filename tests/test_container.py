@@ -70,17 +70,25 @@ def test_the_image_runs_the_worker_as_a_numbered_user() -> None:
     assert ["8080"] == final("EXPOSE")
 
 
-def test_the_state_directory_belongs_to_the_user_and_is_a_volume() -> None:
-    directory = environment()["MONITOR_STATE__DIRECTORY"]
-    assert [directory] == json.loads(final("VOLUME")[0])
+def test_the_state_directory_is_in_the_volume_and_the_user_may_write_there() -> None:
+    (directory,) = json.loads(final("VOLUME")[0])
+    state = load_settings(None, environment()).state.directory
+    assert [directory] == final("WORKDIR")
+    assert (Path(directory) / state).is_relative_to(directory)
     assert f"--home-dir {directory} --create-home" in final("RUN")[0]
 
 
-def test_the_settings_accept_the_environment_of_the_image() -> None:
+def test_the_defaults_suit_the_image() -> None:
     settings = load_settings(None, environment())
     assert final("EXPOSE") == [str(settings.http.port)]
-    assert final("VOLUME") == [json.dumps([str(settings.state.directory)])]
     assert "0.0.0.0" == settings.http.host
+
+
+def test_a_mounted_file_has_the_last_word_on_what_it_sets(tmp_path: Path) -> None:
+    mounted = tmp_path / "monitor.yaml"
+    mounted.write_text("http: {port: 9100}\nstate: {directory: /data/monitor}\n")
+    settings = load_settings(mounted, environment())
+    assert (9100, Path("/data/monitor")) == (settings.http.port, settings.state.directory)
 
 
 def test_what_is_installed_is_locked_and_the_installer_stays_behind() -> None:
@@ -134,10 +142,20 @@ def health_endpoint(request: pytest.FixtureRequest) -> Iterator[int]:
     thread.join()
 
 
+def health_check() -> list[str]:
+    command: list[str] = json.loads(final("HEALTHCHECK")[0].partition("CMD ")[2])
+    assert "python" == command[0]
+    return command
+
+
+def test_the_health_check_asks_the_default_port_unless_told_another() -> None:
+    (port,) = re.findall(r"environ\.get\('MONITOR_HTTP__PORT', '(\d+)'\)", health_check()[-1])
+    assert final("EXPOSE") == [port]
+
+
 @pytest.mark.parametrize(("health_endpoint", "healthy"), [(200, True), (503, False)], indirect=["health_endpoint"])
 def test_the_health_check_follows_healthz(health_endpoint: int, *, healthy: bool) -> None:
-    command = json.loads(final("HEALTHCHECK")[0].partition("CMD ")[2])
-    assert "python" == command[0]
+    command = health_check()
     environ = {**os.environ, "MONITOR_HTTP__PORT": str(health_endpoint)}
     result = subprocess.run([sys.executable, *command[1:]], env=environ, capture_output=True, timeout=30, check=False)
     assert healthy == (result.returncode == 0)

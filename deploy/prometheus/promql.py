@@ -20,6 +20,8 @@ REMEMBERED: Final = "1d"
 """How long a number of partitions and a sum are remembered while workers or Prometheus are away."""
 SETTLING: Final = "5m"
 """How long a number of partitions has to be known before it is believed: workers are scraped one after another."""
+SEEN_EVERY: Final = "15s"
+"""Step of subqueries: as often as workers are scraped."""
 
 _OF_BLOCKS: Final = f'{{topic="{topics.BLOCKS}"}}'
 _BLOCKS_LAG: Final = f"{LAG}{_OF_BLOCKS}"

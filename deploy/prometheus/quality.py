@@ -12,7 +12,7 @@ from typing import Final
 from deploy.prometheus.promql import bound, on_series, per_bound, select, total, worst
 from deploy.prometheus.rule import Alert, Board, Group, Recording, Severity
 from monitor import catalogue
-from monitor.bounds import SIGNIFICANT_P_VALUE
+from monitor.bounds import DRIFT_DECISIONS, SIGNIFICANT_P_VALUE
 from monitor.catalogue import SERIES
 
 WINDOW: Final = 'window="1h"'
@@ -25,16 +25,23 @@ WITH_EFFECT: Final = 'variant!="shadow"'
 WHOLE: Final = 'segment="all"'
 
 DRIFT_STATISTIC: Final = 'statistic="psi"'
-MINIMUM_DECISIONS: Final = 500
-"""Decisions in the window below which a distance of histograms is mostly noise."""
 SILENT_AFTER_DECISIONS: Final = 200
 """Decisions in the hour before; with 50 expected in 15 minutes, none by chance has probability exp(-50)."""
+BUSY_QUARTERS: Final = ("15m", "30m", "45m")
+"""How long ago quarters of that hour ended. Each needs a decision, or a model that decides in batches would stop."""
+
+HOUR_LABELS: Final = "series:moderation_precision_effective_labels:max_1h"
+LABELS_LAST: Final = "90m"
+"""How long an hour must have had enough labels before the short window counts: longer than any `for` here, or labels
+that move around the minimum would change the window, and with it begin each `for` anew."""
 
 MODEL_DECISIONS: Final = "model:moderation_decisions:rate5m"
 MODEL_COUNTED: Final = "model:moderation_decisions:total"
 MODEL_STOPPED_AT: Final = "model:moderation_decisions:total_at_stop"
 
 SERIES_VARIABLES: Final = ("model", "policy", "segment")
+READING_VARIABLES: Final = (*SERIES_VARIABLES, "window")
+"""For alerts with a label `window`: the board opens at the window that is spoken of."""
 WHERE: Final = (
     "{{ $labels.model }} {{ $labels.model_version }} ({{ $labels.variant }}), policy {{ $labels.policy }}, "
     "segment {{ $labels.segment }}"
@@ -50,11 +57,15 @@ def _looked_up(metric: catalogue.Metric, labels: tuple[str, ...], how: str, *mat
 
 
 OBJECTIVE_TEXT: Final = _looked_up(catalogue.PRECISION_OBJECTIVE, ("model", "policy"), "humanizePercentage")
+UPPER_TEXT: Final = _looked_up(catalogue.PRECISION_UPPER, (*SERIES, "window"), "humanizePercentage", ESTIMATOR)
 LABELS_TEXT: Final = _looked_up(catalogue.PRECISION_EFFECTIVE_LABELS, (*SERIES, "window"), 'printf "%.0f"', ESTIMATOR)
 
 
-def _enough_labels(window: str) -> str:
-    labels = worst(catalogue.PRECISION_EFFECTIVE_LABELS, window, ESTIMATOR, WITH_EFFECT)
+def _labels(window: str) -> str:
+    return worst(catalogue.PRECISION_EFFECTIVE_LABELS, window, ESTIMATOR, WITH_EFFECT)
+
+
+def _enough(labels: str) -> str:
     minimum = bound(catalogue.PRECISION_MINIMUM_LABELS, "model", "policy")
     return f"(\n  {labels}\n  >= {per_bound('model', 'policy')}\n  {minimum}\n)"
 
@@ -69,21 +80,18 @@ def _joined(*conditions: str) -> str:
     return "\nand\n".join(conditions)
 
 
-def _in_the_window_with_labels(*comparisons: tuple[catalogue.Metric, str]) -> str:
-    """The comparisons in the short window; in the long one only for series that have too few labels in the short."""
-    short, long = (
-        _joined(
-            *(_against_objective(metric, operator, window) for metric, operator in comparisons), _enough_labels(window)
-        )
-        for window in (WINDOW, LONG_WINDOW)
-    )
-    return f"{short}\nor\n{long}\nunless {on_series()}\n{_enough_labels(WINDOW)}"
+def _in_the_window_with_labels(metric: catalogue.Metric, operator: str) -> str:
+    """The comparison in the short window where that had enough labels all the time lately, or else in the long one."""
+    lately = _enough(f"min_over_time({HOUR_LABELS}[{LABELS_LAST}])")
+    short = _joined(_against_objective(metric, operator, WINDOW), lately)
+    long = _joined(_against_objective(metric, operator, LONG_WINDOW), _enough(_labels(LONG_WINDOW)))
+    return f"{short}\nor\n{long}\nunless {on_series()}\n{lately}"
 
 
 PRECISION_BELOW: Final = Alert(
     name="ModerationPrecisionBelowObjective",
     severity=Severity.CRITICAL,
-    expr=_in_the_window_with_labels((catalogue.PRECISION_UPPER, "<")),
+    expr=_in_the_window_with_labels(catalogue.PRECISION_UPPER, "<"),
     for_seconds=600,
     keep_firing_seconds=900,
     summary="Audited precision is below its objective.",
@@ -93,23 +101,25 @@ PRECISION_BELOW: Final = Alert(
         f"({LABELS_TEXT} effective labels)."
     ),
     board=Board.MODEL,
-    variables=SERIES_VARIABLES,
+    variables=READING_VARIABLES,
 )
 
 PRECISION_DOUBTFUL: Final = Alert(
     name=PRECISION_BELOW.name,
     severity=Severity.WARNING,
-    expr=_in_the_window_with_labels((catalogue.PRECISION, "<"), (catalogue.PRECISION_UPPER, ">=")),
+    # Also where the whole interval is below: Alertmanager mutes this one then, and its hour goes on when the upper end
+    # moves around the objective.
+    expr=_in_the_window_with_labels(catalogue.PRECISION, "<"),
     for_seconds=3600,
     keep_firing_seconds=900,
     summary="Audited precision may be below its objective.",
     description=(
         f"{WHERE}: the estimate over {{{{ $labels.window }}}}, "
         f"{{{{ $value | humanizePercentage }}}}, has been below the objective of {OBJECTIVE_TEXT} for an hour; the "
-        f"95 % interval still contains the objective ({LABELS_TEXT} effective labels)."
+        f"95 % interval ends at {UPPER_TEXT} ({LABELS_TEXT} effective labels)."
     ),
     board=Board.MODEL,
-    variables=SERIES_VARIABLES,
+    variables=READING_VARIABLES,
 )
 
 DRIFT: Final = Alert(
@@ -122,7 +132,7 @@ DRIFT: Final = Alert(
         f"(\n  {worst(catalogue.DRIFT_P_VALUE, WINDOW, DRIFT_STATISTIC, WITH_EFFECT)} < {SIGNIFICANT_P_VALUE:g}\n)",
     )
     + f"\nand {on_series('window')}\n"
-    + f"(\n  {worst(catalogue.WINDOW_DECISIONS, WINDOW, WITH_EFFECT)} >= {MINIMUM_DECISIONS}\n)",
+    + f"(\n  {worst(catalogue.WINDOW_DECISIONS, WINDOW, WITH_EFFECT)} >= {DRIFT_DECISIONS}\n)",
     for_seconds=900,
     keep_firing_seconds=900,
     summary="Scores or features are far from the pinned reference.",
@@ -133,7 +143,7 @@ DRIFT: Final = Alert(
         + ". A change of the traffic, not in itself an error of the model."
     ),
     board=Board.MODEL,
-    variables=SERIES_VARIABLES,
+    variables=READING_VARIABLES,
 )
 
 STREAM_CHANGE: Final = Alert(
@@ -156,6 +166,11 @@ STREAM_CHANGE: Final = Alert(
 _DECISIONS = select(catalogue.DECISIONS, WHOLE, WITH_EFFECT)
 _OF_A_MODEL = ("model_version", "variant", "policy", "segment", "action")
 
+
+def _increase(window: str, ago: str = "") -> str:
+    return total(f"increase({_DECISIONS}[{window}]{f' offset {ago}' if ago else ''})", *_OF_A_MODEL)
+
+
 DECISIONS_STOPPED: Final = Alert(
     name="ModerationDecisionsStopped",
     severity=Severity.CRITICAL,
@@ -165,7 +180,7 @@ DECISIONS_STOPPED: Final = Alert(
     summary="A model that was busy has stopped deciding.",
     description=(
         "{{ $labels.model }}: no decision has arrived for 15 minutes or longer, after more than "
-        f"{SILENT_AFTER_DECISIONS} in the hour before."
+        f"{SILENT_AFTER_DECISIONS} in the hour before, in each quarter of it some."
     ),
     board=Board.MODEL,
     variables=("model",),
@@ -179,9 +194,11 @@ GROUPS: Final = (
             Recording(MODEL_COUNTED, total(worst(catalogue.DECISIONS, WHOLE, WITH_EFFECT), *_OF_A_MODEL)),
             Recording(
                 MODEL_STOPPED_AT,
-                f"{MODEL_COUNTED}\nand\n(\n  {total(f'increase({_DECISIONS}[15m])', *_OF_A_MODEL)} == 0\n)\nand\n"
-                f"(\n  {total(f'increase({_DECISIONS}[1h] offset 15m)', *_OF_A_MODEL)} > {SILENT_AFTER_DECISIONS}\n)",
+                f"{MODEL_COUNTED}\nand\n(\n  {_increase('15m')} == 0\n)\nand\n"
+                f"(\n  {_increase('1h', '15m')} > {SILENT_AFTER_DECISIONS}\n)\nand\n"
+                + _joined(*(f"(\n  {_increase('15m', ago)} > 0\n)" for ago in BUSY_QUARTERS)),
             ),
+            Recording(HOUR_LABELS, _labels(WINDOW)),
             PRECISION_BELOW,
             PRECISION_DOUBTFUL,
             DRIFT,

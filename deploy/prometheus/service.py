@@ -11,7 +11,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.prometheus.promql import JOB, REMEMBERED, WORKER, known, risen, seen_partitions, select, total
+from deploy.prometheus.promql import (
+    JOB,
+    REMEMBERED,
+    SEEN_EVERY,
+    WORKER,
+    known,
+    risen,
+    seen_partitions,
+    select,
+    total,
+    worst,
+)
 from deploy.prometheus.rule import Alert, Group, Recording, Severity
 from monitor import catalogue, topics
 
@@ -22,12 +33,19 @@ DEAD_LETTERS_KNOWN: Final = "topic:monitor_dead_letters:known"
 MISSED_KNOWN: Final = "topic:monitor_missed_offsets:known"
 OVERFLOW_KNOWN: Final = "label:monitor_label_overflow:known"
 EVICTED_KNOWN: Final = "job:monitor_join_evicted:known"
-RECORDS_RATE: Final = "topic:monitor_records:rate5m"
 DEAD_LETTER_SHARE: Final = "topic:monitor_dead_letters_per_record:ratio_rate5m"
 
 MAXIMUM_AGE_SECONDS: Final = 300
+CATCHING_UP: Final = 1.1
+"""Seconds of the log a second: from here on a delay is taken to end by itself. Below, an hour takes more than ten."""
+STANDS_SAMPLES: Final = 12
+"""Of 15, one a minute, that have to be known of a partition: a new one says nothing yet."""
+LAG_RECORDS: Final = 100_000
+"""Lag of a partition that a monitor which keeps up never has for minutes: a fetch and a block are some ten thousand."""
 RESTARTS: Final = 3
 """In half an hour; a rollout is one."""
+YOUNG_SECONDS: Final = 900
+"""Age up to which what a process shows from its first sample on is new."""
 SILENT_SECONDS: Final = 1800
 COMMIT_AGE_SECONDS: Final = 300
 SNAPSHOT_AGE_SECONDS: Final = 60
@@ -35,17 +53,17 @@ DEAD_LETTER_PAGE_SHARE: Final = 0.01
 DEAD_LETTER_PAGE_RECORDS: Final = 50
 DEAD_LETTER_TICKET_RECORDS: Final = 10
 
-_LAG = f"sum without (partition) ({catalogue.LAG})"
 _LAST_DECISION = select(catalogue.LAST_EVENT, f'topic="{topics.DECISIONS.topic}"')
 _BLOCKS_LAG = select(catalogue.LAG, f'topic="{topics.BLOCKS}"')
 _ON_THE_WAY = f'topic=~"{topics.DECISIONS.topic}|{topics.BLOCKS}"'
 _NO_WORKER = ", ".join(WORKER)
+_UP = select("up", f'job="{JOB}"')
 _CORRUPT = select(catalogue.STATE_FAILURES, 'reason="corrupt"')
 
 DOWN: Final = Alert(
     name="MonitorDown",
     severity=Severity.CRITICAL,
-    expr=f'absent(up{{job="{JOB}"}} == 1)',
+    expr=f"absent({_UP} == 1)",
     for_seconds=300,
     summary="No worker of the monitor can be scraped.",
     description=f"No target of job {JOB} has been up for 5 minutes: nothing is known of any model.",
@@ -53,10 +71,36 @@ DOWN: Final = Alert(
     labels={"job": JOB},
 )
 
+BLIND: Final = Alert(
+    name="MonitorBlind",
+    severity=Severity.CRITICAL,
+    # Without Kafka a busy worker ends before it is scraped, and an idle one waits: it is up and owns nothing.
+    expr=f"count by (job) ({_UP} == 1)\nunless on (job)\ncount by (job) ({_BLOCKS_LAG})",
+    for_seconds=600,
+    summary="Workers are up and none owns a partition.",
+    description=(
+        '{{ $labels.job }}: workers that answer scrapes: {{ printf "%.0f" $value }}. None has exported anything of the '
+        "models for 10 minutes: Kafka is away, or the group does not come together."
+    ),
+)
+
+WORKER_DOWN: Final = Alert(
+    name="MonitorWorkerDown",
+    severity=Severity.WARNING,
+    expr=f"{_UP} == 0",
+    for_seconds=900,
+    summary="A worker cannot be scraped.",
+    description=(
+        "{{ $labels.instance }} has not answered a scrape for 15 minutes. The others count in its stead, with less "
+        "in reserve."
+    ),
+)
+
 RESTARTING: Final = Alert(
     name="MonitorRestarting",
     severity=Severity.WARNING,
-    # Each life has to be scraped once to be seen; one that ends before it serves shows as MonitorDown.
+    # Each life has to be scraped once to be seen. One that ends before it serves shows as MonitorWorkerDown where it
+    # stays a target, as MonitorDown where no worker is left, and as MonitorBlind where those left wait for Kafka.
     expr=f'changes(process_start_time_seconds{{job="{JOB}"}}[30m]) >= {RESTARTS}',
     for_seconds=60,
     keep_firing_seconds=900,
@@ -67,19 +111,43 @@ RESTARTING: Final = Alert(
     ),
 )
 
+
+def _stale(newest: str) -> str:
+    """Its age, where it is too old and does not become younger: after an outage a worker that catches up needs nobody.
+
+    `newest` is a time of the log.
+    """
+    return (
+        f"(\n    time() - {newest} > {MAXIMUM_AGE_SECONDS}\n  )\n  and\n"
+        f"  (\n    deriv(({newest})[10m:{SEEN_EVERY}]) < {CATCHING_UP:g}\n  )"
+    )
+
+
+def _named(expression: str, topic: str) -> str:
+    return f'label_replace(\n  {expression},\n  "topic", "{topic}", "", ""\n)'
+
+
+# A worker reads other partitions of a topic than those whose records it has in its metrics: only over all workers are
+# age and lag of a topic the same thing.
+_TOPIC_STALLED = (
+    f"(\n  {_stale(worst(catalogue.LAST_EVENT))}\n)\nand on (job, topic)\n"
+    f"(\n  {total(str(catalogue.LAG), 'partition')} > 0\n)"
+)
+# What a worker folds it has in its own metrics. Of all topics: where a model has no decisions its reviews go on.
+_FOLDING_STALLED = _named(
+    f"max without ({_NO_WORKER}) (\n  {_stale(f'max without (topic) ({catalogue.LAST_EVENT})')}\n"
+    f"  and on (job, {_NO_WORKER})\n"
+    f"  (\n    sum without (topic, partition) ({_BLOCKS_LAG}) > 0\n  )\n  )",
+    topics.BLOCKS,
+)
+# While the disk refuses the index, MonitorJoinHeld tells: the join waits, and nothing else does.
+_JOIN_WAITS = _named(f"{total(str(catalogue.JOIN_HELD))} > 0", topics.JOIN)
+
 INGEST_STALLED: Final = Alert(
     name="MonitorIngestStalled",
     severity=Severity.CRITICAL,
     # Two stages can stall: reading a topic, and folding the blocks of it (whose lag is that of the internal topic).
-    expr=(
-        f"max without ({_NO_WORKER}) (\n"
-        f"  (time() - {catalogue.LAST_EVENT} > {MAXIMUM_AGE_SECONDS})\n"
-        f"  and on (job, {_NO_WORKER}, topic)\n"
-        f"  ({_LAG} > 0)\n)\nor\n(\n"
-        f"  min without ({_NO_WORKER}) (time() - {_LAST_DECISION}) > {MAXIMUM_AGE_SECONDS}\n"
-        f"  and on (job)\n"
-        f"  {total(_BLOCKS_LAG, 'partition')} > 0\n)"
-    ),
+    expr=f"(\n{_TOPIC_STALLED}\nunless on (job, topic)\n{_JOIN_WAITS}\n)\nor\n{_FOLDING_STALLED}",
     for_seconds=300,
     keep_firing_seconds=300,
     summary="Records are waiting in Kafka and the metrics are old.",
@@ -89,14 +157,40 @@ INGEST_STALLED: Final = Alert(
     ),
 )
 
+_PARTITION_LAG = worst(catalogue.LAG)
+_LAG_HISTORY = f"({_PARTITION_LAG})[15m:1m]"
+
+PARTITION_STALLED: Final = Alert(
+    name="MonitorPartitionStalled",
+    severity=Severity.CRITICAL,
+    # A topic is as young as its youngest partition: one that stands still shows in its own lag only. Where something is
+    # read the lag falls now and then, so one that never does stands still; one that is large and grows is left behind.
+    expr=(
+        f"{_PARTITION_LAG}\nand\n(\n  deriv({_LAG_HISTORY}) > 0\n)\nand\n"
+        f"(\n  count_over_time({_LAG_HISTORY}) >= {STANDS_SAMPLES}\n)\nand\n"
+        f"(\n  (\n    min_over_time({_LAG_HISTORY}) > 0\n    and\n    resets({_LAG_HISTORY}) == 0\n  )\n"
+        f"  or\n  min_over_time({_LAG_HISTORY}) > {LAG_RECORDS}\n)\nunless on (job, topic)\n{_JOIN_WAITS}"
+    ),
+    for_seconds=600,
+    keep_firing_seconds=300,
+    summary="A partition is not read, or falls behind, while others go on.",
+    description=(
+        '{{ $labels.topic }}, partition {{ $labels.partition }}: {{ printf "%.0f" $value }} records are waiting, and '
+        "for a quarter of an hour they have become more. Readings leave them out."
+    ),
+)
+
 SOURCE_SILENT: Final = Alert(
     name="MonitorSourceSilent",
     severity=Severity.WARNING,
+    # Feedback goes on: a block of it on its way at the time of a scrape is no decision that waits.
     expr=(
         f"(\n  min without ({_NO_WORKER}) (time() - {_LAST_DECISION}) > {SILENT_SECONDS}\n)\n"
-        f"unless on (job)\n(\n  {total(select(catalogue.LAG, _ON_THE_WAY), 'partition')} > 0\n)"
+        f"unless on (job)\n(\n"
+        f"  min_over_time(({total(select(catalogue.LAG, _ON_THE_WAY), 'topic', 'partition')})[5m:{SEEN_EVERY}]) > 0\n)"
     ),
     for_seconds=600,
+    keep_firing_seconds=600,
     summary="Nobody publishes decisions.",
     description=(
         "{{ $labels.topic }}: the latest record is {{ $value | humanizeDuration }} old and none is waiting: the "
@@ -198,10 +292,11 @@ JOIN_HELD: Final = Alert(
 STATE_CORRUPT: Final = Alert(
     name="MonitorStateCorrupt",
     severity=Severity.WARNING,
-    # A worker that finds the damage when it starts shows 1 from its first sample on: no increase.
+    # A worker that finds the damage when it starts shows 1 from its first sample on: no increase. Its age tells that
+    # this is new; a missing earlier sample would not, as Prometheus may have been away.
     expr=(
         f"increase({_CORRUPT}[15m]) > 0\nor\n(\n  {_CORRUPT} > 0\n"
-        f"  unless on (job, {_NO_WORKER})\n  {_CORRUPT} offset 15m > 0\n)"
+        f"  and on (job, {_NO_WORKER})\n  (time() - process_start_time_seconds < {YOUNG_SECONDS})\n)"
     ),
     for_seconds=60,
     keep_firing_seconds=900,
@@ -255,11 +350,13 @@ GROUPS: Final = (
             _sum(MISSED_KNOWN, catalogue.MISSED),
             _sum(OVERFLOW_KNOWN, catalogue.LABEL_OVERFLOW),
             _sum(EVICTED_KNOWN, catalogue.JOIN_EVICTED),
-            Recording(RECORDS_RATE, f"{risen(RECORDS_KNOWN, '5m')} / 300"),
             Recording(DEAD_LETTER_SHARE, f"{risen(DEAD_LETTERS_KNOWN, '5m')} / ({risen(RECORDS_KNOWN, '5m')} > 0)"),
             DOWN,
+            BLIND,
+            WORKER_DOWN,
             RESTARTING,
             INGEST_STALLED,
+            PARTITION_STALLED,
             SOURCE_SILENT,
             DEAD_LETTERS_PAGE,
             DEAD_LETTERS_TICKET,

@@ -8,12 +8,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from deploy.prometheus.build import FILES, write_rules
 from deploy.prometheus.rule import Alert, alerts
-from tests.prometheus_server import AlertPath, LocalHttp, PrometheusConfig, require_program, until
+from tests.prometheus_server import (
+    AlertmanagerServer,
+    AlertPath,
+    LocalHttp,
+    PrometheusConfig,
+    require_program,
+    until,
+)
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
 ALERTS = alerts(group for groups in FILES.values() for group in groups)
@@ -49,11 +57,50 @@ def test_each_alert_reaches_its_receiver(alert: Alert) -> None:
     assert expected == routed.stdout.strip()
 
 
+EVERYTHING = {"ModerationPrecisionBelowObjective", "ModerationDrift", "ModerationDecisionsStopped"}
+STOPPED = {"ModerationDecisionsStopped"}
+SOURCES: tuple[tuple[dict[str, str], set[str]], ...] = (
+    ({"alertname": "MonitorDown"}, {*EVERYTHING, "MonitorWorkerDown"}),
+    ({"alertname": "MonitorBlind"}, {*EVERYTHING, "MonitorWorkerDown"}),
+    ({"alertname": "MonitorIngestStalled", "topic": "moderation.decisions"}, EVERYTHING),
+    ({"alertname": "MonitorIngestStalled", "topic": "moderation.blocks"}, EVERYTHING),
+    ({"alertname": "MonitorIngestStalled", "topic": "moderation.join"}, set()),
+    ({"alertname": "MonitorIngestStalled", "topic": "moderation.appeals"}, set()),
+    ({"alertname": "MonitorPartitionStalled", "topic": "moderation.decisions", "partition": "3"}, STOPPED),
+    ({"alertname": "MonitorPartitionStalled", "topic": "moderation.blocks", "partition": "3"}, STOPPED),
+    ({"alertname": "MonitorPartitionStalled", "topic": "moderation.reviews", "partition": "3"}, set()),
+    ({"alertname": "MonitorSnapshotStale", "instance": "a"}, STOPPED),
+)
+"""What fires, and what is held back meanwhile."""
+
+
+def test_what_is_held_back_is_what_nothing_new_is_known_of(tmp_path: Path) -> None:
+    targets = {*EVERYTHING, "MonitorWorkerDown", "MonitorJoinHeld"}
+    fired: list[dict[str, str]] = []
+    for number, (source, _) in enumerate(SOURCES):
+        job = {
+            "job": f"monitor-{number}"
+        }  # Each case is a monitor of its own: that one does not mute another is seen too.
+        fired.append({**source, **job, "severity": "critical"})
+        fired.extend({"alertname": name, "severity": "warning", "model": "text", **job} for name in targets)
+    with AlertmanagerServer(tmp_path, config()) as alertmanager:
+        httpx.post(
+            f"{alertmanager.url}/api/v2/alerts", json=[{"labels": labels} for labels in fired]
+        ).raise_for_status()
+        until(lambda: len(alertmanager.alerts()) == len(fired), seconds=30.0, what="the alerts")
+        held: dict[str, set[str]] = {}
+        for alert in alertmanager.alerts():
+            if alert["status"]["inhibitedBy"]:
+                held.setdefault(alert["labels"]["job"], set()).add(alert["labels"]["alertname"])
+    assert {f"monitor-{number}": muted for number, (_, muted) in enumerate(SOURCES) if muted} == held
+
+
 class Page:
     """An exposition that a test changes while it is scraped."""
 
     def __init__(self) -> None:
-        self.samples: dict[str, float] = {}
+        # A worker that owns a partition: one that does not is blind.
+        self.samples = {sample("monitor_lag_records", {"topic": "moderation.blocks", "partition": "0"}): 0.0}
 
     def __call__(self) -> bytes:
         return "".join(f"{name} {value!r}\n" for name, value in self.samples.items()).encode()

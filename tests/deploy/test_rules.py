@@ -128,6 +128,15 @@ def test_an_alert_says_what_to_know_and_where_to_look(alert: Alert) -> None:
     assert alert.name.startswith(("Moderation", "Monitor")) or alert.name == "Watchdog"
 
 
+@each_alert()
+def test_the_link_opens_the_board_at_what_the_alert_speaks_of(alert: Alert) -> None:
+    fired = [one for looks in cases(alert.name) for look in looks for one in look["exp_alerts"]]
+    for one in (one for one in fired if one["exp_labels"]["severity"] == alert.severity):
+        narrowed = tuple(name for name in ("model", "policy", "segment", "window") if name in one["exp_labels"])
+        assert narrowed == alert.variables
+        assert one["exp_annotations"]["dashboard_url"].count("var-") == len(narrowed)
+
+
 def test_the_expressions_name_metrics_of_the_catalogue_only() -> None:
     known = {metric.name for metric in CATALOGUE} | {rule.record for rule in RECORDINGS}
     for rule in (rule for group in GROUPS for rule in group.rules):

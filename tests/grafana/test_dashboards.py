@@ -12,6 +12,7 @@ from deploy.prometheus.build import FILES
 from deploy.prometheus.rule import Board, alerts
 from grafana.board import FLEET_UID, MODEL_UID
 from grafana.build import write_dashboards
+from monitor.bounds import DRIFT_DECISIONS, SIGNIFICANT_P_VALUE
 from monitor.catalogue import CATALOGUE, Kind
 from tests.grafana.boards import DASHBOARDS, NAMES, Json, expressions, load, marks, panels, variables
 
@@ -42,6 +43,16 @@ def test_uids_are_stable_and_the_alerts_link_to_them() -> None:
     names = {variable["name"] for variable in variables(load("model.json"))}
     for alert in alerts(group for groups in FILES.values() for group in groups):
         assert set(alert.variables) <= names, alert.name
+
+
+def test_the_boards_call_drift_what_the_alert_calls_drift() -> None:
+    shown = {panel["title"]: panel for name in NAMES for panel in panels(load(name))}
+    for title, target in (("Models", 1), ("Drift", 0), ("Largest drift", 0)):
+        expr = shown[title]["targets"][target]["expr"]
+        assert f">= {DRIFT_DECISIONS}" in expr, title
+        assert f"< {SIGNIFICANT_P_VALUE:g}" in expr, title
+        told = f"at least {DRIFT_DECISIONS} decisions in the window and a p-value below {SIGNIFICANT_P_VALUE:g}"
+        assert told in shown[title]["description"]
 
 
 def test_every_panel_has_what_a_reader_needs(board: Json) -> None:

@@ -124,4 +124,5 @@ def test_the_fleet_shows_the_bad_model_first(prometheus: PrometheusServer) -> No
         for target in models["targets"][:2]
     )
     assert pytest.approx({"text-toxicity": 0.83 - 0.9, "image-nudity": 0.97 - 0.9}) == margin
-    assert pytest.approx({"text-toxicity": 0.4 / 0.2, "image-nudity": 0.03 / 0.2}) == drift
+    # The distance of the other model is there, but chance explains it.
+    assert pytest.approx({"text-toxicity": 0.4 / 0.2, "image-nudity": 0.0}) == drift
