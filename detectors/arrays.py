@@ -69,6 +69,55 @@ def probabilities(name: str, values: npt.ArrayLike) -> Floats:
     return _all(name, array, (array > 0) & (array <= 1), "numbers within (0, 1]")
 
 
+def none_without(name: str, sums: Floats, there: Bools) -> None:
+    """ValueError for sums other than 0 where nothing is `there` to be added up: no label, no decision.
+
+    >>> none_without("total", np.array([2.0, 2.0]), np.array([3.0, 0.0]) > 0)
+    Traceback (most recent call last):
+    ValueError: total: found 2.0 at position 1, allowed are sums of 0 where there are no labels
+    """
+    _all(name, sums, there | (sums == 0), "sums of 0 where there are no labels")
+
+
+def some_with(name: str, sums: Floats, there: Bools) -> None:
+    """ValueError for sums of 0 where something is `there` that adds more than 0: weights w = 1/pi, and w^2.
+
+    >>> some_with("square", np.array([0.0, 0.0]), np.array([0.0, 3.0]) > 0)
+    Traceback (most recent call last):
+    ValueError: square: found 0.0 at position 1, allowed are sums > 0 where there are labels
+    """
+    _all(name, sums, ~there | (sums != 0), "sums > 0 where there are labels")
+
+
+def single(**columns: Floats) -> list[Floats]:
+    """Columns of single labels, (n,) each or one number for all, as arrays of one shape (n,).
+
+    ValueError for tables: a column of shape (n, 1) beside one of (n,) would make n^2 labels of n.
+
+    >>> single(violating=np.array([[1.0], [0.0]]), weight=np.array([1.0, 2.0]))
+    Traceback (most recent call last):
+    ValueError: violating, weight: found shapes (2, 1), (2,), allowed are (n,) and single numbers
+    """
+    together = np.broadcast_arrays(*columns.values())
+    if together[0].ndim != 1:
+        shapes = ", ".join(str(column.shape) for column in columns.values())
+        raise ValueError(f"{', '.join(columns)}: found shapes {shapes}, allowed are (n,) and single numbers")
+    return list(together)
+
+
+def mask(name: str, values: npt.ArrayLike, size: int) -> Bools:
+    """Zeros and ones, or booleans, of shape (..., size): which of `size` are meant. Places (indices) are refused.
+
+    >>> mask("window", [2], 3)
+    Traceback (most recent call last):
+    ValueError: window: found 2.0 at position 0, allowed are 0 and 1
+    """
+    array = binary(name, values)
+    if array.shape[-1:] != (size,):
+        raise ValueError(f"{name}: got shape {array.shape}, allowed is (..., {size})")
+    return array.astype(np.bool_)
+
+
 def _all(name: str, array: Floats, usable: Bools, allowed: str) -> Floats:
     if not usable.all():
         place = tuple(int(index) for index in np.argwhere(~usable)[0])

@@ -6,7 +6,6 @@ or minutes are added before or by `cells`; nothing here needs a single decision 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -76,7 +75,7 @@ class Cells:
     def groups(self, *roles: Role) -> Ints:
         """Which group of equal codes, on the dimensions of these roles, each cell belongs to: 0, 1, ... (cells,)."""
         chosen = [place for place, dimension in enumerate(self.dimensions) if dimension.role in roles]
-        return _distinct(self.dimensions, self.codes, chosen)[1]
+        return distinct_codes(self.codes, chosen)[1]
 
 
 def window_sums(
@@ -159,7 +158,7 @@ def cells(
     for name, sums in (("reference", reference), ("current", current)):
         if len(sums.positive) != len(rows):
             raise ValueError(f"{name}: {len(sums.positive)} rows, allowed are as many as codes, {len(rows)}")
-    distinct, place = _distinct(axes, rows, range(len(axes)))
+    distinct, place = distinct_codes(rows, range(len(axes)))
     merged = Cells(axes, distinct, *(_merged(sums, place, len(distinct)) for sums in (reference, current)))
     group = merged.groups(Role.SEGMENT, Role.VERSION)
     for name, sums in (("reference", merged.reference), ("current", merged.current)):
@@ -177,15 +176,19 @@ def ratio(above: Floats, below: Floats) -> Floats:
     return found
 
 
-def _distinct(dimensions: tuple[Dimension, ...], codes: Ints, chosen: Sequence[int]) -> tuple[Ints, Ints]:
-    """The distinct codes on some dimensions, sorted, and which of them each row has."""
-    key, extent = np.zeros(len(codes), dtype=np.int64), [len(dimensions[place].values) for place in chosen]
-    if math.prod(extent) > np.iinfo(np.int64).max:
-        raise ValueError(f"dimensions: {math.prod(extent)} combinations of values, allowed are fewer than 2^63")
-    for place, size in zip(chosen, extent, strict=True):
-        key = key * size + codes[:, place]
-    _, first, group = np.unique(key, return_index=True, return_inverse=True)
-    return codes[first][:, list(chosen)], group.reshape(-1).astype(np.int64)
+def distinct_codes(codes: Ints, chosen: Sequence[int]) -> tuple[Ints, Ints]:
+    """The distinct rows of `codes` on some columns, sorted, and which of them each row is.
+
+    >>> [part.tolist() for part in distinct_codes(np.array([[1, 7], [0, 7], [1, 9]]), [0])]
+    [[[0], [1]], [1, 0, 1]]
+    """
+    group = np.zeros(len(codes), dtype=np.int64)
+    for place in chosen:
+        # Numbered anew after each column: the product of many dimensions' sizes would overflow.
+        column = codes[:, place] - codes[:, place].min(initial=0)
+        group = np.unique(group * (column.max(initial=0) + 1) + column, return_inverse=True)[1]
+    first = np.unique(group, return_index=True)[1]
+    return codes[first][:, list(chosen)], group.astype(np.int64)
 
 
 def _arrays(sums: WindowSums) -> dict[str, Floats]:
@@ -211,6 +214,6 @@ def collapse(cells: Cells, *names: str) -> Cells:
     if set(names) - set(known):
         raise ValueError(f"names: got {sorted(set(names) - set(known))}, allowed are {known}")
     kept = [place for place, name in enumerate(known) if name in names]
-    distinct, place = _distinct(cells.dimensions, cells.codes, kept)
+    distinct, place = distinct_codes(cells.codes, kept)
     sums = (_merged(window, place, len(distinct)) for window in (cells.reference, cells.current))
     return Cells(tuple(cells.dimensions[at] for at in kept), distinct, *sums)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from detectors.arrays import Floats, Ints
-from detectors.attribution.cells import Cells, Dimension, Role
+from detectors.attribution.cells import Cells, Dimension, Role, distinct_codes
 
 Segment = tuple[tuple[str, str], ...]
 """(dimension, value) pairs that hold together; () is everything."""
@@ -67,16 +67,13 @@ class Crossings:
         """The row of each segment once its values on dimensions of this role are dropped."""
         wider = self.values.copy()
         wider[:, self._of(role)] = -1
-        keys = self._keys(self.values)
-        order = np.argsort(keys)
-        return order[np.searchsorted(keys, self._keys(wider), sorter=order)]
+        own, dropped = np.split(distinct_codes(np.concatenate([self.values, wider]), range(len(self.dimensions)))[1], 2)
+        row = np.empty(len(own), dtype=np.int64)
+        row[own] = np.arange(len(own))
+        return row[dropped]
 
     def _of(self, role: Role) -> list[int]:
         return [place for place, dimension in enumerate(self.dimensions) if dimension.role is role]
-
-    def _keys(self, values: Ints) -> Ints:
-        extent = tuple(len(dimension.values) + 1 for dimension in self.dimensions)
-        return np.ravel_multi_index(tuple(values.T + 1), extent) if extent else np.zeros(len(values), dtype=np.int64)
 
 
 def crossings(cells: Cells, *, order: int = 3, strata: Ints | None = None) -> Crossings:
@@ -94,16 +91,13 @@ def crossings(cells: Cells, *, order: int = 3, strata: Ints | None = None) -> Cr
     """
     if order < 1:
         raise ValueError(f"order: got {order}, allowed is at least 1")
-    count, shape = len(cells.codes), tuple(len(dimension.values) for dimension in cells.dimensions)
-    rows, values, size = [np.zeros(count, dtype=np.int64)], [np.full((1, len(shape)), -1, dtype=np.int64)], 1
-    for chosen in _sets(len(shape), order):
-        extent = tuple(shape[place] for place in chosen)
-        key = np.ravel_multi_index(tuple(cells.codes[:, place] for place in chosen), extent)
-        seen = np.bincount(key) > 0
-        distinct = np.flatnonzero(seen)
-        rows.append((np.cumsum(seen) - 1 + size)[key])
-        fixed = np.full((len(distinct), len(shape)), -1, dtype=np.int64)
-        fixed[:, list(chosen)] = np.stack(np.unravel_index(distinct, extent), axis=1)
+    count, axes = cells.codes.shape
+    rows, values, size = [np.zeros(count, dtype=np.int64)], [np.full((1, axes), -1, dtype=np.int64)], 1
+    for chosen in _sets(axes, order):
+        distinct, group = distinct_codes(cells.codes, chosen)
+        rows.append(group + size)
+        fixed = np.full((len(distinct), axes), -1, dtype=np.int64)
+        fixed[:, list(chosen)] = distinct
         values.append(fixed)
         size += len(distinct)
     place, cell = np.concatenate(rows), np.tile(np.arange(count), len(rows))

@@ -63,8 +63,9 @@ def permutation_test(
         split = _split(together, dealt, count, generator)
         drawn = method(together[..., None, :] - split, split).statistic
         statistics[..., first : first + count] = drawn
-    # Equal splits differ by rounding in the order of summation.
-    as_large: Bools = statistics >= (found.statistic - 1e-9 * np.abs(found.statistic))[..., None]
+    # Equal splits differ by rounding in the order of summation; an infinite statistic has none.
+    rounding = np.where(np.isinf(found.statistic), 0.0, 1e-9 * np.abs(found.statistic))
+    as_large: Bools = statistics >= (found.statistic - rounding)[..., None]
     undefined = np.isnan(found.statistic)
     p_value = (1.0 + as_large.sum(axis=-1)) / (1.0 + draws)
     threshold = np.sort(statistics, axis=-1)[..., draws - allowed]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats, Ints, nonnegative
+from detectors.arrays import Bools, Floats, Ints, nonnegative, single
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +43,14 @@ def exits_from_observations(
     >>> exits.times.tolist(), exits.events.tolist(), exits.censored.tolist()
     ([1.0, 2.0, 3.0], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], [0.0, 1.0, 1.0])
     """
-    durations, kinds, weights = np.broadcast_arrays(
-        nonnegative("delay", delay), _causes(cause, causes), nonnegative("weight", weight)
+    durations, kinds, weights = single(
+        delay=nonnegative("delay", delay), cause=_causes(cause, causes), weight=nonnegative("weight", weight)
     )
-    times, bins = np.unique(durations.ravel(), return_inverse=True)
-    cells = kinds.ravel() * times.size + bins.ravel()
+    times, bins = np.unique(durations, return_inverse=True)
+    cells = kinds.astype(np.int64) * times.size + bins
     first, second = (
         np.bincount(cells, squares, (causes + 1) * times.size).astype(np.float64).reshape(causes + 1, -1)
-        for squares in (weights.ravel(), weights.ravel() ** 2)
+        for squares in (weights, weights**2)
     )
     return Exits(times=times, events=first[1:], censored=first[0], square_events=second[1:], square_censored=second[0])
 
@@ -137,8 +137,8 @@ def remainder(name: str, total: Floats, part: Floats) -> Floats:
     return np.maximum(rest, 0.0)
 
 
-def _causes(cause: npt.ArrayLike, causes: int) -> Ints:
+def _causes(cause: npt.ArrayLike, causes: int) -> Floats:
     kinds = nonnegative("cause", cause)
     if np.any((kinds > causes) | (kinds != np.floor(kinds))):
         raise ValueError(f"cause: found a number other than 0..{causes}, allowed are 0 (no label) and the causes")
-    return kinds.astype(np.int64)
+    return kinds

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, Ints, require_fraction
+from detectors.arrays import Floats, Ints, mask, require_fraction
 from detectors.delay.arrival_curve import triangle
 from detectors.delay.bounds import bounds
 from detectors.delay.exits import observed, remainder, squared
@@ -116,7 +116,7 @@ def nowcast(
     Source: Kalbfleisch and Lawless 1989, JASA 84 (right truncation); Jewell et al. 2007, Stat. Med. 26 (the shares of
     competing outcomes). The interval is ours. Holds at one look, like Wilson's.
     Raises ValueError for numbers that are negative or not finite, labels in bins that have not passed, more labels than
-    selected, and levels out of range.
+    selected, a `window` that is no mask of the cohorts, and levels out of range.
 
     >>> found = nowcast(
     ...     [[[60, 20], [64, 16], [40, 0]]], [[[5, 15], [6, 14], [4, 0]]],
@@ -133,11 +133,11 @@ def nowcast(
     if not 0.0 <= most_never_labelled <= 1.0:
         raise ValueError(f"most_never_labelled: got {most_never_labelled!r}, allowed is 0 to 1")
     ages, _ = observed(age, np.shape(violating)[-1])
-    inside = np.asarray(window, dtype=bool)
     verdicts = (
         triangle("violating", violating, square_violating, ages),
         triangle("benign", benign, square_benign, ages),
     )
+    inside = mask("window", window, verdicts[0].sums.shape[-2])
     chosen, chosen2 = squared("selected", selected, square_selected)
     came = verdicts[0].sums.sum(axis=-1) + verdicts[1].sums.sum(axis=-1)
     waiting = remainder("selected", chosen, came)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Bools, Floats, Ints
+from detectors.arrays import Bools, Floats, Ints, mask
 from detectors.delay.arrival_curve import Triangle, triangle
 from detectors.delay.exits import observed, remainder, squared
 from detectors.delay.kaplan_meier import from_here_on
@@ -68,13 +68,14 @@ def same_age(
     (0.741, 0.919, 0.0011)
     """
     ages, _ = observed(age, np.shape(violating)[-1])
-    inside, outside = np.asarray(window, dtype=bool), np.asarray(reference, dtype=bool)
-    if np.any(inside & outside):
-        raise ValueError("reference: found a cohort of the window, allowed are other cohorts")
     verdicts = (
         triangle("violating", violating, square_violating, ages),
         triangle("benign", benign, square_benign, ages),
     )
+    cohorts = verdicts[0].sums.shape[-2]
+    inside, outside = mask("window", window, cohorts), mask("reference", reference, cohorts)
+    if np.any(inside & outside):
+        raise ValueError("reference: found a cohort of the window, allowed are other cohorts")
     chosen, _ = squared("selected", selected, None)
     came = verdicts[0].sums.sum(axis=-1) + verdicts[1].sums.sum(axis=-1)
     remainder("selected", chosen, came)

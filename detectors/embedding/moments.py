@@ -24,6 +24,8 @@ class Moments:
     scatter: Floats
 
     def __post_init__(self) -> None:
+        # Products of counts overflow NumPy's narrow integers.
+        object.__setattr__(self, "count", int(self.count))
         if self.count < 0 or self.mean.ndim != 1 or self.scatter.shape != 2 * self.mean.shape:
             raise ValueError(
                 f"moments: count {self.count}, mean {self.mean.shape}, scatter {self.scatter.shape}, "
@@ -45,7 +47,8 @@ def moments(vectors: npt.ArrayLike) -> Moments:
     """Moments of vectors of shape (n, d), n >= 0 (an empty array of shape (0, d) gives what `merge` starts from).
 
     float64 throughout, whatever the embeddings come in: sums of squares of float32 lose the covariance of a cluster far
-    from the origin. ValueError for NaN, infinity and other shapes.
+    from the origin. A constant dimension has a scatter of exactly 0, also after `merge`. ValueError for NaN, infinity
+    and other shapes.
 
     >>> found = moments([[0.0, 0.0], [2.0, 0.0], [1.0, 3.0]])
     >>> found.count, found.mean.tolist(), found.covariance.tolist()
@@ -55,9 +58,13 @@ def moments(vectors: npt.ArrayLike) -> Moments:
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"vectors: shape {values.shape}, allowed is (n, d) with d >= 1")
     count, dimension = values.shape
-    mean = values.mean(axis=0) if count else np.zeros(dimension)
-    centred = values - mean
-    return Moments(count=count, mean=mean, scatter=centred.T @ centred)
+    if count == 0:
+        return Moments(count=0, mean=np.zeros(dimension), scatter=np.zeros((dimension, dimension)))
+    # About the first vector a constant dimension is exactly 0; its plain mean is off by rounding, which then varies.
+    shifted = values - values[0]
+    mean = shifted.mean(axis=0)
+    centred = shifted - mean
+    return Moments(count=count, mean=values[0] + mean, scatter=centred.T @ centred)
 
 
 def merge(left: Moments, right: Moments) -> Moments:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, binary, nonnegative, probabilities
+from detectors.arrays import Floats, binary, nonnegative, probabilities, single, some_with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,7 +15,8 @@ class ConfusionSums:
     """Sums over labels, arrays of shape (..., 2, 2): [not actioned, actioned] by [benign, violating].
 
     With w = 1/pi and v = 1, or the views of the item: `weight` = sum w v, `square` = sum (w v)^2, and
-    `correction` = sum w v^2, which is `weight` where v is 1. Sums of disjoint labels add with `+`.
+    `correction` = sum w v^2, which is `weight` where v is 1. Sums of disjoint labels add with `+`. ValueError for sums
+    that are negative or not finite, and for a weight without its square.
     """
 
     weight: Floats
@@ -31,6 +32,7 @@ class ConfusionSums:
             if array.shape[-2:] != (2, 2):
                 raise ValueError(f"{name}: got shape {array.shape}, allowed is (..., 2, 2)")
             object.__setattr__(self, name, array)
+        some_with("square", *np.broadcast_arrays(self.square, self.weight > 0))
 
 
 def confusion_from_labels(
@@ -47,15 +49,15 @@ def confusion_from_labels(
     >>> sums.weight.tolist()
     [[0.0, 10.0], [1.0, 2.0]]
     """
-    a, y, pi, v = np.broadcast_arrays(
-        binary("actioned", actioned),
-        binary("violating", violating),
-        probabilities("inclusion_probability", inclusion_probability),
-        nonnegative("exposure", exposure),
+    a, y, pi, v = single(
+        actioned=binary("actioned", actioned),
+        violating=binary("violating", violating),
+        inclusion_probability=probabilities("inclusion_probability", inclusion_probability),
+        exposure=nonnegative("exposure", exposure),
     )
-    cell = (2 * a + y).astype(np.int64).ravel()
+    cell = (2 * a + y).astype(np.int64)
     return ConfusionSums(*(_cells(cell, part) for part in (v / pi, (v / pi) ** 2, v**2 / pi)))
 
 
 def _cells(cell: npt.NDArray[np.int64], values: Floats) -> Floats:
-    return np.bincount(cell, weights=values.ravel(), minlength=4).reshape(2, 2).astype(np.float64)
+    return np.bincount(cell, weights=values, minlength=4).reshape(2, 2).astype(np.float64)

@@ -28,6 +28,8 @@ class Reason(IntEnum):
     """fewer labels than a variance needs, even with all strata in one"""
     EMPTY_POPULATION = 5
     """no decisions: there is nothing to estimate a mean of"""
+    IMPOSSIBLE_SUMS = 6
+    """weights without their squares: sums that were damaged, or are not of the same labels"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +41,8 @@ class Estimate:
 
     `effective_n` is Kish's effective sample size (sum w)^2 / sum w^2: the labels an equal-probability sample would need
     to be as sure if weights and verdicts were unrelated. `interval_n` is the sample size for a binomial interval of a
-    share: without that condition and without finite population correction. Both are 0 without labels; `interval_n` is
-    NaN for what is no share (totals, ratios of amounts).
+    share: without that condition and without finite population correction. Both are 0 without labels, and without sums
+    to trust; `interval_n` is NaN for what is no share (totals, ratios of amounts).
     """
 
     estimate: Floats

@@ -6,11 +6,16 @@ probabilities (appeals, user reports) it means nothing: those labels are no samp
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import binary, nonnegative, probabilities
+from detectors.arrays import binary, nonnegative, probabilities, single
 from detectors.estimation.estimate import Estimate, Reason, reasons
+
+_ROUNDING: Final = 1e-9
+"""A difference of sums of weights leaves up to this share of them where nothing is left."""
 
 
 def hajek(
@@ -41,7 +46,8 @@ def hajek(
     where reviewers see mostly high scores and 99.6 % where they see low ones, whatever the number of labels.
 
     Source: Sarndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992 (after Hajek 1971); Kish 1965.
-    Raises ValueError for sums that are negative or not finite.
+    Raises ValueError for sums that are negative or not finite. Weights without squares, which only damaged sums have,
+    are IMPOSSIBLE_SUMS and give NaN: without squares there is no variance.
 
     >>> both = hajek([40.0, 0.0], [10.0, 0.0], square_violating=[400.0, 0.0], square_benign=[10.0, 0.0])
     >>> both.estimate.tolist(), both.effective_n.round(3).tolist(), both.variance.round(5).tolist()
@@ -61,6 +67,9 @@ def hajek(
         *sums, fpc_violating, fpc_benign
     )
     total = violating + benign
+    impossible = ((violating2 == 0) & (violating > _ROUNDING * total)) | ((benign2 == 0) & (benign > _ROUNDING * total))
+    reason = reasons((total == 0, Reason.NO_LABELS), (impossible, Reason.IMPOSSIBLE_SUMS))
+    known = reason == Reason.IDENTIFIED
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = violating / total
         spread = (violating2 - fpc_violating) * (1.0 - estimate) ** 2 + (benign2 - fpc_benign) * estimate**2
@@ -72,11 +81,11 @@ def hajek(
         weight_of_benign = (benign2 + mean_weight**2) / (benign + mean_weight)
         interval_n = total / ((1.0 - estimate) * weight_of_violating + estimate * weight_of_benign)
     return Estimate(
-        estimate=estimate,
-        variance=variance,
-        effective_n=np.where(total > 0, effective, 0.0),
-        interval_n=np.where(total > 0, interval_n, 0.0),
-        reason=reasons((total == 0, Reason.NO_LABELS)),
+        estimate=np.where(known, estimate, np.nan),
+        variance=np.where(known, variance, np.nan),
+        effective_n=np.where(known, effective, 0.0),
+        interval_n=np.where(known, interval_n, 0.0),
+        reason=reason,
     )
 
 
@@ -89,9 +98,10 @@ def hajek_from_labels(violating: npt.ArrayLike, inclusion_probability: npt.Array
     >>> round(float(found.estimate), 4), round(float(found.effective_n), 4)
     (0.8571, 1.8148)
     """
-    y = binary("violating", violating)
-    pi = probabilities("inclusion_probability", inclusion_probability)
-    y, pi = np.broadcast_arrays(y, pi)
+    y, pi = single(
+        violating=binary("violating", violating),
+        inclusion_probability=probabilities("inclusion_probability", inclusion_probability),
+    )
     w = 1.0 / pi
     return hajek(
         np.sum(w * y),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import binary, nonnegative, probabilities
+from detectors.arrays import binary, none_without, nonnegative, probabilities, single, some_with
 from detectors.estimation.estimate import Estimate, Reason, reasons
 
 
@@ -28,7 +28,8 @@ def horvitz_thompson_total(
     effective number of violating labels (sum w y)^2 / sum (w y)^2; `interval_n` is NaN: take `total_interval`.
 
     All decisions must have had a chance to be reviewed: traffic with pi = 0 is missing from the total unseen.
-    Source: Horvitz and Thompson 1952, JASA 47. Raises ValueError for sums that are negative or not finite.
+    Source: Horvitz and Thompson 1952, JASA 47. Raises ValueError for sums that are negative or not finite, for sums
+    without labels, and for a `weighted` without its `square`.
 
     >>> sums = np.array([300.0, 0.0, 0.0])
     >>> found = horvitz_thompson_total(sums, 100.0 * sums, correction=sums, labels=[90, 40, 0])
@@ -42,6 +43,9 @@ def horvitz_thompson_total(
         nonnegative("labels", labels),
     )
     seen = count > 0
+    for name, sums in (("weighted", total), ("square", total2), ("correction", fpc)):
+        none_without(name, sums, seen)
+    some_with("square", total2, total > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(total2 > 0, total**2 / total2, 0.0)
     return Estimate(
@@ -94,6 +98,10 @@ def horvitz_thompson_from_labels(
     >>> float(found.estimate), float(found.variance)
     (27.0, 200.0)
     """
-    y = binary("violating", violating) * nonnegative("exposure", exposure)
-    y, pi = np.broadcast_arrays(y, probabilities("inclusion_probability", inclusion_probability))
+    y, pi, views = single(
+        violating=binary("violating", violating),
+        inclusion_probability=probabilities("inclusion_probability", inclusion_probability),
+        exposure=nonnegative("exposure", exposure),
+    )
+    y = y * views
     return horvitz_thompson_total(np.sum(y / pi), np.sum((y / pi) ** 2), correction=np.sum(y**2 / pi), labels=y.size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import nonnegative
+from detectors.arrays import none_without, nonnegative, some_with
 from detectors.estimation.strata import collapse
 from detectors.estimation.stratified import StratifiedEstimate, require_strata, summary
 
@@ -41,7 +41,8 @@ def post_stratified(
     share of 0 or 1 take `weighted_score`, which can be told typical weights.
 
     Source: Holt and Smith 1979, JRSS A 142; Sarndal, Swensson and Wretman 1992, section 7.6. Raises ValueError for sums
-    that are negative or not finite and for more labels than decisions.
+    that are negative or not finite, for more labels than decisions, for sums of weights without labels and labels
+    without weight, and for weights without squares.
 
     >>> schools = post_stratified(
     ...     [4421, 755, 1018], [100, 50, 50],
@@ -60,6 +61,11 @@ def post_stratified(
         nonnegative("square_benign", square_benign),
     )
     require_strata(size, count)
+    weight = violating + benign
+    none_without("weight_violating + weight_benign", weight, count > 0)
+    some_with("weight_violating + weight_benign", weight, count > 0)
+    some_with("square_violating", violating2, violating > 0)
+    some_with("square_benign", benign2, benign > 0)
     population, reviewed = size.sum(axis=-1), count.sum(axis=-1)
     (n, big_n, a, b, a2, b2), emptied = collapse(count, size, violating, benign, violating2, benign2, least=1)
     with np.errstate(divide="ignore", invalid="ignore"):

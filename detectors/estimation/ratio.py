@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import finite, nonnegative, probabilities
+from detectors.arrays import finite, nonnegative, probabilities, single
 from detectors.estimation.estimate import Estimate, Reason, reasons
 
 
@@ -70,10 +70,10 @@ def ratio_from_labels(
     >>> round(float(found.estimate), 4), round(float(found.variance), 4)
     (2.3333, 0.2253)
     """
-    u, v, pi = np.broadcast_arrays(
-        finite("numerator", numerator),
-        nonnegative("denominator", denominator),
-        probabilities("inclusion_probability", inclusion_probability),
+    u, v, pi = single(
+        numerator=finite("numerator", numerator),
+        denominator=nonnegative("denominator", denominator),
+        inclusion_probability=probabilities("inclusion_probability", inclusion_probability),
     )
     spread = (1.0 - pi) / pi**2
     return ratio(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, Ints, finite, nonnegative
+from detectors.arrays import Floats, Ints, finite, none_without, nonnegative
 from detectors.estimation.estimate import Estimate, Reason, reasons
 from detectors.estimation.strata import collapse
 
@@ -38,7 +38,8 @@ def stratified_mean(
     `interval_n` is NaN: for shares see `post_stratified`.
 
     Source: Cochran 1977, Sampling Techniques, sections 5.3 and 5A.12 (collapsed strata). Raises ValueError for sums
-    that are not finite, negative counts, more labels than decisions, and squares too small for their total.
+    that are not finite, negative counts, more labels than decisions, sums without labels, and squares too small for
+    their total.
 
     >>> schools = stratified_mean(
     ...     [4421, 755, 1018], [100, 50, 50], total=[67443, 31291, 31830],
@@ -53,6 +54,8 @@ def stratified_mean(
         nonnegative("squares", squares),
     )
     require_strata(size, count)
+    none_without("total", sum_y, count > 0)
+    none_without("squares", sum_yy, count > 0)
     if np.any(sum_y**2 > sum_yy * count * (1.0 + 1e-9)):
         raise ValueError("squares: found a sum smaller than total^2 / labels, allowed are sums of y^2 over the labels")
     population, reviewed = size.sum(axis=-1), count.sum(axis=-1)
@@ -76,7 +79,8 @@ def stratified_total(
     (100.0, 22.96)
     """
     mean = stratified_mean(sizes, labels, total=total, squares=squares)
-    population = nonnegative("sizes", sizes).sum(axis=-1)
+    # `sizes` may be one number for all strata.
+    population = np.broadcast_arrays(nonnegative("sizes", sizes), labels, total, squares)[0].sum(axis=-1)
     return StratifiedEstimate(
         estimate=mean.estimate * population,
         variance=mean.variance * population**2,

@@ -92,7 +92,8 @@ def appeals_with_audit(
     with np.errstate(invalid="ignore", divide="ignore"):
         rest = (n - a) / n
         error = o / n + np.where(rest == 0, 0.0, rest * e)
-        spread = np.where(rest == 0, 0.0, rest**2 * variance)
+        # The variance of an unknown error is unknown, whatever was given for it.
+        spread = np.where(rest == 0, 0.0, rest**2 * np.where(np.isnan(e), np.nan, variance))
     return AppealsWithAudit(error_share=error, precision=1.0 - error, variance=np.where(n > 0, spread, np.nan))
 
 

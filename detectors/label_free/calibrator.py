@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import Floats, binary, finite, nonnegative
+from detectors.arrays import Floats, binary, finite, nonnegative, single
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +64,12 @@ def isotonic_from_labels(score: npt.ArrayLike, violating: npt.ArrayLike, *, weig
     >>> isotonic_from_labels([0.2, 0.8, 0.2], [0, 1, 1]).probability.tolist()
     [0.5, 1.0]
     """
-    at, y, w = np.broadcast_arrays(
-        finite("score", score), binary("violating", violating), nonnegative("weight", weight)
+    at, y, w = single(
+        score=finite("score", score),
+        violating=binary("violating", violating),
+        weight=nonnegative("weight", weight),
     )
-    points, place = np.unique(at.ravel(), return_inverse=True)
-    positive = np.bincount(place, weights=(w * y).ravel(), minlength=points.size)
-    negative = np.bincount(place, weights=(w * (1.0 - y)).ravel(), minlength=points.size)
+    points, place = np.unique(at, return_inverse=True)
+    positive = np.bincount(place, weights=w * y, minlength=points.size)
+    negative = np.bincount(place, weights=w * (1.0 - y), minlength=points.size)
     return isotonic(points, positive, benign=negative)

@@ -93,7 +93,7 @@ def reference_band(values: npt.ArrayLike, *, deviations: float = 3.0) -> Referen
     false-alarm rate cannot be read from the 3: of independent normal windows the next is outside with probability
     2 T(-deviations sqrt((k - 1) / (k + 1))), T of Student's law with k - 1 degrees of freedom, which is one in 42 for
     10 windows and one in 370 only for very many. Limits are kept within no range. Raises ValueError for fewer than two
-    windows, and NaN.
+    windows, NaN, and `deviations` that are negative or not finite.
 
     >>> band = reference_band([0.95, 0.96, 0.94])
     >>> float(band.lower.round(4)), float(band.upper.round(4)), bool(band.leaves(0.92))
@@ -102,5 +102,5 @@ def reference_band(values: npt.ArrayLike, *, deviations: float = 3.0) -> Referen
     at = finite("values", values)
     if at.ndim == 0 or at.shape[-1] < 2:
         raise ValueError(f"values: shape {at.shape}, allowed is (..., windows) with at least two windows")
-    middle, spread = at.mean(axis=-1), at.std(axis=-1)
-    return ReferenceBand(lower=np.asarray(middle - deviations * spread), upper=np.asarray(middle + deviations * spread))
+    middle, reach = at.mean(axis=-1), nonnegative("deviations", deviations) * at.std(axis=-1)
+    return ReferenceBand(lower=np.asarray(middle - reach), upper=np.asarray(middle + reach))

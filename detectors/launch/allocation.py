@@ -52,9 +52,8 @@ def precision_second_moment(rate: npt.ArrayLike, *, precision: float) -> Floats:
     >>> precision_second_moment([0.5, 0.95], precision=0.95).round(4).tolist()
     [0.4525, 0.0475]
     """
-    y = fractions("rate", rate)
-    moment: Floats = y * (1.0 - precision) ** 2 + (1.0 - y) * precision**2
-    return moment
+    y, p = fractions("rate", rate), fractions("precision", precision)
+    return y * (1.0 - p) ** 2 + (1.0 - y) * p**2
 
 
 def recall_second_moment(rate: npt.ArrayLike, *, acted: npt.ArrayLike, recall: float) -> Floats:
@@ -63,5 +62,5 @@ def recall_second_moment(rate: npt.ArrayLike, *, acted: npt.ArrayLike, recall: f
     >>> recall_second_moment([0.9, 0.01], acted=[1, 0], recall=0.8).round(4).tolist()
     [0.036, 0.0064]
     """
-    y, a = fractions("rate", rate), fractions("acted", acted)
-    return y * (a * (1.0 - recall) ** 2 + (1.0 - a) * recall**2)
+    y, a, r = fractions("rate", rate), fractions("acted", acted), fractions("recall", recall)
+    return y * (a * (1.0 - r) ** 2 + (1.0 - a) * r**2)

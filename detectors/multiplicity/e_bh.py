@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats
@@ -30,7 +29,4 @@ def e_bh(e_values: npt.ArrayLike) -> Floats:
     >>> adjusted.tolist(), (adjusted >= 1 / 0.05).tolist()
     ([50.0, 25.0, 2.25, 0.1, nan], [True, True, False, False, False])
     """
-    e = e_values_or_nan("e_values", e_values)
-    with np.errstate(divide="ignore", over="ignore"):
-        # The rule is that of Benjamini and Hochberg on 1 / e, which need not be at most 1.
-        return np.asarray(1.0 / step_up(1.0 / e), dtype=np.float64)
+    return step_up(e_values_or_nan("e_values", e_values), largest_first=True)

@@ -30,18 +30,21 @@ def e_values_or_nan(name: str, values: npt.ArrayLike) -> Floats:
     return array
 
 
-def step_up(values: Floats) -> Floats:
+def step_up(values: Floats, *, largest_first: bool = False) -> Floats:
     """At rank k of the m numbers that are not NaN, the least of m x_(j) / j over the ranks j >= k, along the last axis.
 
-    Not cut off at 1. In the order of `values`.
+    `largest_first` ranks e-values: the largest of j x_[j] / m. Not cut off at 1. In the order of `values`.
     """
-    order = np.argsort(values, axis=-1)  # NaN last
+    order = np.argsort(-values if largest_first else values, axis=-1)  # NaN last
     ranked = np.take_along_axis(values, order, axis=-1)
     size = np.count_nonzero(~np.isnan(values), axis=-1, keepdims=True)
-    scaled = ranked * (size / np.arange(1, values.shape[-1] + 1))
-    least = np.fmin.accumulate(scaled[..., ::-1], axis=-1)[..., ::-1]
+    rank = np.arange(1, values.shape[-1] + 1)
+    if largest_first:
+        best = np.fmax.accumulate((ranked * rank / np.maximum(size, 1))[..., ::-1], axis=-1)
+    else:
+        best = np.fmin.accumulate((ranked * (size / rank))[..., ::-1], axis=-1)
     adjusted = np.empty_like(values)
-    np.put_along_axis(adjusted, order, np.where(np.isnan(ranked), np.nan, least), axis=-1)
+    np.put_along_axis(adjusted, order, np.where(np.isnan(ranked), np.nan, best[..., ::-1]), axis=-1)
     return adjusted
 
 

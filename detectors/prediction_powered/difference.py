@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, finite, probabilities
+from detectors.arrays import Floats, finite, mask, probabilities
 from detectors.prediction_powered.gate import PredictionPowered, gated, require_proxy_weight, result
 
 
@@ -48,7 +48,10 @@ def proxy_sums_from_labels(
     (3.0, 4.0, 2.0)
     """
     pi = probabilities("inclusion_probability", inclusion_probability)
-    label, proxy, pi, seen = np.broadcast_arrays(finite("y", y), finite("f", f), pi, np.asarray(labelled, dtype=bool))
+    label, proxy, pi = np.broadcast_arrays(finite("y", y), finite("f", f), pi)
+    label, proxy, pi, seen = np.broadcast_arrays(
+        label, proxy, pi, mask("labelled", labelled, np.atleast_1d(label).shape[-1])
+    )
     w = seen / pi
     moments = (np.ones_like(label), label, proxy, label * label, label * proxy, proxy * proxy)
     parts = (np.ones_like(label), proxy, seen, *(w * m for m in moments), *(w * w * m for m in moments))

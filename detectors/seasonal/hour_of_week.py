@@ -25,12 +25,17 @@ _EPOCH: Final = 72
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Season:
-    """Sums by hour of the week, (..., 168), a series each: number of observations, their sizes n, n x and n x^2."""
+    """Sums by hour of the week, (..., 168), a series each: number of observations, their sizes n, n x and n x^2.
+
+    `forget` makes each observation count f, its share that is left: these four are then sums of f, f n, f n x and
+    f n x^2, and `remembered` is that of f^2 n, from which follows how much the means and variances still rest on.
+    """
 
     count: Floats
     size: Floats
     total: Floats
     square: Floats
+    remembered: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +91,7 @@ def season_sums(x: npt.ArrayLike, seconds: npt.ArrayLike, *, size: npt.ArrayLike
         size=summed(n),
         total=summed(n * values),
         square=summed(n * values**2),
+        remembered=summed(n),
     )
 
 
@@ -101,13 +107,15 @@ def merge(one: Season, other: Season) -> Season:
         size=one.size + other.size,
         total=one.total + other.total,
         square=one.square + other.square,
+        remembered=one.remembered + other.remembered,
     )
 
 
 def forget(season: Season, *, factor: float) -> Season:
-    """All sums times `factor` of (0, 1]: once a week, before the new week is merged. .9 remembers about 10 weeks.
+    """All observations count `factor` of (0, 1] of what they did: once a week, before the new week is merged.
 
-    An explicit step, so that a week without data does not forget, and workers that merge later forget alike.
+    .9 remembers about 10 weeks. An explicit step, so that a week without data does not forget, and workers that merge
+    later forget alike.
 
     >>> forget(season_sums([0.5], [0]), factor=0.9).count[72].item()
     0.9
@@ -119,6 +127,7 @@ def forget(season: Season, *, factor: float) -> Season:
         size=season.size * factor,
         total=season.total * factor,
         square=season.square * factor,
+        remembered=season.remembered * factor**2,
     )
 
 
@@ -141,11 +150,14 @@ def expectation(
     dispersion, pooled over all hours and at least 1 (binomial), which is far steadier with few weeks. The sd of a new
     observation is sqrt(variance (1 / size + 1 / (N + prior s))): it holds the doubt about the mean too, so that young
     baselines give small residuals, not alarms. That doubt is the same each time the hour comes again: with fewer than
-    about 4 weeks a chart that adds up over weeks still has a shorter run length than stated.
+    about 4 weeks a chart that adds up over weeks still has a shorter run length than stated. After `forget` C, N and T
+    are sums of f, f n and f n x; with R = sum f^2 n the degrees of freedom are C - R / N and the doubt is
+    (R + prior s) / (N + prior s)^2.
 
     Assumes that weeks differ by chance only: a trend needs `forget`, a shift that all hours share is what a chart is
-    for. NaN where a series has no observations, sd also where no hour has been seen twice. Source: the shrinkage is
-    the posterior mean of a normal hierarchy with known variance ratio (Gelman et al., Bayesian Data Analysis, 5.4).
+    for. NaN where a series has no observations, sd also where no hour has been seen twice; sd is 0 where none varies.
+    Source: the shrinkage is the posterior mean of a normal hierarchy with known variance ratio (Gelman et al., Bayesian
+    Data Analysis, 5.4).
 
     >>> week = 604_800
     >>> season = season_sums([0.50, 0.52, 0.48, 0.50], [0, week, 2 * week, 3 * week])
@@ -166,8 +178,11 @@ def expectation(
         hourly = np.tile((hour_total + weight * overall) / (hour_size + weight), BINS // _HOURS)
         mean = (season.total + weight * hourly) / (season.size + weight)
         own = np.where(season.size > 0.0, season.total**2 / season.size, 0.0)
-        within = np.maximum(season.square - own, 0.0)
-        freedom = np.maximum(season.count - 1.0, 0.0)
+        # What the summation of equal observations may leave is no variance.
+        rounding = 4.0 * np.finfo(np.float64).eps * (season.count + 8.0) * season.square
+        within = np.where(season.square - own > rounding, season.square - own, 0.0)
+        freedom = season.count - np.where(season.size > 0.0, season.remembered / season.size, 0.0)
+        freedom = np.where(freedom > 1e-9 * season.count, freedom, 0.0)
         if share:
             fractions("season", np.where(np.isnan(mean), 0.0, mean))
             binomial = mean * (1.0 - mean)
@@ -179,6 +194,6 @@ def expectation(
             pooled = np.where(freedom > 0.0, within, 0.0).sum(axis=-1, keepdims=True)
             pooled = pooled / freedom.sum(axis=-1, keepdims=True)
             variance = (np.where(freedom > 0.0, within, 0.0) + 4.0 * prior * pooled) / (freedom + 4.0 * prior)
-        doubt = variance / (season.size + weight)
+        doubt = variance * (season.remembered + weight) / (season.size + weight) ** 2
         sd = np.sqrt(variance[..., bins] / n + doubt[..., bins])
     return Expectation(mean=mean[..., bins], sd=np.where(n > 0.0, sd, np.nan))

@@ -1,6 +1,7 @@
 """Crossings against sums cell by cell."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,3 +61,40 @@ def test_a_segment_without_its_version_is_the_row_of_the_rest() -> None:
 def test_an_order_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="order: got 0, allowed is at least 1"):
         crossings(some_cells(), order=0)
+
+
+def wide_cells(dimensions: int, values: int) -> Cells:
+    """Thirty cells anywhere in very many combinations of values."""
+    axes = [
+        Dimension(f"d{place}", tuple(map(str, range(values))), Role.VERSION if place == 0 else Role.SEGMENT)
+        for place in range(dimensions)
+    ]
+    codes = np.random.default_rng(61).integers(0, values, (30, dimensions))
+    sums = window_sums(np.arange(1.0, 31.0), np.ones(30))
+    return cells(axes, codes, reference=sums, current=sums)
+
+
+def test_memory_follows_the_cells_and_not_the_combinations_of_values() -> None:
+    both = wide_cells(3, 2000)
+    tracemalloc.start()
+
+    found = crossings(both)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Three dimensions of 2000 values have 8e9 combinations; thirty cells have at most 30 crossings of each order.
+    assert peak < 5e6
+    assert len(found.values) == 1 + sum(
+        len(np.unique(both.codes[:, chosen], axis=0))
+        for size in (1, 2, 3)
+        for chosen in itertools.combinations(range(3), size)
+    )
+
+
+@pytest.mark.parametrize(("dimensions", "values"), [(13, 30), (40, 8)])
+def test_more_combinations_than_integers_are_no_obstacle(dimensions: int, values: int) -> None:
+    found = crossings(wide_cells(dimensions, values), order=2)
+
+    wider = found.without(Role.VERSION)
+    for row in range(0, len(wider), 7):
+        assert tuple(pair for pair in found.segment(row) if pair[0] != "d0") == found.segment(int(wider[row]))

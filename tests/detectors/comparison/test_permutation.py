@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from detectors.comparison import chi_square, ks, permutation_test, wasserstein
+from detectors.comparison import chi_square, ks, permutation_test, psi, wasserstein
 
 WASSERSTEIN = partial(wasserstein, edges=np.linspace(0, 1, 5))
 
@@ -85,3 +85,16 @@ def test_too_few_draws_and_weighted_counts_are_refused() -> None:
         permutation_test(ks, [1, 2], [2, 1], generator=np.random.default_rng(0), draws=18)
     with pytest.raises(ValueError, match="found a fraction"):
         permutation_test(ks, [1, 2.5], [2, 1], generator=np.random.default_rng(0))
+
+
+def test_an_infinite_statistic_that_every_split_has_is_no_evidence() -> None:
+    method = partial(psi, pseudo_count=0)
+
+    found = permutation_test(method, [1000, 1], [1000, 0], generator=np.random.default_rng(23))
+    # The single observation of the second bin falls to one side in every split: the index is infinite in all.
+    assert (np.inf, 1.0) == (float(found.statistic), float(found.p_value))
+
+    rare = permutation_test(method, [90, 10], [100, 0], generator=np.random.default_rng(24))
+    assert stats.hypergeom.pmf(0, 200, 10, 100) + stats.hypergeom.pmf(10, 200, 10, 100) == pytest.approx(
+        float(rare.p_value), abs=0.003
+    )

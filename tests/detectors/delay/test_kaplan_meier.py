@@ -193,3 +193,8 @@ def test_bins_that_differ_and_unknown_transforms_are_refused() -> None:
         kaplan_meier([1, 2], [1])
     with pytest.raises(ValueError, match="'log-log' and 'arcsine'"):
         kaplan_meier([1, 2], [1, 1], transform="logit")  # type: ignore[arg-type]
+
+
+def test_columns_of_observations_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"delay, cause, weight: found shapes \(2, 1\), \(2,\), \(\)"):
+        exits_from_observations([[1], [2]], [1, 0])

@@ -251,3 +251,41 @@ def test_a_reference_that_is_too_young_says_nothing() -> None:
 def test_a_cohort_cannot_be_its_own_reference() -> None:
     with pytest.raises(ValueError, match="reference: found a cohort of the window"):
         same_age([[1]], [[1]], selected=[2], age=[1], window=[True], reference=[True])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([2], "found 2.0 at position 0, allowed are 0 and 1"),
+        ([0, 0, float("nan")], "found nan at position 2, allowed are 0 and 1"),
+        ([1], r"got shape \(1,\), allowed is \(..., 3\)"),
+        ([[0], [0], [1]], r"got shape \(3, 1\), allowed is \(..., 3\)"),
+        (True, r"got shape \(\), allowed is \(..., 3\)"),
+    ],
+)
+def test_what_marks_no_cohorts_is_refused(bad: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"window: {message}"):
+        nowcast(**small(window=bad))  # type: ignore[arg-type]
+    for name, other in (("window", "reference"), ("reference", "window")):
+        with pytest.raises(ValueError, match=f"{name}: {message}"):
+            same_age(**small(**{name: bad, other: [1, 0, 0]}))  # type: ignore[arg-type]
+
+
+def test_bounds_hold_where_rounding_leaves_weight_without_a_square() -> None:
+    weight = 1 / 0.3
+    selected = weight + weight + weight * 8
+    found = nowcast(
+        [[weight * 10]],
+        [[0.0]],
+        selected=[selected + 1e-14],
+        age=[1],
+        window=[True],
+        square_violating=[[weight**2 * 10]],
+        square_benign=[[0.0]],
+        square_selected=[weight**2 * 10],
+    )
+
+    # All ten of ten labels are violating and none is missing: Wilson's interval of 10 of 10, and no upper limit.
+    assert (float(wilson(10, 10).lower), 1.0) == pytest.approx(
+        (float(found.lower_bound[()]), float(found.upper_bound[()]))
+    )

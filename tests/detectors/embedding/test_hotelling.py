@@ -91,3 +91,11 @@ def test_the_minimum_sample_is_the_first_whose_mixture_of_betas_has_the_power(n:
 
     needed = int(_needed(n, d, alpha=0.05, effect=effect))
     assert power(needed) >= POWER > power(needed - 1)
+
+
+def test_a_constant_dimension_is_no_shift_whatever_its_value() -> None:
+    rng = np.random.default_rng(14)
+    for value in (0.1, 0.5, 1 / 3, 0.7):
+        sides = [np.column_stack([rng.normal(size=(size, 2)), np.full(size, value)]) for size in (1000, 700)]
+
+        assert np.isnan(hotelling(moments(sides[0]), moments(sides[1])).p_value)

@@ -1,5 +1,8 @@
 """MMD by random features against its closed form and the exact kernel estimate; its level, and that of `mean_shift`."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -156,3 +159,26 @@ def test_the_mean_of_many_p_values_is_a_half() -> None:
     ]
 
     assert stats.kstest(found, "uniform").pvalue > 0.001
+
+
+@pytest.mark.parametrize("bandwidth", [0.001, 1.0])
+def test_equal_vectors_offer_no_test_whatever_their_arithmetic_leaves(bandwidth: float) -> None:
+    features = random_features(40, bandwidth=bandwidth, seed=23)
+    same = np.full((333, 40), 0.1) + np.arange(40) / 7
+
+    found = mmd(features.moments(same), features.moments(np.repeat(same, 5, axis=0)[:1201]))
+
+    assert np.isnan([found.p_value, found.effect_size, found.statistic]).all()
+    assert np.isnan(mean_shift(moments(np.full((1000, 2), 0.1)), moments(np.full((700, 2), 0.1))).p_value)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounding_between_equal_vectors_is_no_bandwidth(seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(100, 5))
+    vectors[10:] = vectors[0]
+    with pytest.raises(ValueError, match="more than half of the pairs are equal"):
+        median_bandwidth(vectors)
+
+    vectors += 1e-9 * np.random.default_rng(seed + 100).normal(size=(100, 5))
+    expected = np.median([math.dist(*pair) for pair in itertools.combinations(vectors.tolist(), 2)])
+    assert float(expected) == pytest.approx(median_bandwidth(vectors), rel=1e-12)

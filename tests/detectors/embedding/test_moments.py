@@ -1,5 +1,7 @@
 """Moments against NumPy, however they are merged."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,3 +68,23 @@ def test_moments_that_do_not_fit_are_refused() -> None:
         pooled_covariance(two, moments([[1.0, 2.0]]))
     with pytest.raises(ValueError, match=r"scatter \(2, 2\)"):
         Moments(count=2, mean=np.zeros(3), scatter=np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e7 + 0.1])
+def test_a_constant_dimension_has_no_scatter_at_all_whole_and_in_parts(value: float) -> None:
+    vectors = np.random.default_rng(42).normal(size=(1000, 2))
+    vectors[:, 1] = value
+    parts = reduce(merge, [moments(part) for part in np.array_split(vectors, 7)])
+
+    for found in (moments(vectors), parts):
+        assert value == found.mean[1]
+        assert [0.0, 0.0] == found.scatter[1].tolist()
+        np.testing.assert_allclose(np.var(vectors[:, 0], ddof=1), found.covariance[0, 0], rtol=1e-12)
+
+
+def test_counts_of_narrow_integers_do_not_overflow() -> None:
+    side = Moments(count=np.int32(60_000), mean=np.zeros(1), scatter=np.zeros((1, 1)))  # type: ignore[arg-type]
+    other = Moments(count=np.int32(60_000), mean=np.ones(1), scatter=np.zeros((1, 1)))  # type: ignore[arg-type]
+
+    # 60,000 zeros and 60,000 ones: each is half away from the mean.
+    assert 120_000 / 4 == merge(side, other).scatter[0, 0]

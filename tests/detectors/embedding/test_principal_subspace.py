@@ -109,3 +109,16 @@ def test_blocks_of_distances_can_be_dealt_out_anew() -> None:
 def test_what_has_no_error_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_constant_feature_of_any_value_counts_in_its_own_units_when_it_moves() -> None:
+    vectors = np.random.default_rng(35).normal(size=(1000, 4))
+    vectors[:, 1] = vectors[:, 0] + 0.1 * vectors[:, 1]
+    vectors[:, 3] = 0.1
+    moved = vectors + np.array([0.0, 0.0, 0.0, 3.0])
+
+    subspace = principal_subspace(moments(vectors))
+
+    assert 1.0 == subspace.scale[3]
+    apart = subspace.distances(moved) ** 2 - subspace.distances(vectors) ** 2
+    np.testing.assert_allclose(apart, 9.0)

@@ -1,12 +1,22 @@
 """Hajek estimates against published survey values, brute force over labels, and simulation with known truth."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from detectors.estimation import Reason, hajek, hajek_from_labels, share_interval
+from detectors.estimation import (
+    Reason,
+    confusion_from_labels,
+    hajek,
+    hajek_from_labels,
+    horvitz_thompson_from_labels,
+    ratio_from_labels,
+    share_interval,
+)
 
 PROBABILITIES = st.floats(0.01, 1.0)
 
@@ -100,3 +110,38 @@ def test_the_interval_sample_tends_to_the_one_that_the_variance_implies() -> Non
     implied = found.estimate * (1 - found.estimate) / found.variance
     assert float(implied) == pytest.approx(float(found.interval_n), rel=0.03)
     assert abs(float(implied) / float(found.effective_n) - 1) > 0.1
+
+
+def test_weights_without_squares_are_no_estimate_and_leave_their_neighbours_alone() -> None:
+    found = hajek(
+        [10.0, 10.0, 0.0, 10.0], [10.0, 10.0, 10.0, 0.0], square_violating=[0, 0, 0, 99], square_benign=[0, 99, 0, 0]
+    )
+
+    assert [Reason.IMPOSSIBLE_SUMS] * 3 + [Reason.IDENTIFIED] == found.reason.tolist()
+    for values in (found.estimate, found.variance):
+        assert [True, True, True, False] == np.isnan(values).tolist()
+    assert [0.0, 0.0, 0.0] == found.interval_n[:3].tolist() == found.effective_n[:3].tolist()
+
+
+def test_what_rounding_leaves_of_a_verdict_is_no_damage() -> None:
+    found = hajek(30.0, 4e-15, square_violating=300.0, square_benign=0.0)
+
+    assert Reason.IDENTIFIED == found.reason
+    assert 1.0 == pytest.approx(float(found.estimate))
+
+
+@pytest.mark.parametrize(
+    "from_labels",
+    [
+        lambda row, column: hajek_from_labels(row, column),
+        lambda row, column: horvitz_thompson_from_labels(row, column),
+        lambda row, column: horvitz_thompson_from_labels(row, 0.5, exposure=column),
+        lambda row, column: ratio_from_labels(row, column, 0.5),
+        lambda row, column: confusion_from_labels(row, column, 0.5),
+        lambda row, column: confusion_from_labels(row, row, 0.5, exposure=column),
+    ],
+)
+def test_columns_and_tables_of_labels_are_refused(from_labels: Callable[[object, object], object]) -> None:
+    from_labels([1, 1, 0], [1, 1, 1])
+    with pytest.raises(ValueError, match=r"found shapes .*\(3,\).*\(3, 1\).*, allowed are \(n,\) and single numbers"):
+        from_labels([1, 1, 0], [[1], [1], [1]])

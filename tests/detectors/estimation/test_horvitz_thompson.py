@@ -51,7 +51,8 @@ def test_nothing_found_is_zero_and_nothing_reviewed_is_not_known() -> None:
 
 
 def test_the_mean_divides_by_the_known_population_and_says_where_there_is_none() -> None:
-    found = horvitz_thompson_mean(300.0, 3e4, correction=300.0, labels=[10, 10, 0], population=[1e4, 0, 1e4])
+    sums = np.array([300.0, 300.0, 0.0])
+    found = horvitz_thompson_mean(sums, 100 * sums, correction=sums, labels=[10, 10, 0], population=[1e4, 0, 1e4])
 
     assert 0.03 == found.estimate[0]
     assert 29_700 / 1e8 == pytest.approx(found.variance[0])
@@ -117,3 +118,12 @@ def test_nothing_of_a_kind_that_weighs_nothing_is_nothing() -> None:
     found = total_interval(horvitz_thompson_total(0.0, 0.0, correction=0.0, labels=9), typical=0.0)
 
     assert (0.0, 0.0) == (float(found.lower), float(found.upper))
+
+
+def test_sums_that_no_labels_have_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"weighted: found 10\.0, allowed are sums of 0 where there are no labels"):
+        horvitz_thompson_total(10.0, 100.0, correction=10.0, labels=0)
+    with pytest.raises(ValueError, match=r"correction: found 10\.0, allowed are sums of 0"):
+        horvitz_thompson_total(0.0, 0.0, correction=10.0, labels=0)
+    with pytest.raises(ValueError, match=r"square: found 0\.0 at position 1, allowed are sums > 0"):
+        horvitz_thompson_total([0.0, 10.0], 0.0, correction=0.0, labels=4)

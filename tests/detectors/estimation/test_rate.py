@@ -186,3 +186,8 @@ def test_the_share_of_violating_views_is_covered_where_review_follows_views_and_
     assert np.mean(means, axis=0)[0] == pytest.approx(truth, rel=0.03)
     assert np.mean(means, axis=0)[1] == pytest.approx(np.var(means, axis=0)[0], rel=0.15)
     assert 0.93 < np.mean(covered) < 0.975
+
+
+def test_weights_without_squares_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"square: found 0\.0 at position 0, 1, allowed are sums > 0"):
+        ConfusionSums(np.ones((2, 2)), np.array([[1.0, 0.0], [1.0, 1.0]]), np.ones((2, 2)))

@@ -233,3 +233,37 @@ def test_a_single_label_of_any_weight_beside_unequal_weights_keeps_the_variance_
     )
 
     assert found.estimate.var() == pytest.approx(found.variance.mean(), rel=0.06)
+
+
+@pytest.mark.parametrize("sizes", [1000, [1000], [[1000], [1000]]])
+def test_one_size_for_all_strata_is_the_size_of_each(sizes: object) -> None:
+    found = stratified_total(sizes, [50, 50], total=[1, 20], squares=[1, 20])  # type: ignore[arg-type]
+
+    # 1000 decisions a stratum, of which 2 and 40 % are violating.
+    assert np.full(np.shape(found.estimate), 420.0).tolist() == found.estimate.tolist()
+
+
+def test_sums_that_no_labels_have_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"squares: found 7\.0 at position 1, allowed are sums of 0 where there are no"
+    ):
+        stratified_mean([5, 3], [2, 0], total=[1, 0], squares=[1, 7])
+    with pytest.raises(ValueError, match=r"total: found 1\.0 at position 0"):
+        stratified_mean([5, 3], [0, 2], total=[1, 0], squares=[1, 7])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [0, 2]}, "weight_benign: found 10.0 at position 0, allowed are sums of 0"),
+        ({"weight_violating": [0, 5], "weight_benign": [0, 5]}, "weight_benign: found 0.0 at position 0"),
+        ({"square_violating": [25, 0]}, "square_violating: found 0.0 at position 1, allowed are sums > 0"),
+        ({"square_benign": [0, 25]}, "square_benign: found 0.0 at position 0"),
+    ],
+)
+def test_weights_that_no_labels_have_are_refused(change: dict[str, list[float]], message: str) -> None:
+    usual = {"weight_violating": [5, 5], "weight_benign": [5, 5], "square_violating": [25, 25]}
+    sums = {"sizes": [10, 10], "labels": [2, 2], **usual, "square_benign": [25, 25]} | change
+
+    with pytest.raises(ValueError, match=message):
+        post_stratified(**sums)

@@ -146,3 +146,10 @@ def test_kappa_of_a_classical_table_and_of_no_disagreement_possible() -> None:
 def test_a_score_bin_without_items_changes_nothing() -> None:
     assert [0.0, 1.0] == saerens([[1, 0], [0, 1]], [0.5, 0.5], count=[0, 5]).tolist()
     assert [0.0, 1.0] == saerens([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]], [0.5, 0.5], count=[0, 0, 7]).tolist()
+
+
+def test_an_unknown_audited_error_has_no_known_variance() -> None:
+    found = appeals_with_audit(100, [50, 100], overturned=5, audited_error=np.nan, audited_variance=0.01)
+
+    assert [True, False] == np.isnan(found.error_share).tolist() == np.isnan(found.variance).tolist()
+    assert (0.05, 0.0) == (found.error_share[1], found.variance[1])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -149,3 +150,20 @@ def test_impossible_counts_are_refused(method: Callable[..., Interval], k: float
 def test_an_impossible_confidence_is_refused(method: Callable[..., Interval]) -> None:
     with pytest.raises(ValueError, match="0 < confidence < 1"):
         method(1, 2, confidence=95)
+
+
+def _mid_tail(k: int, n: int, p: float) -> Decimal:
+    """P(X < k) + P(X = k) / 2 of a binomial count, in fifty digits."""
+    with localcontext(prec=50):
+        q = 1 - Decimal(p)
+        each = [math.comb(n, x) * Decimal(p) ** x * q ** (n - x) for x in range(k + 1)]
+        return sum(each[:-1], Decimal(0)) + each[-1] / 2
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 10**9), (3, 10**9), (2, 10**13)])
+def test_limits_of_mid_p_are_right_to_eleven_digits_however_rare_hits_are(k: int, n: int) -> None:
+    found = mid_p(k, n)
+
+    for limit, tail in ((float(found.lower), 0.975), (float(found.upper), 0.025)):
+        inside, outside = _mid_tail(k, n, limit * (1 - 1e-11)), _mid_tail(k, n, limit * (1 + 1e-11))
+        assert outside < Decimal(tail) < inside

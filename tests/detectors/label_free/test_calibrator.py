@@ -56,3 +56,8 @@ def test_empty_bins_are_interpolated_over() -> None:
 def test_impossible_counts_are_refused(score: list[float], violating: list[int], benign: list[int], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         isotonic(score, violating, benign=benign)
+
+
+def test_columns_of_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"score, violating, weight: found shapes \(2,\), \(2, 1\), \(\)"):
+        isotonic_from_labels([0.2, 0.8], [[1], [0]])

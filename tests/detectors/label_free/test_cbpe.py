@@ -115,3 +115,9 @@ def test_three_deviations_of_few_windows_are_passed_more_often_than_of_many(wind
     outside = (drawn[:, -1] < band.lower) | (drawn[:, -1] > band.upper)
 
     assert 1 / one_in == pytest.approx(outside.mean(), abs=4 * (1 / one_in / 60_000) ** 0.5)
+
+
+@pytest.mark.parametrize("bad", [-3.0, float("nan"), float("inf")])
+def test_a_band_that_nothing_or_everything_leaves_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="deviations: found"):
+        reference_band([0.1, 0.2], deviations=bad)

@@ -74,3 +74,11 @@ def test_the_second_moments_are_those_of_simulated_labels(recall: bool) -> None:
 def test_a_budget_that_cannot_be_met_is_refused(budget: float) -> None:
     with pytest.raises(ValueError, match="budget"):
         allocate(budget, size=[100.0], second_moment=[1.0], floor=0.01)
+
+
+@pytest.mark.parametrize("bad", [7.0, -0.1, float("nan")])
+def test_a_rate_outside_its_range_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="precision: found"):
+        precision_second_moment(0.5, precision=bad)
+    with pytest.raises(ValueError, match="recall: found"):
+        recall_second_moment(0.5, acted=1, recall=bad)

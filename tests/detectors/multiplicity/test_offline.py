@@ -1,6 +1,7 @@
 """BH, BY and e-BH against published lists, SciPy, brute force, and simulated families with known truth."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,18 @@ def test_e_bh_on_the_values_of_e_detectors_does_not_unless_they_are_divided_by_t
     null = np.ones(20, dtype=bool)
     assert 0.5 < false_discovery_rate(e_bh(detector) >= 1 / ALPHA, null)
     assert ALPHA >= false_discovery_rate(e_bh(detector / steps) >= 1 / ALPHA, null)
+
+
+def test_a_single_e_value_is_its_own_adjusted_value_to_the_last_bit() -> None:
+    e = np.arange(2.0, 2000.0)
+
+    assert e.tolist() == e_bh(e[:, None])[:, 0].tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_adjusted_e_values_are_those_of_exact_fractions(seed: int) -> None:
+    e = np.random.default_rng(seed).integers(1, 200, 9).astype(np.float64)
+    ranked = sorted((Fraction(value) for value in e), reverse=True)
+    best = [max(ranked[j] * (j + 1) / 9 for j in range(k, 9)) for k in range(9)]
+
+    assert [float(best[ranked.index(Fraction(value))]) for value in e] == e_bh(e).tolist()

@@ -248,3 +248,9 @@ def test_labels_that_are_all_the_same_have_no_correlation_in_any_units(value: fl
     weighted = difference(proxy_sums_from_labels(np.full(300, value), f, inclusion_probability=pi, labelled=seen))
 
     assert [True, True] == [bool(np.isnan(found.correlation)) for found in (pairs, weighted)]
+
+
+@pytest.mark.parametrize("bad", [[float("nan"), 1.0, 0.0], [2, 1, 0], [1], 1])
+def test_what_marks_no_labels_is_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"labelled: (found|got shape) .*, allowed (are 0 and 1|is \(..., 3\))"):
+        proxy_sums_from_labels([1, 0, 1], [0.3, 0.2, 0.4], inclusion_probability=0.5, labelled=bad)  # type: ignore[arg-type]

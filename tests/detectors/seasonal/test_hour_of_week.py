@@ -155,7 +155,7 @@ def test_overdispersed_shares_get_a_wider_spread() -> None:
 
 
 def test_nothing_known_is_nan_and_not_zero() -> None:
-    empty = Season(*(np.zeros(BINS) for _ in range(4)))
+    empty = Season(*(np.zeros(BINS) for _ in range(5)))
     once = season_sums([0.5], [0])
 
     assert np.isnan(expectation(empty, [0]).mean).all()
@@ -181,3 +181,40 @@ def test_a_minute_without_data_is_no_sum_and_merges() -> None:
     assert (BINS,) == none.count.shape
     assert merge(some, none).total.tolist() == some.total.tolist()
     assert (2, BINS) == season_sums(np.empty((2, 0)), np.empty(0)).count.shape
+
+
+@pytest.mark.parametrize("value", [0.1, 0.5, 1 / 3, 1e7 + 0.1])
+@pytest.mark.parametrize("step", [60, HOUR])
+def test_a_constant_series_expects_nothing_else_and_judges_nothing(value: float, step: int) -> None:
+    at = MONDAY + step * np.arange(8 * WEEK // step, dtype=np.float64)
+    season = season_sums(np.full(at.size, value), at)
+    left = merge(forget(season, factor=0.9), season)
+
+    for found in (expectation(season, hours(1)), expectation(left, hours(1))):
+        assert [0.0] == np.unique(found.sd).tolist()
+        assert np.isnan(found.residual(np.full(BINS, value * (1 + 1e-9)))).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0])
+def test_after_forgetting_variances_are_those_of_weighted_observations(factor: float) -> None:
+    rng = np.random.default_rng(58)
+    weeks = 10
+    size = rng.integers(1, 30, (weeks, 300, BINS)).astype(np.float64)
+    x = rng.normal(5.0, 2.0 / np.sqrt(size))
+    season = season_sums(x[0], hours(1), size=size[0])
+    for new, n in zip(x[1:], size[1:], strict=True):
+        season = merge(forget(season, factor=factor), season_sums(new, hours(1), size=n))
+
+    # A new observation of size 1 about the mean of its hour, whose variance is 4 sum (f n)^2 / n / (sum f n)^2.
+    weight = factor ** np.arange(weeks - 1, -1, -1.0)[:, None, None] * size
+    expected = 4.0 * (1.0 + (weight**2 / size).sum(axis=0) / weight.sum(axis=0) ** 2)
+    found = expectation(season, hours(1), prior=1e-6).sd ** 2
+    assert 1.0 == pytest.approx(float(np.mean(found / expected)), abs=0.02)
+
+
+def test_an_hour_seen_once_has_no_spread_of_its_own_however_much_was_forgotten() -> None:
+    once = season_sums([0.3], [0])
+    for _ in range(5):
+        once = forget(once, factor=0.7)
+
+    assert np.isnan(expectation(once, [WEEK]).sd).all()
