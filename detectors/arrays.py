@@ -17,6 +17,9 @@ Bools = npt.NDArray[np.bool_]
 LARGEST: Final = 1e100
 """Squares and sums of values up to this size stay finite for any stream; one of 1e300 would silently blind a chart."""
 
+_ROUNDING: Final = 1e-9
+"""A difference of sums of weights leaves up to this share of them where nothing is left."""
+
 
 def require_fraction(name: str, value: float) -> float:
     """`value` if it is strictly between 0 and 1: a level, a confidence.
@@ -87,6 +90,15 @@ def some_with(name: str, sums: Floats, there: Bools) -> None:
     ValueError: square: found 0.0 at position 1, allowed are sums > 0 where there are labels
     """
     _all(name, sums, ~there | (sums != 0), "sums > 0 where there are labels")
+
+
+def without_squares(weight: Floats, square: Floats, total: Floats) -> Bools:
+    """Whether sums of weights lack their squares, which no labels do. `total` is the weight of all verdicts.
+
+    >>> without_squares(np.array([2.0, 0.0, 1e-12]), np.zeros(3), np.array([5.0, 5.0, 5.0])).tolist()
+    [True, False, False]
+    """
+    return np.asarray((square == 0) & (weight > _ROUNDING * total))
 
 
 def single(**columns: Floats) -> list[Floats]:

@@ -6,16 +6,11 @@ probabilities (appeals, user reports) it means nothing: those labels are no samp
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import binary, nonnegative, probabilities, single
+from detectors.arrays import binary, nonnegative, probabilities, single, without_squares
 from detectors.estimation.estimate import Estimate, Reason, reasons
-
-_ROUNDING: Final = 1e-9
-"""A difference of sums of weights leaves up to this share of them where nothing is left."""
 
 
 def hajek(
@@ -67,7 +62,7 @@ def hajek(
         *sums, fpc_violating, fpc_benign
     )
     total = violating + benign
-    impossible = ((violating2 == 0) & (violating > _ROUNDING * total)) | ((benign2 == 0) & (benign > _ROUNDING * total))
+    impossible = without_squares(violating, violating2, total) | without_squares(benign, benign2, total)
     reason = reasons((total == 0, Reason.NO_LABELS), (impossible, Reason.IMPOSSIBLE_SUMS))
     known = reason == Reason.IDENTIFIED
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,8 +17,7 @@ from detectors.estimation.confusion import ConfusionSums
 from detectors.estimation.estimate import Estimate, Reason, Reasons, reasons
 from detectors.estimation.hajek import hajek
 from detectors.intervals.interval import Interval
-from detectors.intervals.typical_weights import ASSUMED_LABELS
-from detectors.intervals.weighted_score import weighted_score
+from detectors.intervals.weighted_score import UNKNOWN_LABELS, weighted_score
 
 
 class Rate(StrEnum):
@@ -100,8 +99,8 @@ def rate_interval(
 
     `typical` are sums of a longer window, or of alike segments, that say which weights the verdicts have; its leading
     axes broadcast. Give it whenever there is one: see `weighted_score` for what it is worth. A verdict that was not
-    labelled there either counts as heavy as other labels with its action. It may be `sums` themselves, or contain them:
-    see `typical_weights`.
+    labelled there either counts as heavy as other labels with its action. Where it contains `sums`, or is them, give
+    `weighted_score` what `typical_weights` says instead.
 
     >>> from detectors.estimation import confusion_from_labels
     >>> sums = confusion_from_labels([1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [0.5, 0.5, 0.5, 0.1, 0.1])
@@ -151,7 +150,7 @@ def _sum(array: Floats, cells: tuple[_Cell, ...]) -> Floats:
 
 
 def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...]) -> Floats:
-    """`typical_weights` of the cells, with the mean weight of their sides; NaN without any label there.
+    """Sum w^2 / sum w of the cells, with half a label of the mean weight of their sides; NaN without any label there.
 
     Review knows the action and not the verdict: where a verdict was not seen, labels of the other verdict with the same
     action say best what its labels weigh.
@@ -159,8 +158,8 @@ def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...]) -> Floats:
     sides = tuple((action, verdict) for action in sorted({action for action, _ in cells}) for verdict in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = _sum(sums.square, sides) / _sum(sums.weight, sides)
-        typical: Floats = (_sum(sums.square, cells) + ASSUMED_LABELS * mean**2) / (
-            _sum(sums.weight, cells) + ASSUMED_LABELS * mean
+        typical: Floats = (_sum(sums.square, cells) + UNKNOWN_LABELS * mean**2) / (
+            _sum(sums.weight, cells) + UNKNOWN_LABELS * mean
         )
     return typical
 

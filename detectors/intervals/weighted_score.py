@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, nonnegative
+from detectors.arrays import Floats, nonnegative, without_squares
 from detectors.intervals.interval import Interval
 from detectors.intervals.modified_wilson import modified_wilson
 
@@ -58,8 +58,8 @@ def weighted_score(
     %; from before a segment lost a fifth of its precision, 90 to 99 %.
 
     It is for the share in the process that made the decisions, hence without finite population correction; it holds at
-    one look only. NaN where there are no labels. Exactly 0 as lower limit if no label is violating, 1 as upper if none
-    is benign.
+    one look only. NaN where there are no labels, or weights without squares. Exactly 0 as lower limit if no label is
+    violating, 1 as upper if none is benign.
 
     Source: Brown, Cai and DasGupta 2001, Statistical Science 16, for equal weights; one scaled Poisson count for a
     weighted sum as in Fay and Feuer 1997, Statistics in Medicine 16. Raises ValueError for sums or weights that are
@@ -85,8 +85,9 @@ def weighted_score(
         violating, benign = sums[0] / g_violating, sums[1] / g_benign
         ratio = g_benign / g_violating
         labels = violating + benign
-    # Weights without squares, of damaged sums, make labels infinite.
-    known = (labels > 0) & (labels < np.inf)
+    total = sums[0] + sums[1]
+    impossible = without_squares(sums[0], sums[2], total) | without_squares(sums[1], sums[3], total)
+    known = (labels > 0) & (labels < np.inf) & ~impossible
     limits = modified_wilson(np.where(known, violating, 0.0), np.where(known, labels, 0.0), confidence=confidence)
     return Interval(lower=_share(limits.lower, ratio), upper=_share(limits.upper, ratio))
 

@@ -159,7 +159,6 @@ def methods(found: Windows, source: Traffic, which: Rate) -> dict[str, tuple[Flo
         "Kish": (hajek.estimate, wilson(np.where(kish > 0, np.nan_to_num(hajek.estimate) * kish, 0.0), kish)),
         "interval_n": (hajek.estimate, share_interval(hajek)),
         "score": (hajek.estimate, rate_interval(found.sums, which)),
-        "own": (hajek.estimate, rate_interval(found.sums, which, typical=found.sums)),
         "typical": (hajek.estimate, rate_interval(found.sums, which, typical=found.longer)),
     }
     if which is Rate.PRECISION:
@@ -347,7 +346,7 @@ def _notes(which: Rate) -> tuple[str, ...]:
 def _summary(about: str, cells: Sequence[tuple[Rate, float, dict[str, Quality]]], runs: int) -> Table:
     rows = []
     for least, most in ((0.0, 3.0), (3.0, 10.0), (10.0, 50.0), (50.0, np.inf)):
-        for name in ("naive", "Kish", "interval_n", "bins", "score", "own", "typical"):
+        for name in ("naive", "Kish", "interval_n", "bins", "score", "typical"):
             told = [told[name] for _, rarer, told in cells if least <= rarer < most and name in told]
             if told:
                 coverage = [100 * one.coverage for one in told]
@@ -364,8 +363,7 @@ def _summary(about: str, cells: Sequence[tuple[Rate, float, dict[str, Quality]]]
             "Coverage is that of windows in which the rate is identified; `wrong`: of all windows, those with an",
             "interval that excludes the truth.",
             "naive: plain share, Wilson. Kish, interval_n: Hajek, Wilson on that sample size. bins: post-stratified by",
-            "score bin, precision only. score: `weighted_score`. own: the same, told of the window's own weights;",
-            "typical: told of those of ten windows before.",
+            "score bin, precision only. score: `weighted_score`. typical: the same, told those of ten windows before.",
         ),
     )
 

@@ -136,3 +136,10 @@ def test_typical_weights_restore_coverage_where_benign_labels_are_few_and_heavy(
     assert np.mean((blind.lower <= precision) & (precision <= blind.upper)) < 0.91
     # One label of typical weight is expected: whole labels leave no coverage nearer to 95 %.
     assert 0.93 < np.mean((told.lower <= precision) & (precision <= told.upper)) < 0.98
+
+
+def test_one_verdict_without_squares_is_enough_for_no_interval() -> None:
+    damaged = weighted_score([40.0, 40.0], [5.0, 5.0], square_violating=[400.0, 0.0], square_benign=[0.0, 10.0])
+    assert np.isnan([damaged.lower, damaged.upper]).all()
+    rest = weighted_score(40.0, 1e-12, square_violating=400.0, square_benign=0.0)
+    assert rest.upper > 0.99
