@@ -59,8 +59,9 @@ def precision(count: Count, now: int) -> dict[str, Readings]:
     """Hajek's ratio among acted-on decisions; the effective labels theta (1 - theta) / variance; the score interval.
 
     The variance leaves out the finite population correction and each verdict's mean weight is shrunk by one label of
-    the mean weight, as `detectors.estimation.hajek` says. The interval shrinks it by twenty labels of its mean weight
-    over seven days, as `detectors.intervals.weighted_score` says.
+    the mean weight, as `detectors.estimation.hajek` says. The interval shrinks it by twenty labels of its weight over
+    seven days, as `detectors.intervals.weighted_score` says, and that by two of the mean weight of all labels then, as
+    `typical_weights` says.
     """
     names = ("estimate", "labels", "lower", "upper")
     found: dict[str, Readings] = {name: {} for name in names}
@@ -97,9 +98,8 @@ def _hajek(
     spread, typical = {}, {}
     for verdict, (weight, square) in sums.items():
         spread[verdict] = (square + mean**2) / (weight + mean)
-        known = next(((w, s) for w, s in (_weights(part, verdict) for part in (longest, of_model)) if w), None)
-        guess, strength = (mean, 0.5) if known is None else (known[1] / known[0], 20.0)
-        typical[verdict] = (square + strength * guess**2) / (weight + strength * guess)
+        guess = _usual(longest if _weights(longest, verdict)[0] else of_model, verdict)
+        typical[verdict] = (square + 20 * guess**2) / (weight + 20 * guess)
     effective = total / ((1 - estimate) * spread[True] + estimate * spread[False])
     counts = {verdict: weight / typical[verdict] for verdict, (weight, _) in sums.items()}
     lower = _lower_share(counts[True], counts[False])
@@ -107,6 +107,12 @@ def _hajek(
     ratio = typical[False] / typical[True]
     lower, upper = (share / (share + (1 - share) * ratio) for share in (lower, upper))
     return estimate, effective, lower, upper
+
+
+def _usual(labels: Sequence[Label], verdict: bool) -> float:
+    weight, square = _weights(labels, verdict)
+    mean = math.fsum(label.weight**2 for label in labels) / math.fsum(label.weight for label in labels)
+    return (square + 2 * mean**2) / (weight + 2 * mean)
 
 
 def _lower_share(hits: float, misses: float) -> float:
