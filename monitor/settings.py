@@ -361,16 +361,20 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise InvalidSettings("\n".join(_explain(problem, origin, places) for problem in error.errors())) from error
 
 
+MERGE: Final = "tag:yaml.org,2002:merge"
+"""Tag of `<<`, which takes over the keys of another mapping."""
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses what YAML forbids and PyYAML takes in silence: of two equal keys only the second would count."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in found:
-                raise yaml.MarkedYAMLError(problem=f"`{key}` is there twice", problem_mark=key_node.start_mark)
-            found.add(key if isinstance(key, str) else None)
+        found: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                if (key.tag, key.value) in found:
+                    raise yaml.MarkedYAMLError(problem=f"`{key.value}` is there twice", problem_mark=key.start_mark)
+                found.add((key.tag, key.value))
         made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return made
 

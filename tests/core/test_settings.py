@@ -208,6 +208,11 @@ def test_a_file_that_is_no_mapping_of_sections_is_refused(tmp_path: Path, conten
     assert told in refusal(tmp_path, content)
 
 
+def test_a_mapping_may_take_over_the_keys_of_another(tmp_path: Path) -> None:
+    found = load(tmp_path, "models:\n  a: &a {objective: 0.5}\n  b:\n    <<: *a\n    objective: 0.6\n  c: *a")
+    assert [0.5, 0.6, 0.5] == [found.models[name].objective for name in "abc"]
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"nothing\.yaml: cannot be read: No such file"):
         load_settings(tmp_path / "nothing.yaml", {})
