@@ -24,7 +24,8 @@ SEEN_EVERY: Final = "15s"
 """Step of subqueries: as often as workers are scraped."""
 
 _OF_BLOCKS: Final = f'{{topic="{topics.BLOCKS}"}}'
-_BLOCKS_LAG: Final = f"{LAG}{_OF_BLOCKS}"
+BLOCKS_LAG: Final = f"{LAG}{_OF_BLOCKS}"
+"""Lag of the partitions of the blocks topic, which a worker exports for those that its other metrics contain."""
 
 
 def select(metric: Metric | str, *matchers: str) -> str:
@@ -44,7 +45,7 @@ def total(expression: str, *dropped: str) -> str:
 
 def seen_partitions() -> str:
     """Partitions of the blocks topic that some worker exports."""
-    several = f"count without ({', '.join(WORKER)}) ({_BLOCKS_LAG})"
+    several = f"count without ({', '.join(WORKER)}) ({BLOCKS_LAG})"
     return f"count without (partition, topic) ({several})"
 
 
@@ -55,7 +56,7 @@ def known(record: str, counter: str, *, partitions: str, settling: str = SETTLIN
     each partition is there once and none is being restored. One expression, so that all of it is of the same scrapes.
     `partitions` is the recorded number of them, believed once it was the same for `settling`.
     """
-    exported = f"count without ({', '.join((*WORKER, 'partition', 'topic'))}) ({_BLOCKS_LAG})"
+    exported = f"count without ({', '.join((*WORKER, 'partition', 'topic'))}) ({BLOCKS_LAG})"
     assigned = total(f"{PARTITIONS}{_OF_BLOCKS}", "topic")
     settled = (
         f"{exported}\n      == {seen_partitions()}\n      == {assigned}\n"

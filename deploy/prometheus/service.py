@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.prometheus.promql import (
+    BLOCKS_LAG,
     JOB,
     REMEMBERED,
     SEEN_EVERY,
@@ -54,7 +55,6 @@ DEAD_LETTER_PAGE_RECORDS: Final = 50
 DEAD_LETTER_TICKET_RECORDS: Final = 10
 
 _LAST_DECISION = select(catalogue.LAST_EVENT, f'topic="{topics.DECISIONS.topic}"')
-_BLOCKS_LAG = select(catalogue.LAG, f'topic="{topics.BLOCKS}"')
 _ON_THE_WAY = f'topic=~"{topics.DECISIONS.topic}|{topics.BLOCKS}"'
 _NO_WORKER = ", ".join(WORKER)
 _UP = select("up", f'job="{JOB}"')
@@ -75,7 +75,7 @@ BLIND: Final = Alert(
     name="MonitorBlind",
     severity=Severity.CRITICAL,
     # Without Kafka a busy worker ends before it is scraped, and an idle one waits: it is up and owns nothing.
-    expr=f"count by (job) ({_UP} == 1)\nunless on (job)\ncount by (job) ({_BLOCKS_LAG})",
+    expr=f"count by (job) ({_UP} == 1)\nunless on (job)\ncount by (job) ({BLOCKS_LAG})",
     for_seconds=600,
     summary="Workers are up and none owns a partition.",
     description=(
@@ -137,7 +137,7 @@ _TOPIC_STALLED = (
 _FOLDING_STALLED = _named(
     f"max without ({_NO_WORKER}) (\n  {_stale(f'max without (topic) ({catalogue.LAST_EVENT})')}\n"
     f"  and on (job, {_NO_WORKER})\n"
-    f"  (\n    sum without (topic, partition) ({_BLOCKS_LAG}) > 0\n  )\n  )",
+    f"  (\n    sum without (topic, partition) ({BLOCKS_LAG}) > 0\n  )\n  )",
     topics.BLOCKS,
 )
 # While the disk refuses the index, MonitorJoinHeld tells: the join waits, and nothing else does.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from detectors.arrays import binary, nonnegative, probabilities, single, without_squares
 from detectors.estimation.estimate import Estimate, Reason, reasons
+from detectors.intervals.typical_weights import shrunk_weight
 
 
 def hajek(
@@ -72,8 +73,8 @@ def hajek(
         variance = np.maximum(spread, 0.0) / total**2
         mean_weight = (violating2 + benign2) / total
         effective = total / mean_weight
-        weight_of_violating = (violating2 + mean_weight**2) / (violating + mean_weight)
-        weight_of_benign = (benign2 + mean_weight**2) / (benign + mean_weight)
+        weight_of_violating = shrunk_weight(violating, violating2, guess=mean_weight, labels=1.0)
+        weight_of_benign = shrunk_weight(benign, benign2, guess=mean_weight, labels=1.0)
         interval_n = total / ((1.0 - estimate) * weight_of_violating + estimate * weight_of_benign)
     return Estimate(
         estimate=np.where(known, estimate, np.nan),

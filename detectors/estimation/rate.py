@@ -17,6 +17,7 @@ from detectors.estimation.confusion import ConfusionSums
 from detectors.estimation.estimate import Estimate, Reason, Reasons, reasons
 from detectors.estimation.hajek import hajek
 from detectors.intervals.interval import Interval
+from detectors.intervals.typical_weights import shrunk_weight
 from detectors.intervals.weighted_score import UNKNOWN_LABELS, weighted_score
 
 
@@ -158,10 +159,7 @@ def _typical_weight(sums: ConfusionSums, cells: tuple[_Cell, ...]) -> Floats:
     sides = tuple((action, verdict) for action in sorted({action for action, _ in cells}) for verdict in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = _sum(sums.square, sides) / _sum(sums.weight, sides)
-        typical: Floats = (_sum(sums.square, cells) + UNKNOWN_LABELS * mean**2) / (
-            _sum(sums.weight, cells) + UNKNOWN_LABELS * mean
-        )
-    return typical
+        return shrunk_weight(_sum(sums.weight, cells), _sum(sums.square, cells), guess=mean, labels=UNKNOWN_LABELS)
 
 
 def _reasons(sums: ConfusionSums, which: Rate, actioned: npt.ArrayLike, not_actioned: npt.ArrayLike) -> Reasons:

@@ -19,6 +19,16 @@ ASSUMED_LABELS: Final = 2.0
 little where ten labels carry all weight; 2 costs a tenth of the width where they are known."""
 
 
+def shrunk_weight(weight: Floats, square: Floats, *, guess: Floats, labels: Floats | float) -> Floats:
+    """sum w^2 / sum w, what a label weighs, after so many `labels` of the weight `guess` were added.
+
+    >>> shrunk_weight(np.array(6.0), np.array(20.0), guess=np.array(5.0), labels=2.0).item()
+    4.375
+    """
+    found: Floats = (square + labels * guess**2) / (weight + labels * guess)
+    return found
+
+
 class TypicalWeights(NamedTuple):
     """Weights of a violating and of a benign label, of the shape of the sums; NaN without any label."""
 
@@ -54,7 +64,7 @@ def typical_weights(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = (sums[2] + sums[3]) / (sums[0] + sums[1])
         found = [
-            (square + ASSUMED_LABELS * mean**2) / (weight + ASSUMED_LABELS * mean)
+            shrunk_weight(weight, square, guess=mean, labels=ASSUMED_LABELS)
             for weight, square in ((sums[0], sums[2]), (sums[1], sums[3]))
         ]
     # Damaged sums may hold weights without squares; what is no weight is not known.

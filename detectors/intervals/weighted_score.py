@@ -15,6 +15,7 @@ import numpy.typing as npt
 from detectors.arrays import Floats, nonnegative, without_squares
 from detectors.intervals.interval import Interval
 from detectors.intervals.modified_wilson import modified_wilson
+from detectors.intervals.typical_weights import shrunk_weight
 
 UNKNOWN_LABELS: Final = 0.5
 """Strength, in labels, of the mean weight of all labels as a guess at the weight of one verdict."""
@@ -107,5 +108,4 @@ def _typical(weight: Floats, square: Floats, mean_weight: Floats, name: str, giv
     guess = np.where(known, told, mean_weight)
     strength = np.where(known, TYPICAL_LABELS, UNKNOWN_LABELS)
     with np.errstate(invalid="ignore"):
-        typical: Floats = (square + strength * guess**2) / (weight + strength * guess)
-    return typical
+        return shrunk_weight(weight, square, guess=guess, labels=strength)
