@@ -18,7 +18,7 @@ PARALLEL = --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 SLOWEST = --durations 15 --durations-min 5
 GENERATED := deploy/prometheus/rules grafana/dashboards
 TYPED := $(shell find detectors monitor -name '*.pxd')
-INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find detectors monitor -name '*.pyx') $(TYPED) $(TYPED:.pxd=.py)
+INPUTS := pyproject.toml requirements-build.lock deploy/bin/bootstrap hatch_build.py $(shell find detectors monitor -name '*.pyx') $(TYPED) $(wildcard $(TYPED:.pxd=.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage test-fast lint format build-generated check-generated peers bench studies faults lock image clean test-programs

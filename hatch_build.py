@@ -51,7 +51,8 @@ class CompileHotLoops(BuildHookInterface):  # type: ignore[type-arg]
 def hot_loops(root: Path) -> list[Path]:
     """What is compiled, relative to the root: Cython's own files, and those whose types are declared beside them."""
     found = [source for package in PACKAGES for source in (root / package).rglob("*.pyx")]
-    found += [types.with_suffix(".py") for package in PACKAGES for types in (root / package).rglob("*.pxd")]
+    typed = [types.with_suffix(".py") for package in PACKAGES for types in (root / package).rglob("*.pxd")]
+    found += [source for source in typed if source.exists()]  # others say what one of Cython's files has for others
     return sorted(source.relative_to(root) for source in found)
 
 

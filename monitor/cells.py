@@ -19,6 +19,11 @@ import numpy.typing as npt
 from monitor.decode import Rejected, invalid_name, name_is_allowed
 from monitor.events import Modality, Variant
 
+try:
+    from monitor.name_codes import NameCodes
+except ImportError:
+    NameCodes = dict  # type: ignore[assignment,misc]  # the scanner, which alone asks it, was not compiled either
+
 Ints = npt.NDArray[np.int64]
 
 DIMENSIONS: Final = ("language", "region", "surface", "modality")
@@ -101,7 +106,7 @@ class KeyTable:
         self.limits = limits
         self._kinds = tuple(tuple((name, CellKey._fields.index(name)) for name in kind) for kind in kinds)
         self.codes = _Codes(self._admit)
-        self.names: dict[bytes, int] = {}
+        self.names = NameCodes()
         """Codes of keys by their names as `monitor.scan` joins them; some keys have several, others none."""
         self.refusals: dict[RawKey, Rejected] = {}
         self.keys: list[CellKey] = []
@@ -119,11 +124,16 @@ class KeyTable:
         self._models_of = array("q")
         self._series_of: Ints = np.empty((0, 1 + len(kinds)), dtype=np.int64)
 
-    def learn(self, names: Mapping[bytes, int]) -> None:
-        """Take the codes of some `names`."""
-        if len(self.names) > MAXIMUM_NAMES:
-            self.names.clear()
-        self.names |= names
+    def learn(self, names: bytes, key_of: Callable[[bytes], RawKey]) -> int:
+        """The code of `names`, of which `key_of` makes the key; kept, if it is not REFUSED."""
+        code = self.names.get(names)
+        if code is None:
+            code = self.codes[key_of(names)]
+            if code != REFUSED:
+                if len(self.names) >= MAXIMUM_NAMES:
+                    self.names.clear()
+                self.names[names] = code
+        return code
 
     def cell(self, key: CellKey) -> int:
         """The number of a key as it counts."""
@@ -157,8 +167,8 @@ class KeyTable:
         if missing > 0:
             room = np.full((max(missing, len(self._series_of)), self._series_of.shape[1]), -1, dtype=np.int64)
             self._series_of = np.concatenate([self._series_of, room])
-        unnamed = codes[self._series_of[codes, 0] < 0]
-        for code in np.unique(unnamed).tolist():
+        met = np.flatnonzero(np.bincount(codes))
+        for code in met[self._series_of[met, 0] < 0].tolist():
             self._series_of[code] = self._name_series(self.keys[code])
         return self._series_of
 

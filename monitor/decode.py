@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -165,6 +166,7 @@ def _oversizes(values: Sequence[Any]) -> dict[int, Rejected]:
     return {at: _oversize(value) for at, value in enumerate(values) if len(value) > MAX_EVENT_BYTES}
 
 
+@lru_cache(4096)
 def name_is_allowed(name: str) -> bool:
     """Whether a name may become a label of metrics."""
     return _NAME.fullmatch(name) is not None

@@ -10,7 +10,14 @@ import sys
 from importlib import import_module
 from typing import Final
 
-MODULES: Final = ("detectors.step_loops", "monitor.decision_sums", "monitor.scan", "monitor.streaming.unpack")
+MODULES: Final = (
+    "detectors.step_loops",
+    "monitor.decision_sums",
+    "monitor.name_codes",
+    "monitor.scan",
+    "monitor.seen_loops",
+    "monitor.streaming.unpack",
+)
 
 
 def missing() -> dict[str, str]:

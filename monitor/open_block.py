@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -191,11 +192,9 @@ class OpenBlock:
         number = table.model_of(codes)
         order = np.argsort(number.astype(np.min_scalar_type(len(table.models))), kind="stable")
         rows = take(rows, order, key=codes)
-        found = np.unique(number[order], return_index=True, return_counts=True)
-        parts = {
-            table.models[model]: slice(begin, begin + count)
-            for model, begin, count in zip(*(column.tolist() for column in found), strict=True)
-        }
+        bounds = np.searchsorted(number[order], np.arange(len(table.models) + 1)).tolist()
+        found = zip(table.models, pairwise(bounds), strict=True)
+        parts = {model: slice(begin, end) for model, (begin, end) in found if begin < end}
         group = GROUPS[self._source.topic]
         blocks = []
         for name in sorted(parts.keys() | {model for model, _ in self._launches}):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
 
-from monitor.cells import KeyTable
+from monitor.cells import REFUSED, KeyTable, RawKey
 from monitor.decode import Rejected, decode_decisions
-from monitor.events import FeatureValue
-from monitor.rows import DecisionRows, Ints, concatenate, decision_rows, hash_ids, take
+from monitor.events import FeatureValue, Modality, Variant
+from monitor.rows import DecisionRows, Ints, concatenate, decision_rows, take
 from monitor.slices import Slices
 
 try:
@@ -50,36 +50,45 @@ def read_decisions(
     times = np.array(timestamps, dtype=np.int64)
     if not COMPILED:
         return _decoded(values, times, np.arange(len(values)), table, features)
-    scanned, unmet = _scanned(values, times, table, features)
+    scanned = _scanned(values, times, table, features)
     if len(scanned.places) == len(values):
         return scanned
     unsure = np.delete(np.arange(len(values)), scanned.places)
     decoded = _decoded([values[index] for index in unsure.tolist()], times[unsure], unsure, table, features)
-    learned = dict(zip(decoded.places.tolist(), decoded.rows.key.tolist(), strict=True))
-    table.learn({names: learned[index] for index, names in unmet.items() if index in learned})
     return _in_order(scanned, decoded)
 
 
-def _scanned(
-    values: Sequence[bytes | None], timestamps: Ints, table: KeyTable, features: bool
-) -> tuple[ReadDecisions, dict[int, bytes]]:
-    """What the scanner is sure of, and by index the names that `table` does not know."""
+def _scanned(values: Sequence[bytes | None], timestamps: Ints, table: KeyTable, features: bool) -> ReadDecisions:
+    """What the scanner is sure of."""
     count = len(values)
     key, occurred_ms, column = np.empty((3, count), dtype=np.int64)
     score, latency = np.empty((2, count))
     sampled = np.empty(count, dtype=np.bool_)
-    ids = [b""] * count
+    id_hash = np.empty(count, dtype=np.uint64)
     texts: list[bytes | None] | None = [None] * count if features else None
-    told = sampled.view(np.uint8)
     slices = Slices.of(values)
     unmet = _scan.scan(
-        slices.buffer, slices.begin, slices.end, table.names, key, occurred_ms, column, score, latency, told, ids, texts
+        slices.buffer,
+        slices.begin,
+        slices.end,
+        table.names,
+        key,
+        occurred_ms,
+        id_hash,
+        column,
+        score,
+        latency,
+        sampled.view(np.uint8),
+        texts,
     )
+    for index, names in unmet.items():
+        code = table.learn(names, raw_key)
+        key[index] = _scan.UNSURE if code == REFUSED else code
     rows = DecisionRows(
         timestamp_ms=timestamps,
         occurred_ms=occurred_ms,
         key=key,
-        id_hash=hash_ids(ids),
+        id_hash=id_hash,
         column=column,
         score=score,
         latency=latency,
@@ -90,7 +99,28 @@ def _scanned(
     sure = key != _scan.UNSURE
     if not sure.all():
         rows, places = take(rows, sure), places[sure]
-    return ReadDecisions(rows, places, {}), unmet
+    return ReadDecisions(rows, places, {})
+
+
+def raw_key(names: bytes) -> RawKey:
+    """The key of names as the scanner joins them."""
+    told: list[str | None] = []
+    at = 0
+    while at < len(names):
+        begin = at + 1
+        at = begin if names[at] == _scan.NO_NAME else begin + names[at]
+        told.append(names[begin:at].decode() or None)
+    model, version, variant, policy, language, region, surface, modality = told
+    return (  # the scanner finds that nothing is missing which is required
+        cast(str, model),
+        cast(str, version),
+        Variant.CHAMPION if variant is None else Variant(variant),
+        cast(str, policy),
+        language,
+        region,
+        surface,
+        None if modality is None else Modality(modality),
+    )
 
 
 def _features(texts: Sequence[bytes | None], key: Ints) -> Any:

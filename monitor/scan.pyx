@@ -23,6 +23,11 @@ from libc.math cimport NAN, isnan, rint
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from xxhash import xxh3_64_intdigest
+
+from monitor cimport xxh3
+from monitor.name_codes cimport NameCodes
+
 from monitor.decode import MAX_EVENT_BYTES
 from monitor.events import (
     MAX_ID_LENGTH, MAX_LATENCY_SECONDS, MAX_NAME_LENGTH, MIN_INCLUSION_PROBABILITY, SCHEMA_VERSION, Action
@@ -39,6 +44,9 @@ cdef extern from *:
     const uint64_t HIGH  # the high bit of each byte
 
 UNSURE = -3
+NO_NAME = 255
+cdef int64_t DOUBT = UNSURE
+cdef unsigned char NONE = NO_NAME
 
 ctypedef const unsigned char* Place
 
@@ -53,7 +61,6 @@ cdef enum Field:  # the names first, in the order of `monitor.rows.decision_key`
 
 cdef enum:
     NAMES = MODALITY + 1
-    NO_NAME = 255
     DEPTH = 8  # of what is skipped
     EXPECTED = 32  # fields of which is known where they are expected
     MAX_NAME = 64
@@ -122,19 +129,20 @@ for _power in range(23):
 
 
 def scan(
-    bytes values, int64_t[::1] begins, int64_t[::1] ends, dict codes, int64_t[::1] key, int64_t[::1] occurred_ms,
-    int64_t[::1] column, double[::1] score, double[::1] latency, unsigned char[::1] sampled, list ids, list features
+    bytes values, int64_t[::1] begins, int64_t[::1] ends, NameCodes codes not None, int64_t[::1] key,
+    int64_t[::1] occurred_ms, uint64_t[::1] id_hash, int64_t[::1] column, double[::1] score, double[::1] latency,
+    unsigned char[::1] sampled, list features
 ):
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, size
     cdef Place start = <Place>PyBytes_AS_STRING(values)
-    cdef int64_t begin, end, action
+    cdef int64_t begin, end, action, code
     cdef Decision found
     cdef Order order
     cdef unsigned char[NAMES * (1 + MAX_NAME)] text
     cdef dict unmet = {}
     order.count = 0
     for row in range(begins.shape[0]):
-        key[row] = UNSURE
+        key[row] = DOUBT
         begin, end = begins[row], ends[row]
         if not (0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT):
             continue
@@ -143,21 +151,28 @@ def scan(
         action = column_of(found.action)
         if action < 0:
             continue
-        names = PyBytes_FromStringAndSize(<char*>text, joined(found.names, text))
-        code = codes.get(names)
-        if code is None:
-            unmet[row] = names
-            continue
-        key[row] = code
+        size = joined(found.names, text)
+        code = codes.find(text, size)
+        if code < 0:
+            unmet[row] = PyBytes_FromStringAndSize(<char*>text, size)
+        else:
+            key[row] = code
         column[row] = action
         occurred_ms[row] = <int64_t>rint(<double>found.occurred_us / 1e6 * 1e3)  # rounded as `monitor.rows` does
         score[row] = found.score
         latency[row] = found.latency
         sampled[row] = not isnan(found.probability) if found.sampled < 0 else found.sampled
-        ids[row] = taken(found.id)
+        id_hash[row] = hashed(found.id)
         if features is not None and found.features.begin != NULL:
             features[row] = taken(found.features)
     return unmet
+
+
+cdef inline uint64_t hashed(Text text) except? 0:
+    """What `monitor.rows.hash_ids` makes of it."""
+    if xxh3.SHORTEST <= text.size <= xxh3.LONGEST:
+        return xxh3.digest(text.begin, text.size)
+    return xxh3_64_intdigest(taken(text))
 
 
 cdef bytes taken(Text text):
@@ -170,7 +185,7 @@ cdef Py_ssize_t joined(const Text* names, unsigned char* text) noexcept:
     cdef int number
     for number in range(NAMES):
         if names[number].begin == NULL:
-            at[0] = NO_NAME
+            at[0] = NONE
             at += 1
         else:
             at[0] = <unsigned char>names[number].size

@@ -38,7 +38,7 @@ _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1
 SECOND: Final = 1.0
 """No horizon or wait is shorter."""
 MOST_IDS: Final = 64 * 1_048_576
-"""Ids a partition that the horizon of duplicates may hold: some 700 MB."""
+"""Ids a partition that the horizon of duplicates may hold: some 1.3 GB."""
 
 Ratio = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from monitor.cells import MAXIMUM_NAMES, KeyTable, Limits
 from monitor.decode import MAX_EVENT_BYTES, Rejected
+from monitor.events import MAX_ID_LENGTH, Variant
+from monitor.name_codes import NameCodes
 from monitor.read_decisions import ReadDecisions, read_decisions
 from monitor.rows import DecisionRows
 from tests.bench.decisions import Decisions
@@ -226,12 +229,62 @@ def test_a_name_that_is_not_allowed_is_refused_each_time() -> None:
         found = read([value], table, scanner=True)
         assert isinstance(found.refused[0], Rejected)
         assert "policy" == found.refused[0].field
-    assert {} == table.names
+    assert 0 == len(table.names)
+
+
+def test_usual_records_whose_names_are_new_need_no_decoding_either() -> None:
+    values = Decisions(acted_share=0.5).batch(300, 1_790_000_000_000)
+    assert 300 == len(scanned(values, KeyTable(Limits())).places)
+
+
+@pytest.mark.parametrize("size", range(1, MAX_ID_LENGTH + 1))
+def test_ids_of_any_length_are_hashed_as_the_library_hashes_them(size: int) -> None:
+    identifier = "".join(random.Random(size).choices("0123456789abcdef-", k=size))
+    found = scanned([encoded(USUAL | {"decision_id": identifier})], experienced())
+    assert [xxh3_64_intdigest(identifier.encode())] == found.rows.id_hash.tolist()
 
 
 def test_names_that_are_new_all_the_time_are_forgotten() -> None:
     table = KeyTable(Limits())
-    for begin in range(0, MAXIMUM_NAMES + 10_000, 5_000):
-        table.learn({str(number).encode(): number for number in range(begin, begin + 5_000)})
-        assert begin + 4_999 == table.names[str(begin + 4_999).encode()]
-    assert len(table.names) <= MAXIMUM_NAMES
+    key = ("m", "1", Variant.CHAMPION, "p", None, None, None, None)
+    for number in range(MAXIMUM_NAMES + 10_000):
+        assert 0 == table.learn(str(number).encode(), lambda _: key)
+    assert 9_990 <= len(table.names) <= 10_000
+
+
+def test_names_are_told_apart_wherever_they_lie_in_the_table() -> None:
+    names = NameCodes()
+    texts = [bytes([size]) * size + number.to_bytes(2, "big") for size in range(1, 20) for number in range(300)]
+    for code, text in enumerate(texts):
+        names[text] = code
+        names[text] = code + 1  # the first one stays
+    kept = {text: names.get(text) for text in texts if names.get(text) is not None}
+    assert len(kept) == len(names) == len(texts)
+    assert all(texts[code] == text for text, code in kept.items() if code is not None)
+    assert names.get(b"\x00") is None
+    names.clear()
+    assert 0 == len(names)
+    assert all(names.get(text) is None for text in texts)
+
+
+def test_names_that_all_want_one_place_are_not_all_kept() -> None:
+    """Colliding texts cost a look at a few places and decoding, nothing else."""
+    names = NameCodes()
+    texts = [colliding(word) for word in range(64)]
+    for code, text in enumerate(texts):
+        names[text] = code
+    kept = [code for code, text in enumerate(texts) if names.get(text) is not None]
+    assert kept == list(range(32))
+    assert [names.get(texts[code]) for code in kept] == kept
+
+
+def colliding(word: int) -> bytes:
+    """A text of sixteen bytes of which the second eight undo in its hash what the first did."""
+    product = (16 ^ word) * 0x165667919E3779F9
+    return word.to_bytes(8, "little") + (product % 2**64 ^ product >> 64).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(("names", "code"), [(b"", 1), (b"x", -1)])
+def test_no_names_and_codes_of_nothing_are_refused(names: bytes, code: int) -> None:
+    with pytest.raises(ValueError, match="expected names and a code"):
+        NameCodes()[names] = code

@@ -2,53 +2,89 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.seen_ids import AGES, TAGS, SeenIds
+from monitor import seen_ids
+from monitor.seen_ids import SWEEPS, Hashes, SeenIds
 from tests.core.strategies import examples
+from tests.sources import source_of
 
-FORWARD = (0, 1, 2, 3, AGES, TAGS - 1, TAGS, 2 * TAGS)
+SOURCE = source_of("monitor.seen_loops")
+HORIZONS = (1, 2, 3, SWEEPS, 3 * SWEEPS + 1)
+FORWARD = (0, 1, 2, 3, SWEEPS, 3 * SWEEPS, 4 * SWEEPS, 10**6)
 STEP = st.tuples(st.sampled_from(FORWARD), st.lists(st.integers(0, 11), max_size=8))
 """(blocks to go on, ids out of a pool)"""
 
 
-def crowded(seen: SeenIds) -> SeenIds:
-    """With four slots, so that every id shares one with others."""
-    seen._slots = np.zeros(4, dtype=np.uint16)
-    seen._shift = np.uint64(62)
-    return seen
+def pool_of(seed: int, homes: int) -> Hashes:
+    """Ids whose slot is one of the last so many of any table, so that they displace each other beyond its end."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, 2**48, 12, dtype=np.uint64)
+    high = np.uint64(2**16) - rng.integers(1, homes + 1, 12, dtype=np.uint64)
+    return drawn | high << np.uint64(48)
 
 
-@examples(200)
+@examples(300)
 @given(
     steps=st.lists(STEP, max_size=25),
-    horizon=st.sampled_from([1, 2, 3, AGES, AGES + 1, 3 * AGES + 1]),
+    horizon=st.sampled_from(HORIZONS),
     seed=st.integers(0, 1000),
-    start=st.sampled_from([0, 5, TAGS - 3, 3 * TAGS - 1]),
-    narrow=st.booleans(),
+    start=st.sampled_from([0, 5, 2**16 - 3, 10**9]),
+    homes=st.sampled_from([1, 2**10, 2**16]),
+    numbered_anew=st.booleans(),
+    compiled=st.booleans(),
 )
 def test_an_id_is_seen_first_where_no_equal_one_was_within_the_horizon(
-    steps: list[tuple[int, list[int]]], horizon: int, seed: int, start: int, narrow: bool
+    steps: list[tuple[int, list[int]]],
+    horizon: int,
+    seed: int,
+    start: int,
+    homes: int,
+    numbered_anew: bool,
+    compiled: bool,
 ) -> None:
-    pool = np.random.default_rng(seed).integers(0, 2**64, 12, dtype=np.uint64)
-    seen = SeenIds(horizon=horizon, block_size=16)
-    if narrow:
-        seen = crowded(seen)
+    pool = pool_of(seed, homes)
+    seen = SeenIds(horizon=horizon, block_size=200)
     history: list[tuple[int, int]] = []
     number = start
-    seen.begin(number)
-    for forward, chosen in steps:
-        if forward:
-            number += forward
-            seen.begin(number)
-        expected = []
-        for one in chosen:
-            expected.append(not any(other == one and number - at <= horizon for at, other in history))
-            history.append((number, one))
-        assert expected == seen.add(pool[chosen]).tolist()
+    with (
+        patch.object(seen_ids, "MOST_BLOCKS", horizon + 3 if numbered_anew else seen_ids.MOST_BLOCKS),
+        patch.object(seen_ids, "seen_loops", seen_ids.seen_loops if compiled else SOURCE),
+    ):
+        seen.begin(number)
+        for forward, chosen in steps:
+            if forward:
+                number += forward
+                seen.begin(number)
+            expected = []
+            for one in chosen:
+                expected.append(not any(other == one and number - at <= horizon for at, other in history))
+                history.append((number, one))
+            assert expected == seen.add(pool[chosen]).tolist()
+
+
+def test_blocks_are_numbered_anew_where_a_table_cannot_number_more() -> None:
+    seen = SeenIds(horizon=1, block_size=4)
+    ids = np.random.default_rng(1).integers(0, 2**64, 2**16 + 10, dtype=np.uint64)
+    for number, one in enumerate(ids):
+        seen.begin(number)
+        before = ids[max(0, number - 1) : number]
+        assert [*[False] * len(before), True] == seen.add(np.append(before, one)).tolist()
+
+
+def test_more_ids_than_a_block_has_offsets_are_refused() -> None:
+    seen = SeenIds(horizon=1, block_size=4)
+    seen.begin(7)
+    seen.add(np.arange(3, dtype=np.uint64))
+    with pytest.raises(ValueError, match="block 7: expected at most 4 ids, got 1 more"):
+        seen.add(np.arange(2, dtype=np.uint64))
+    seen.begin(8)
+    assert [False] == seen.add(np.arange(1, dtype=np.uint64)).tolist()
 
 
 @pytest.mark.parametrize("fetch", [1, 7, 64])
@@ -64,20 +100,14 @@ def test_how_the_log_is_split_into_calls_makes_no_difference(fetch: int) -> None
         assert whole.add(block).tolist() == np.concatenate(parts).tolist()
 
 
-def test_what_has_left_the_horizon_takes_no_room() -> None:
-    seen = SeenIds(horizon=2, block_size=64)
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_what_has_left_the_horizon_takes_no_room(horizon: int) -> None:
+    seen = SeenIds(horizon=horizon, block_size=64)
     rng = np.random.default_rng(4)
-    for number in range(50):
+    for number in range(4 * horizon + 50):
         seen.begin(number)
         for _ in range(4):
-            seen.add(rng.integers(0, 2**64, 16, dtype=np.uint64))
-        assert sum(len(array) for arrays in seen._sorted.values() for array in arrays) <= 3 * 64
-
-
-def test_ids_that_come_one_by_one_are_held_in_few_arrays() -> None:
-    seen = SeenIds(horizon=1, block_size=1000)
-    seen.begin(0)
-    for one in np.random.default_rng(5).integers(0, 2**64, 1000, dtype=np.uint64):
-        assert [True] == seen.add(np.array([one])).tolist()
-        assert len(seen._sorted[0]) <= 10
-    assert 1000 == sum(map(len, seen._sorted[0]))
+            assert seen.add(rng.integers(0, 2**64, 16, dtype=np.uint64)).all()
+        held = np.count_nonzero(seen._block)
+        assert held <= (horizon + 1 + horizon // SWEEPS) * 64 + 8  # a few at the table's end stay longer
+        assert held * seen_ids.SLOTS_PER_ID <= len(seen._block)

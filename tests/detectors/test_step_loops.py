@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import Ddm, Domain, ECusum, Eddm, ESr, HddmA, HddmW, PageHinkley, Spec, step_loops
+from tests.sources import source_of
 
 SPECS: list[tuple[str, Spec]] = [
     *(("page_hinkley", PageHinkley(warm_up=3, forgetting=f, direction="both")) for f in (1.0, 0.9999, 0.7)),
@@ -27,18 +25,7 @@ SPECS: list[tuple[str, Spec]] = [
 ]
 
 
-def source() -> ModuleType:
-    """The loops as Python reads them, whether or not they were compiled."""
-    path = Path(step_loops.__file__).with_name("step_loops.py")
-    found = importlib.util.spec_from_file_location("step_loops_of_the_source", path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-SOURCE = source()
+SOURCE = source_of("detectors.step_loops")
 
 
 def taken(spec: Spec, parts: list[list[float]]) -> list[bytes]:
