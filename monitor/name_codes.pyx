@@ -99,14 +99,14 @@ cdef class NameCodes:
 
 cdef inline uint32_t hash_of(const unsigned char* text, Py_ssize_t size) noexcept:
     """Mixes in eight bytes at a time by a product of 128 bits of which the halves are xored, as XXH3 does."""
-    cdef uint64_t word, mixed = size
-    cdef Py_ssize_t place = 0
-    while place < size:
-        word = 0
-        if size - place >= 8:
-            memcpy(&word, text + place, 8)
-        else:
-            memcpy(&word, text + place, size - place)
+    cdef uint64_t word = 0, mixed = size
+    cdef Py_ssize_t place
+    for place in range(0, size - 8, 8):
+        memcpy(&word, text + place, 8)
         mixed = xxh3.folded(mixed ^ word, xxh3.MIX)
-        place += 8
-    return <uint32_t>mixed
+    word = 0
+    if size < 8:
+        memcpy(&word, text, size)
+    else:
+        memcpy(&word, text + size - 8, 8)  # which may overlap those before
+    return <uint32_t>xxh3.folded(mixed ^ word, xxh3.MIX)

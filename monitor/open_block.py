@@ -34,8 +34,6 @@ CLOCK_RECORDS: Final = 64
 """The block's clock is the median Kafka timestamp of so many last records: one absurd timestamp moves nothing.
 
 The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
-DECODED_AT_ONCE: Final = 1024
-"""Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +119,15 @@ class OpenBlock:
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]
     ) -> dict[int, Rejected]:
         """Take decisions; returns, by index, those that are refused."""
-        rows: list[Rows] = []
-        refused: dict[int, Rejected] = {}
-        capable: list[int] = []
-        for begin in range(0, len(values), DECODED_AT_ONCE):
-            part = slice(begin, begin + DECODED_AT_ONCE)
-            found = read_decisions(values[part], timestamps[part], self._keys.table, features=self._settings.features)
-            rows.append(found.rows)
-            refused |= {begin + index: why for index, why in self._refused(found.refused).items()}
-            if self._settings.join:
-                capable += (begin + found.places[self._capable.rows(found.rows)]).tolist()
-        self._take(concatenate(rows))
+        found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
+        self._take(found.rows)
+        capable = found.places[self._capable.rows(found.rows)].tolist() if self._settings.join else []
         self._forwards += forward_decisions(
             [decode_identified(value) for index in capable if (value := values[index]) is not None],
             offsets=[offsets[index] for index in capable],
             timestamps=[timestamps[index] for index in capable],
         )
-        return refused
+        return self._refused(found.refused)
 
     def _others(
         self, offsets: Sequence[int], timestamps: Sequence[int], values: Sequence[bytes | None]

@@ -27,6 +27,8 @@ except ImportError:
 COMPILED: Final = _scan is not None
 """Whether the scanner is there."""
 
+DECODED_AT_ONCE: Final = 1024
+"""Decisions that are objects at the same time: so many fit into a processor's cache, between JSON and columns."""
 _FEATURES: Final = msgspec.json.Decoder(dict[str, FeatureValue] | None).decode
 
 
@@ -48,14 +50,15 @@ def read_decisions(
     `features`: whether features are read too.
     """
     times = np.array(timestamps, dtype=np.int64)
-    if not COMPILED:
-        return _decoded(values, times, np.arange(len(values)), table, features)
-    scanned = _scanned(values, times, table, features)
-    if len(scanned.places) == len(values):
-        return scanned
-    unsure = np.delete(np.arange(len(values)), scanned.places)
-    decoded = _decoded([values[index] for index in unsure.tolist()], times[unsure], unsure, table, features)
-    return _in_order(scanned, decoded)
+    unsure = np.arange(len(values))
+    found = []
+    if COMPILED:
+        found.append(_scanned(values, times, table, features))
+        unsure = np.delete(unsure, found[0].places)
+    while len(unsure) or not found:
+        now, unsure = unsure[:DECODED_AT_ONCE], unsure[DECODED_AT_ONCE:]
+        found.append(_decoded([values[index] for index in now.tolist()], times[now], now, table, features))
+    return _in_order(found)
 
 
 def _scanned(values: Sequence[bytes | None], timestamps: Ints, table: KeyTable, features: bool) -> ReadDecisions:
@@ -147,12 +150,11 @@ def _decoded(
     return ReadDecisions(rows, indices[places], {int(indices[index]): why for index, why in refused.items()})
 
 
-def _in_order(one: ReadDecisions, other: ReadDecisions) -> ReadDecisions:
-    """What two say of different records."""
-    places = np.concatenate([one.places, other.places])
+def _in_order(parts: Sequence[ReadDecisions]) -> ReadDecisions:
+    """What several say of different records."""
+    if len(parts) == 1:
+        return parts[0]
+    places = np.concatenate([part.places for part in parts])
     order = np.argsort(places)
-    return ReadDecisions(
-        take(concatenate([one.rows, other.rows]), order),
-        places[order],
-        one.refused | other.refused,
-    )
+    rows = take(concatenate([part.rows for part in parts]), order)
+    return ReadDecisions(rows, places[order], {index: why for part in parts for index, why in part.refused.items()})

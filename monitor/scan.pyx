@@ -39,9 +39,11 @@ cdef extern from *:
     """
     #define ONES 0x0101010101010101ULL
     #define HIGH 0x8080808080808080ULL
+    #define FIRST(high) (__builtin_ctzll(high) >> 3)
     """
     const uint64_t ONES  # a one in each byte
     const uint64_t HIGH  # the high bit of each byte
+    int first "FIRST"(uint64_t high) noexcept  # the first byte of which the high bit is set, of one at least
 
 UNSURE = -3
 NO_NAME = 255
@@ -393,11 +395,6 @@ cdef inline Place string(Place at, Place end, Text* text) noexcept:
 cdef inline uint64_t below(uint64_t word, unsigned char bound) noexcept:
     """High bits of the bytes below a bound of at most 128; above the first of them also of others."""
     return (word - ONES * bound) & ~word & HIGH
-
-
-cdef inline int first(uint64_t high) noexcept:
-    """The first byte of which the high bit is set: how many bytes are below it."""
-    return <int>(((high - 1 & ONES) * ONES >> 56) - 1)
 
 
 cdef inline bint digit(unsigned char one) noexcept:

@@ -63,10 +63,10 @@ class SeenIds:
             raise ValueError(f"block {self._number}: expected at most {self._block_size} ids, got {-self._room} more")
         fresh = np.empty(len(ids), dtype=np.bool_)
         seen_loops.enter(
-            memoryview(ids),
-            memoryview(fresh.view(np.uint8)),
-            memoryview(self._held),
-            memoryview(self._block),
+            ids.data,
+            fresh.view(np.uint8).data,
+            self._held.data,
+            self._block.data,
             self._shift,
             self._number - self._first,
             self._oldest,
@@ -85,4 +85,4 @@ class SeenIds:
 
     def _sweep(self) -> None:
         gone = np.flatnonzero(self._block - np.uint16(1) < self._oldest - 1)  # an empty slot's 0 becomes the greatest
-        seen_loops.expire(memoryview(gone), memoryview(self._held), memoryview(self._block), self._shift, self._oldest)
+        seen_loops.expire(gone.data, self._held.data, self._block.data, self._shift, self._oldest)

@@ -166,7 +166,7 @@ def test_the_memory_for_duplicates_is_bounded_by_the_horizon() -> None:
     follower = summariser(events, SETTINGS)
     for begin in range(0, len(events), 7):
         feed(follower, events, begin, min(begin + 7, len(events)))
-        assert sum(ids.size for parts in follower._ids._sorted.values() for ids in parts) <= (HORIZON + 1) * BLOCK
+        assert np.count_nonzero(follower._ids._block) <= (HORIZON + 1) * BLOCK
         assert len(follower._clocks) <= HORIZON
 
 
@@ -492,5 +492,7 @@ def test_how_many_decisions_are_read_at_once_changes_nothing(at_once: int, monke
 
     expected = told()
     assert (45, 84) == (len(expected[0]), len(expected[1]))
-    monkeypatch.setattr("monitor.open_block.DECODED_AT_ONCE", at_once)
+    monkeypatch.setattr("monitor.read_decisions.DECODED_AT_ONCE", at_once)
+    assert expected == told()
+    monkeypatch.setattr("monitor.read_decisions.COMPILED", False)
     assert expected == told()

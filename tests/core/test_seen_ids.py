@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import seen_ids
+from monitor import seen_ids, seen_loops
 from monitor.seen_ids import SWEEPS, Hashes, SeenIds
 from tests.core.strategies import examples
 from tests.sources import source_of
@@ -54,7 +54,7 @@ def test_an_id_is_seen_first_where_no_equal_one_was_within_the_horizon(
     number = start
     with (
         patch.object(seen_ids, "MOST_BLOCKS", horizon + 3 if numbered_anew else seen_ids.MOST_BLOCKS),
-        patch.object(seen_ids, "seen_loops", seen_ids.seen_loops if compiled else SOURCE),
+        patch.object(seen_ids, "seen_loops", seen_loops if compiled else SOURCE),
     ):
         seen.begin(number)
         for forward, chosen in steps:
