@@ -11,7 +11,7 @@ import dataclasses
 from array import array
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,9 @@ MAXIMUM_NAMES: Final = 50_000
 """Names as bytes beyond which they are learned anew: values of enumerations that are not known here are many names of
 one key."""
 
+_NAMED: Final = ("model", "model_version", "policy", "language", "region", "surface")
+"""Fields of an event whose text may be anything."""
+
 REFUSED: Final = -2
 """The code of a key with a name that may not become a label."""
 
@@ -120,7 +123,9 @@ class KeyTable:
         self._cells: dict[CellKey, int] = {}
         self._model_numbers: dict[str, int] = {}
         self._series_numbers: dict[tuple[str, SeriesName], int] = {}
-        self._met: dict[Hashable, set[str]] = {}
+        self._caps = _caps(limits)
+        self._met: dict[str, list[set[str]]] = {}
+        """by model, the values of each of the labels that are capped within a model"""
         self._models_of = array("q")
         self._series_of: Ints = np.empty((0, 1 + len(kinds)), dtype=np.int64)
 
@@ -173,15 +178,21 @@ class KeyTable:
         return self._series_of
 
     def _admit(self, raw: RawKey) -> int:
-        model, version, variant, policy, language, region, surface, modality = map(_plain, raw)
-        names = (("model", model), ("model_version", version), ("policy", policy))
-        dimensions = (("language", language), ("region", region), ("surface", surface))
-        for where, name in (*names, *dimensions):
+        model, version, variant, policy, language, region, surface, modality = raw
+        for where, name in zip(_NAMED, (model, version, policy, language, region, surface), strict=True):
             if name is not None and not name_is_allowed(name):
                 self.refusals[raw] = invalid_name(where, name)
                 return REFUSED
-        language, region, surface = (self._listed(dimension, name) for dimension, name in dimensions)
-        key = CellKey(model, version, variant, policy, language, region, surface, modality or UNKNOWN)
+        key = CellKey(
+            model,
+            version,
+            str.__str__(variant),  # of a member of an enumeration, its text
+            policy,
+            self._listed("language", language),
+            self._listed("region", region),
+            self._listed("surface", surface),
+            UNKNOWN if modality is None else str.__str__(modality),
+        )
         self._meet(key)
         return self.cell(key)
 
@@ -192,11 +203,16 @@ class KeyTable:
         return name if values is None or name in values else OTHER
 
     def _meet(self, key: CellKey) -> None:
-        if not self.crowded:
-            for scope, name, limit in _capped_labels(key, key.model, self.limits):
-                met = self._met.setdefault(scope, set())
-                met.add(name)
-                self.crowded |= len(met) > limit
+        if self.crowded:
+            return
+        met = self._met.get(key.model)
+        if met is None:
+            met = self._met[key.model] = [set() for _ in self._caps]
+            self.crowded = len(self._met) > self.limits.models_in_block
+        for names, name, limit in zip(met, _capped(key), self._caps, strict=True):
+            names.add(name)
+            if len(names) > limit:
+                self.crowded = True
 
     def _name_series(self, key: CellKey) -> list[int]:
         segments = (ALL, *(",".join(f"{name}={key[place]}" for name, place in kind) for kind in self._kinds))
@@ -243,8 +259,10 @@ class BlockKeys:
 
     def _capped(self, key: CellKey) -> CellKey:
         model = self.model(key.model)
-        labels = _capped_labels(key, model, self.table.limits)[1:]
-        version, policy, language, region, surface = (self._admitted(*label) for label in labels)
+        labels = enumerate(zip(_capped(key), _caps(self.table.limits), strict=True))
+        version, policy, language, region, surface = (
+            self._admitted((model, label), name, cap) for label, (name, cap) in labels
+        )
         return CellKey(model, version, key.variant, policy, language, region, surface, key.modality)
 
     def _admitted(self, scope: Hashable, name: str, limit: int) -> str:
@@ -257,18 +275,11 @@ class BlockKeys:
         return name
 
 
-def _plain(name: str | None) -> Any:
-    """The text of a name that may be a member of an enumeration."""
-    return None if name is None else str.__str__(name)
+def _capped(key: CellKey) -> tuple[str, str, str, str, str]:
+    """The labels that are capped within a model, in the order of `_caps`."""
+    return key.model_version, key.policy, key.language, key.region, key.surface
 
 
-def _capped_labels(key: CellKey, model: str, limits: Limits) -> tuple[tuple[Hashable, str, int], ...]:
-    """(what is capped, value, cap) of each label with a cap; all but the model's hold within a model."""
-    return (
-        ("model", key.model, limits.models_in_block),
-        (("version", model), key.model_version, limits.versions),
-        (("policy", model), key.policy, limits.policies),
-        (("language", model), key.language, limits.dimension_values),
-        (("region", model), key.region, limits.dimension_values),
-        (("surface", model), key.surface, limits.dimension_values),
-    )
+def _caps(limits: Limits) -> tuple[int, int, int, int, int]:
+    values = limits.dimension_values
+    return limits.versions, limits.policies, values, values, values
