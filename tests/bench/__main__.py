@@ -25,8 +25,8 @@ PACKAGES: Final = (
 
 SUITE: Final = {
     "throughput": (
-        Step("throughput", "--decisions 600000 --partitions 1 --compression none --only bare,ours,join,stock"),
-        Step("throughput", "--decisions 600000 --partitions 4 --compression lz4 --only bare,ours,join,two"),
+        Step("throughput", "--decisions 1500000 --partitions 1 --compression none --only bare,ours,join,stock"),
+        Step("throughput", "--decisions 1500000 --partitions 4 --compression lz4 --only bare,ours,join,two"),
     ),
     "hotpath": (Step("hotpath", "--rate 100000"),),
     "freshness": (Step("freshness"),),

@@ -23,6 +23,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
+from monitor import seen_loops
 from monitor.assembly import Pipeline, assemble
 from monitor.blocks import BlockMessage, block_first, decode_block, encode_block
 from monitor.evaluate import PartitionEvaluator, take_snapshot
@@ -36,6 +37,7 @@ from monitor.streaming.fetch import BatchRecords, RecordBatch, merge
 from monitor.topics import DECISIONS
 from tests.bench.decisions import Decisions
 from tests.bench.tables import Table, begin, show
+from tests.sources import source_of
 
 START_MS: Final = 1_790_000_000_000
 IN_A_BATCH: Final = 2000
@@ -193,6 +195,7 @@ def run(arguments: Sequence[str]) -> list[Table]:
         with (
             patch("monitor.decision_cells.COMPILED", new=scanned),
             patch("monitor.read_decisions.COMPILED", new=scanned),
+            patch("monitor.seen_ids.seen_loops", new=seen_loops if scanned else source_of("monitor.seen_loops")),
             patch("monitor.streaming.records.COMPILED", new=scanned),
         ):
             workers = [once(assemble(settings), batches, rate=told.rate) for _ in range(told.runs)]
