@@ -17,11 +17,12 @@ from monitor.acceptance import accept
 from monitor.block_counts import BlockCounts
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, Span
 from monitor.cells import BlockKeys
-from monitor.decode import Rejected, decode_identified, decode_many, invalid_name, name_is_allowed
+from monitor.decode import Rejected, decode_many, invalid_name, name_is_allowed
 from monitor.events import Launch, Variant
 from monitor.join.capable import Capable
 from monitor.join.clock import told_clock
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decisions, forward_feedback
+from monitor.join.read_contexts import read_contexts
 from monitor.model_block import model_block
 from monitor.read_decisions import read_decisions
 from monitor.rows import Ints, Rows, concatenate, feedback_rows, no_decisions, take
@@ -123,7 +124,7 @@ class OpenBlock:
         self._take(found.rows)
         capable = found.places[self._capable.rows(found.rows)].tolist() if self._settings.join else []
         self._forwards += forward_decisions(
-            [decode_identified(value) for index in capable if (value := values[index]) is not None],
+            read_contexts(values, capable),
             offsets=[offsets[index] for index in capable],
             timestamps=[timestamps[index] for index in capable],
         )

@@ -105,25 +105,22 @@ def _scanned(values: Sequence[bytes | None], timestamps: Ints, table: KeyTable, 
     return ReadDecisions(rows, places, {})
 
 
-def raw_key(names: bytes) -> RawKey:
-    """The key of names as the scanner joins them."""
+def split_names(names: bytes) -> list[str | None]:
+    """Names that the scanner joined, None where one is not told."""
     told: list[str | None] = []
     at = 0
     while at < len(names):
         begin = at + 1
         at = begin if names[at] == _scan.NO_NAME else begin + names[at]
         told.append(names[begin:at].decode() or None)
-    model, version, variant, policy, language, region, surface, modality = told
-    return (  # the scanner finds that nothing is missing which is required
-        cast(str, model),
-        cast(str, version),
-        Variant.CHAMPION if variant is None else Variant(variant),
-        cast(str, policy),
-        language,
-        region,
-        surface,
-        None if modality is None else Modality(modality),
-    )
+    return told
+
+
+def raw_key(names: bytes) -> RawKey:
+    """The key of names as `scan` joins them: it has found that nothing is missing which is required."""
+    model, version, variant, policy, language, region, surface, modality = split_names(names)
+    role, kind = Variant(variant or Variant.CHAMPION), modality and Modality(modality)
+    return cast(RawKey, (model, version, role, policy, language, region, surface, kind))
 
 
 def _features(texts: Sequence[bytes | None], key: Ints) -> Any:

@@ -36,3 +36,19 @@ def scan(
     Returns the names, by index, of decisions of which nothing else is wrong than that `codes` does not have them:
     joined in the order of `monitor.rows.decision_key`, each after its length. All but the `key` of these is written.
     """
+
+def contexts(
+    values: bytes,
+    begins: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    occurred_us: npt.NDArray[np.int64],
+    score: npt.NDArray[np.float64],
+    inclusion: npt.NDArray[np.float64],
+    ids: list[bytes],
+    names: list[bytes],
+) -> None:
+    """Write what feedback needs of decisions: times in microseconds, and NaN where no probability is told.
+
+    `names` are joined as those of `scan`, with action, policy version and design behind them. Of a decision that it is
+    not sure of nothing is written.
+    """

@@ -59,6 +59,7 @@ cdef struct Text:
 cdef enum Field:  # the names first, in the order of `monitor.rows.decision_key`
     MODEL, MODEL_VERSION, VARIANT, POLICY, LANGUAGE, REGION, SURFACE, MODALITY
     ID, OCCURRED_AT, ACTION, SCORE, SAMPLED, PROBABILITY, LATENCY, SCHEMA, TYPE, FEATURES
+    POLICY_VERSION, DESIGN  # may be anything: nothing is counted of them
     OTHER
 
 cdef enum:
@@ -83,6 +84,7 @@ cdef struct Decision:  # what is counted of `monitor.events.CountedDecision`
     Text id
     Text action
     Text features
+    Text[2] noted  # policy version and design, as JSON
     int64_t occurred_us
     double score
     double latency
@@ -146,14 +148,14 @@ def scan(
     for row in range(begins.shape[0]):
         key[row] = DOUBT
         begin, end = begins[row], ends[row]
-        if not (0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT):
+        if not within(values, begin, end):
             continue
         if not decision(start + begin, start + end, &found, &order):
             continue
         action = column_of(found.action)
         if action < 0:
             continue
-        size = joined(found.names, text)
+        size = joined(found.names, NAMES, text)
         code = codes.find(text, size)
         if code < 0:
             unmet[row] = PyBytes_FromStringAndSize(<char*>text, size)
@@ -177,15 +179,62 @@ cdef inline uint64_t hashed(Text text) except? 0:
     return xxh3_64_intdigest(taken(text))
 
 
+cdef inline bint within(bytes values, int64_t begin, int64_t end) noexcept:
+    return 0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT
+
+
+def contexts(
+    bytes values, int64_t[::1] begins, int64_t[::1] ends, int64_t[::1] occurred_us, double[::1] score,
+    double[::1] inclusion, list ids, list names
+):
+    cdef Py_ssize_t row, size
+    cdef Place start = <Place>PyBytes_AS_STRING(values)
+    cdef Decision found
+    cdef Order order
+    cdef Text[2] noted
+    cdef unsigned char[(NAMES + 3) * (1 + MAX_NAME)] text
+    order.count = 0
+    for row in range(begins.shape[0]):
+        if not within(values, begins[row], ends[row]) or not decision(
+            start + begins[row], start + ends[row], &found, &order
+        ):
+            continue
+        if not (1 <= found.action.size <= MAX_NAME):
+            continue
+        if not (name_of(found.noted[0], noted) and name_of(found.noted[1], noted + 1)):
+            continue
+        size = joined(found.names, NAMES, text)
+        size += joined(&found.action, 1, text + size)
+        size += joined(noted, 2, text + size)
+        ids[row] = taken(found.id)
+        names[row] = PyBytes_FromStringAndSize(<char*>text, size)
+        occurred_us[row] = found.occurred_us
+        score[row] = found.score
+        inclusion[row] = found.probability
+
+
+cdef bint name_of(Text told, Text* name) noexcept:
+    """Whether some JSON is a name or none, and which."""
+    name[0] = told
+    if told.begin == NULL:
+        return True
+    if told.begin[0] == c'"':
+        name.begin += 1
+        name.size -= 2
+        return 1 <= name.size <= MAX_NAME
+    name.begin = NULL
+    return told.begin[0] == c"n"
+
+
 cdef bytes taken(Text text):
     return PyBytes_FromStringAndSize(<const char*>text.begin, text.size)
 
 
-cdef Py_ssize_t joined(const Text* names, unsigned char* text) noexcept:
+cdef Py_ssize_t joined(const Text* names, int count, unsigned char* text) noexcept:
     """Write the names behind each other, each after its length; the size of it all."""
     cdef unsigned char* at = text
     cdef int number
-    for number in range(NAMES):
+    for number in range(count):
         if names[number].begin == NULL:
             at[0] = NONE
             at += 1
@@ -212,7 +261,7 @@ cdef bint decision(Place at, Place end, Decision* found, Order* order) except -1
     found.met = 0
     found.sampled = -1
     found.probability = found.latency = NAN
-    found.features.begin = NULL
+    found.features.begin = found.noted[0].begin = found.noted[1].begin = NULL
     for place in range(NAMES):
         found.names[place].begin = NULL
     at = spaces(at)
@@ -303,10 +352,13 @@ cdef Place member(Place at, Place end, Field field, Decision* found) except? NUL
         return exactly(at, end, VERSION_TEXT)
     if field == TYPE:
         return exactly(at, end, TYPE_TEXT)
-    text.begin = at  # FEATURES
+    text.begin = at
     at = skipped(at, end, DEPTH)
     text.size = at - text.begin
-    found.features = text
+    if field == FEATURES:
+        found.features = text
+    else:
+        found.noted[<int>field - POLICY_VERSION] = text
     return at
 
 
@@ -342,6 +394,8 @@ cdef Field field_of(Text name) noexcept:
         if named(name, b"modality"): return MODALITY
         if named(name, b"language"): return LANGUAGE
         if named(name, b"features"): return FEATURES
+    elif name.size == 9:
+        if named(name, b"design_id"): return DESIGN
     elif name.size == 11:
         if named(name, b"decision_id"): return ID
         if named(name, b"occurred_at"): return OCCURRED_AT
@@ -349,6 +403,7 @@ cdef Field field_of(Text name) noexcept:
         if named(name, b"model_version"): return MODEL_VERSION
     elif name.size == 14:
         if named(name, b"schema_version"): return SCHEMA
+        if named(name, b"policy_version"): return POLICY_VERSION
     elif name.size == 15:
         if named(name, b"latency_seconds"): return LATENCY
     elif name.size == 21:

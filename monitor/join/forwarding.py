@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 import numpy as np
@@ -140,19 +140,41 @@ def join_partition(key: bytes, count: int) -> int:
     return int.from_bytes(key[8:], "big") % count
 
 
+class Contexts(NamedTuple):
+    """Decisions as far as feedback needs them, as columns: `names` encoded, times in microseconds since the epoch, NaN
+    where no score or inclusion probability is told."""
+
+    ids: Sequence[bytes]
+    names: Sequence[bytes]
+    occurred_us: Sequence[int]
+    score: Sequence[float]
+    inclusion: Sequence[float]
+
+
+def contexts_of(decisions: Sequence[IdentifiedContext]) -> Contexts:
+    """The columns of decisions."""
+    return Contexts(
+        ids=[one.decision_id.encode() for one in decisions],
+        names=[encode_names(_NAMES_OF(one)) for one in decisions],
+        # A float holds microseconds exactly for another 200 years.
+        occurred_us=[round(one.occurred_at.timestamp() * 1e6) for one in decisions],
+        score=[_or_nan(one.score) for one in decisions],
+        inclusion=[_or_nan(one.inclusion_probability) for one in decisions],
+    )
+
+
+def encode_names(values: Sequence[str | None]) -> bytes:
+    """The names of a context, in the order of NAMES."""
+    return _ENCODER.encode(values)
+
+
 def forward_decisions(
-    decisions: Sequence[IdentifiedContext], *, offsets: Sequence[int], timestamps: Sequence[int]
+    decisions: Contexts, *, offsets: Sequence[int], timestamps: Sequence[int]
 ) -> list[ForwardedDecision]:
     """What is forwarded of decisions, each read at its offset with Kafka's timestamp in ms."""
-    # Column by column: each step's code stays in the processor's cache.
-    keys = [xxh3_128_digest(one.decision_id.encode()) for one in decisions]
-    names = [_ENCODER.encode(told) for told in map(_NAMES_OF, decisions)]
-    # A float holds microseconds exactly for another 200 years.
-    occurred_us = [round(one.occurred_at.timestamp() * 1e6) for one in decisions]
-    scores = [_or_nan(one.score) for one in decisions]
-    inclusions = [_or_nan(one.inclusion_probability) for one in decisions]
-    columns = (offsets, keys, map(_kept, timestamps), names, occurred_us, scores, inclusions)
-    return [ForwardedDecision(*row) for row in zip(*columns, strict=True)]
+    keys = map(xxh3_128_digest, decisions.ids)
+    columns = (decisions.names, decisions.occurred_us, decisions.score, decisions.inclusion)
+    return list(map(ForwardedDecision, offsets, keys, map(_kept, timestamps), *columns))
 
 
 def forward_feedback(

@@ -24,7 +24,7 @@ from monitor.broker import EmbeddedBroker
 from monitor.decode import decode_event, decode_identified
 from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import Forward, chunks, forward_decisions, forward_feedback
+from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
@@ -169,7 +169,8 @@ async def measure(
     for fetch, (at, decisions, reviews) in enumerate(traffic):
         times.append(at)
         begun = time.thread_time()
-        forwards = forward_decisions(decisions, offsets=range(len(decisions)), timestamps=[at] * len(decisions))
+        offsets, at_once = range(len(decisions)), [at] * len(decisions)
+        forwards = forward_decisions(contexts_of(decisions), offsets=offsets, timestamps=at_once)
         spent.add("forwarding", begun)
         told = []
         for event in reviews:

@@ -25,6 +25,7 @@ from monitor.join.forwarding import (
     ForwardedDecision,
     ForwardedFeedback,
     chunks,
+    contexts_of,
     decision_key,
     decode_chunk,
     decode_context,
@@ -57,7 +58,7 @@ def decided(**fields: object) -> IdentifiedContext:
 
 
 def told_of(*decisions: IdentifiedContext, at_ms: int = 0) -> list[ForwardedDecision]:
-    return forward_decisions(decisions, offsets=range(len(decisions)), timestamps=[at_ms] * len(decisions))
+    return forward_decisions(contexts_of(decisions), offsets=range(len(decisions)), timestamps=[at_ms] * len(decisions))
 
 
 def told() -> Review:

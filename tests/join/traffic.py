@@ -15,7 +15,7 @@ from typing import Any, Final
 from monitor.decode import Rejected, decode_event, decode_identified
 from monitor.events import Appeal, Report, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import KINDS, Forward, chunks, forward_decisions, forward_feedback
+from monitor.join.forwarding import KINDS, Forward, chunks, contexts_of, forward_decisions, forward_feedback
 from monitor.layout import Layout
 from monitor.rows import hash_id
 from monitor.summarise_settings import SummariseSettings
@@ -59,7 +59,8 @@ def chunk(items: Sequence[Item]) -> bytes:
 def _forward(item: Item) -> Forward:
     event, place, at_ms = item.about, item.place, item.source_ms
     if place is None:
-        (decided,) = forward_decisions([decode_identified(encoded(event))], offsets=[0], timestamps=[at_ms])
+        contexts = contexts_of([decode_identified(encoded(event))])
+        (decided,) = forward_decisions(contexts, offsets=[0], timestamps=[at_ms])
         return decided
     source: SourceTopic = KINDS[place[0]]
     told = decode_event(source, encoded(event))
