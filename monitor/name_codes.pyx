@@ -9,7 +9,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from monitor cimport xxh3
 
@@ -35,10 +35,9 @@ cdef class NameCodes:
 
     def clear(self):
         """Forget all."""
-        PyMem_Free(self.slots)
-        self.slots = NULL
+        memset(self.slots, 0, (<size_t>self.mask + 1) * sizeof(Slot))
         self.texts = bytearray()
-        self.resize(FEWEST)
+        self.kept = 0
 
     def get(self, bytes names):
         """The code of these names, None where they are not kept."""
@@ -102,11 +101,9 @@ cdef inline uint32_t hash_of(const unsigned char* text, Py_ssize_t size) noexcep
     cdef uint64_t word = 0, mixed = size
     cdef Py_ssize_t place
     for place in range(0, size - 8, 8):
-        memcpy(&word, text + place, 8)
-        mixed = xxh3.folded(mixed ^ word, xxh3.MIX)
-    word = 0
+        mixed = xxh3.folded(mixed ^ xxh3.eight(text + place), xxh3.MIX)
     if size < 8:
         memcpy(&word, text, size)
     else:
-        memcpy(&word, text + size - 8, 8)  # which may overlap those before
+        word = xxh3.eight(text + size - 8)  # which may overlap those before
     return <uint32_t>xxh3.folded(mixed ^ word, xxh3.MIX)

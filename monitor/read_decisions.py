@@ -117,8 +117,8 @@ def split_names(names: bytes) -> list[str | None]:
 
 
 def raw_key(names: bytes) -> RawKey:
-    """The key of names as `scan` joins them: it has found that nothing is missing which is required."""
-    model, version, variant, policy, language, region, surface, modality = split_names(names)
+    """The key of names as the scanner joins them: it has found that nothing is missing which is required."""
+    model, version, variant, policy, language, region, surface, modality, *_ = split_names(names)
     role, kind = Variant(variant or Variant.CHAMPION), modality and Modality(modality)
     return cast(RawKey, (model, version, role, policy, language, region, surface, kind))
 

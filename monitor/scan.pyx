@@ -47,7 +47,7 @@ cdef extern from *:
 
 UNSURE = -3
 NO_NAME = 255
-cdef int64_t DOUBT = UNSURE
+cdef int64_t DOUBT = UNSURE  # the same two as numbers of C
 cdef unsigned char NONE = NO_NAME
 
 ctypedef const unsigned char* Place
@@ -138,8 +138,7 @@ def scan(
     unsigned char[::1] sampled, list features
 ):
     cdef Py_ssize_t row, size
-    cdef Place start = <Place>PyBytes_AS_STRING(values)
-    cdef int64_t begin, end, action, code
+    cdef int64_t action, code
     cdef Decision found
     cdef Order order
     cdef unsigned char[NAMES * (1 + MAX_NAME)] text
@@ -147,10 +146,7 @@ def scan(
     order.count = 0
     for row in range(begins.shape[0]):
         key[row] = DOUBT
-        begin, end = begins[row], ends[row]
-        if not within(values, begin, end):
-            continue
-        if not decision(start + begin, start + end, &found, &order):
+        if not read(values, begins[row], ends[row], &found, &order):
             continue
         action = column_of(found.action)
         if action < 0:
@@ -179,8 +175,12 @@ cdef inline uint64_t hashed(Text text) except? 0:
     return xxh3_64_intdigest(taken(text))
 
 
-cdef inline bint within(bytes values, int64_t begin, int64_t end) noexcept:
-    return 0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT
+cdef inline bint read(bytes values, int64_t begin, int64_t end, Decision* found, Order* order) except -1:
+    """Whether there is a decision between two places among the values, and which."""
+    cdef Place start = <Place>PyBytes_AS_STRING(values)
+    if not (0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT):
+        return False
+    return decision(start + begin, start + end, found, order)
 
 
 def contexts(
@@ -188,18 +188,15 @@ def contexts(
     double[::1] inclusion, list ids, list names
 ):
     cdef Py_ssize_t row, size
-    cdef Place start = <Place>PyBytes_AS_STRING(values)
     cdef Decision found
     cdef Order order
     cdef Text[2] noted
     cdef unsigned char[(NAMES + 3) * (1 + MAX_NAME)] text
     order.count = 0
     for row in range(begins.shape[0]):
-        if not within(values, begins[row], ends[row]) or not decision(
-            start + begins[row], start + ends[row], &found, &order
-        ):
+        if not read(values, begins[row], ends[row], &found, &order):
             continue
-        if not (1 <= found.action.size <= MAX_NAME):
+        if not (1 <= found.action.size <= MAX_NAME):  # one that is not known here may be any text
             continue
         if not (name_of(found.noted[0], noted) and name_of(found.noted[1], noted + 1)):
             continue

@@ -31,7 +31,7 @@ class SeenIds:
         self._horizon = horizon
         self._block_size = self._room = block_size
         self._every = horizon // SWEEPS + 1
-        bits = max(2, (int(SLOTS_PER_ID * (horizon + self._every) * block_size)).bit_length())
+        bits = int(SLOTS_PER_ID * (horizon + self._every) * block_size).bit_length()
         self._shift = 64 - bits
         self._held = np.zeros(1 << bits, dtype=np.uint64)
         self._block = np.zeros(1 << bits, dtype=np.uint16)

@@ -9,9 +9,9 @@ import numpy as np
 
 from monitor import read_decisions
 from monitor.decode import decode_identified
-from monitor.events import Action, Modality, Variant
+from monitor.events import Action
 from monitor.join.forwarding import Contexts, contexts_of, encode_names
-from monitor.read_decisions import split_names
+from monitor.read_decisions import raw_key, split_names
 from monitor.slices import Slices
 
 try:
@@ -47,9 +47,7 @@ def _decoded(values: Sequence[bytes | None], places: Sequence[int]) -> Contexts:
 @lru_cache(8192)
 def _encoded(names: bytes) -> bytes:
     """The names that `contexts` of the scanner joined; those of all decisions are few."""
-    model, version, variant, policy, language, region, surface, modality, action, policy_version, design = split_names(
-        names
-    )
-    role, kind = Variant(variant or Variant.CHAMPION), modality and Modality(modality)
+    model, version, role, policy, language, region, surface, kind = raw_key(names)
+    action, policy_version, design = split_names(names)[-3:]
     told = (model, version, policy, Action(action or ""), policy_version, kind, language, region, surface, role, design)
     return encode_names(told)
