@@ -175,7 +175,7 @@ cdef inline uint64_t hashed(Text text) except? 0:
     return xxh3_64_intdigest(taken(text))
 
 
-cdef inline bint read(bytes values, int64_t begin, int64_t end, Decision* found, Order* order) except -1:
+cdef bint read(bytes values, int64_t begin, int64_t end, Decision* found, Order* order) except -1:
     """Whether there is a decision between two places among the values, and which."""
     cdef Place start = <Place>PyBytes_AS_STRING(values)
     if not (0 <= begin < end <= PyBytes_GET_SIZE(values) and end - begin <= MAX_EVENT):
