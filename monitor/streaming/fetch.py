@@ -23,6 +23,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from monitor.slices import Slices
+from monitor.streaming.frames import receive_frames
 from monitor.streaming.records import Headers, batch_end, is_as_written, no_numbers, read_records
 
 
@@ -227,8 +228,11 @@ class _ListeningClient:
 
     async def send(self, node_id: int, request: Any, **options: Any) -> Any:
         """Ask a broker."""
+        fetches = isinstance(request, FetchRequest)
+        if fetches and (connection := await self._client._get_conn(node_id, **options)):  # noqa: SLF001
+            receive_frames(connection)
         response = await self._client.send(node_id, request, **options)
-        if isinstance(request, FetchRequest):
+        if fetches:
             self.answers[id(request)] = {
                 TopicPartition(topic, told[0]): told[-1] for topic, partitions in response.topics for told in partitions
             }

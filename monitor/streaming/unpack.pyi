@@ -17,3 +17,6 @@ def unpack(
     The rows are offset, timestamp, and begin and end of key and value, the end -1 where there is none. Records below
     `first_offset` are left out. Returns how many there are, and headers by index. ValueError for a malformed batch.
     """
+
+def unwritten(size: int) -> tuple[bytes, memoryview]:
+    """New bytes that hold anything, at least one, and their memory: write it before anybody looks at the bytes."""

@@ -4,6 +4,8 @@
 Format: the records of a batch of version 2 (Kafka's documentation, "Record Batch" and "Record"), decompressed.
 """
 
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 
 ctypedef const unsigned char* Place
@@ -43,6 +45,21 @@ def unpack(
             kept += 1
         at = following
     return kept, headers
+
+
+cdef class Room:
+    """The memory of bytes, to be written into; it keeps them."""
+
+    cdef bytes whole
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, PyBytes_AS_STRING(self.whole), len(self.whole), 0, flags)
+
+
+def unwritten(Py_ssize_t size):
+    cdef Room room = Room()
+    room.whole = PyBytes_FromStringAndSize(NULL, size)
+    return room.whole, memoryview(room)
 
 
 cdef inline Place taken(Place at, Place end, int64_t size) except NULL:

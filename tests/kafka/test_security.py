@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from faust.types import TP
 
 from monitor.streaming.security import Security, aiokafka_options, confluent_options, faust_credentials
 from tests.kafka_server import KafkaServer
@@ -19,6 +20,8 @@ from tests.streaming.apps import reading, until
 pytestmark = pytest.mark.kafka
 
 PASSWORD = "of-the-key-store"  # noqa: S105
+PARTS = [bytes([number]) * 900_000 for number in range(5)]
+"""An answer to a fetch that holds these comes in many pieces."""
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,12 @@ async def test_faust_and_aiokafka_log_in(server: KafkaServer, certificate: Path)
     topic, address = server.create_topic("secured"), server.address("SECURE")
     async with AIOKafkaProducer(bootstrap_servers=address, **aiokafka_options(ann(certificate))) as producer:
         await producer.send_and_wait(topic, b"hello")
+        for part in PARTS:
+            await producer.send_and_wait(topic, part)
     credentials = faust_credentials(ann(certificate))
     async with reading(address, topic, settings={"broker_credentials": credentials}) as (reader, _):
-        await until(lambda: reader.read() == 1)
+        await until(lambda: reader.read() == 1 + len(PARTS))
+        assert [b"hello", *PARTS] == reader.values(TP(topic, 0))
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])

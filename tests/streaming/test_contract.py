@@ -11,11 +11,13 @@ from functools import partial
 from importlib.metadata import entry_points, version
 from inspect import getsource, iscoroutinefunction, signature
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.fetch import FetchRequest
@@ -63,6 +65,19 @@ def test_a_fetcher_stores_lazy_results_that_can_be_exchanged() -> None:
     assert ["self", "tp", "assignment", "partition_records", "backoff"] == parameters(FetchResult.__init__)
     expected = "self tp records aborted_transactions fetch_offset key_deserializer value_deserializer check_crcs"
     assert [*expected.split(), "isolation_level"] == parameters(PartitionRecords.__init__)
+
+
+def test_a_connection_hands_each_answer_to_the_method_that_we_call() -> None:
+    assert ["self", "resp"] == parameters(AIOKafkaConnection._handle_frame)
+    read = getsource(AIOKafkaConnection._read)
+    for said in ('struct.unpack(">i", resp)', "await reader.readexactly(size)", "self._handle_frame(resp)"):
+        assert said in read
+    handle = getsource(AIOKafkaConnection._handle_frame)
+    assert "self._requests[0]" in handle  # there until its answer was handled: none, and none is on its way
+    assert "self._requests.popleft()" in handle
+    assert "protocol = AIOKafkaProtocol(self._closed_fut, reader, loop=loop)" in getsource(AIOKafkaConnection.connect)
+    assert "await self._get_conn(node_id, group=group)" in getsource(AIOKafkaClient.ready)
+    assert "await self.ready(node_id, group=group)" in getsource(AIOKafkaClient.send)
 
 
 def test_partition_records_ask_of_a_batch_what_ours_answers() -> None:
@@ -177,6 +192,7 @@ async def test_only_the_fetcher_that_is_told_delivers_batches() -> None:
     ours, other = Mock(), Mock()
     for fetcher in (ours, other):
         fetcher._client.send = answer
+        fetcher._client._get_conn = AsyncMock(return_value=None)
         fetcher._proc_fetch_request = partial(fetched, fetcher)
         fetcher._records = {
             TP(topic, 0): FetchResult(
