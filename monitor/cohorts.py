@@ -162,6 +162,11 @@ class Cohorts:
             for start in sorted(self._held[level]):
                 yield level, start
 
+    def minutes(self) -> set[int]:
+        """The cohorts held that are minutes."""
+        self._enter()
+        return set(self._held[Level.MINUTE])
+
     def restore(self, now: int, rows: int, cohorts: dict[tuple[Level, int], tuple[Ints, Ints]]) -> None:
         """Take over cohorts as they were when the clock stood at `now`; the windows follow from them."""
         self._now = now

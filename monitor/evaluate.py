@@ -278,9 +278,10 @@ def label_overflow(models: Iterable[ModelSnapshot], *, chosen: Collection[str] =
         decisions = model.decisions.values.sum(axis=1)
         for series, count in zip(model.series, decisions.tolist(), strict=True):
             if series.segment != "all":
-                overflow["segment",] += count * any(
-                    part.endswith(f"={OTHER}") and part not in asked_for for part in series.segment.split(",")
-                )
+                if f"={OTHER}" in series.segment:
+                    overflow["segment",] += count * any(
+                        part.endswith(f"={OTHER}") and part not in asked_for for part in series.segment.split(",")
+                    )
                 continue
             overflow["model",] += count * (model.model == OTHER)
             overflow["model_version",] += count * (series.model_version == OTHER)

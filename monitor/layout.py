@@ -150,6 +150,11 @@ class Layout:
             mask[group.columns] = group.daily
         return mask
 
+    @property
+    def judged(self) -> tuple[Group, ...]:
+        """The groups that rates and precision are computed from: as wide in every layout."""
+        return (self.actions, self.appeals, self.reports, self.weights, self.squared_weights)
+
     def translation(self, signature: Sequence[tuple[str, str, int]]) -> npt.NDArray[np.int64] | None:
         """Columns of another layout in terms of this one; None if the layouts are equal.
 
@@ -169,10 +174,9 @@ class Layout:
         return np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
 
 
-def wide(sums: npt.NDArray[np.int64], group: Group, unit: float) -> npt.NDArray[np.float64]:
-    """The values of a wide group in rows of sums: shape (rows, half the group's width)."""
-    half = group.width // 2
-    high = sums[:, group.start : group.start + half].astype(np.float64)
-    low = sums[:, group.start + half : group.start + group.width].astype(np.float64)
+def wide(sums: npt.NDArray[np.int64], unit: float) -> npt.NDArray[np.float64]:
+    """The values of a wide group, from its columns: shape (rows, half the group's width)."""
+    half = sums.shape[1] // 2
+    high, low = sums[:, :half].astype(np.float64), sums[:, half:].astype(np.float64)
     values: npt.NDArray[np.float64] = (high * 2.0**LIMB_BITS + low) * unit
     return values

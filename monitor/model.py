@@ -13,9 +13,9 @@ from monitor.bounds import DRIFT_THRESHOLDS
 from monitor.cohorts import Level
 from monitor.layout import ACTIONS, LATENCY_UNIT, REVIEW_KINDS, SCORE_UNIT, STAGES, Layout, wide
 from monitor.ledger import LedgerSettings, ModelLedger
-from monitor.readings import readings
+from monitor.readings import Watched
 from monitor.reference import Baseline
-from monitor.snapshot import Counters, Histogram, ModelSnapshot
+from monitor.snapshot import Counters, Histogram, ModelSnapshot, ReadingColumn
 from monitor.streams import StreamDetectors, StreamSettings
 
 Ints = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class Model:
         """Move the clock to `minute`; minutes before `complete` have all their records, as far as is known."""
         ledger, streams = self.ledger, self.streams
         limit = min(minute, complete) - self.settings.grace_minutes
-        decided = {start for level, start in ledger.cohorts.cohorts() if level is Level.MINUTE}
+        decided = ledger.cohorts.minutes()
         none = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         for closing in sorted({m for m in decided | set(ledger.arrivals) if streams.next_minute <= m < limit}):
             arrived = ledger.arrivals.get(closing)
@@ -69,19 +69,19 @@ class Model:
         ledger.forget_arrivals(streams.next_minute)
         ledger.advance(minute)
 
-    def snapshot(self) -> ModelSnapshot:
-        """An immutable copy of everything that is said of the model."""
+    def watched(self) -> Watched:
+        """What its readings are computed from."""
+        return Watched(self.ledger, self.settings.baselines.get(self.name), self.settings.drift_thresholds)
+
+    def snapshot(self, readings: tuple[ReadingColumn, ...]) -> ModelSnapshot:
+        """An immutable copy of everything that is said of the model, `readings` of now included."""
         ledger, layout = self.ledger, self.ledger.layout
         totals = ledger.totals
         last = ledger.last_decision_ms
         return ModelSnapshot(
             model=self.name,
             series=ledger.table.told(),
-            readings=readings(
-                ledger,
-                baseline=self.settings.baselines.get(self.name),
-                thresholds=self.settings.drift_thresholds,
-            ),
+            readings=readings,
             decisions=_counters(totals[:, layout.actions.columns], [(action.value,) for action in ACTIONS]),
             reviews=_counters(
                 totals[:, layout.reviews.columns], [(source.value, verdict.value) for source, verdict in REVIEW_KINDS]
@@ -109,7 +109,7 @@ class Model:
         return Histogram(
             edges=tuple(exported.tolist()),
             counts=np.add.reduceat(totals[:, layout.score.columns], firsts, axis=1),
-            total=wide(totals, layout.score_sum, SCORE_UNIT)[:, 0],
+            total=wide(totals[:, layout.score_sum.columns], SCORE_UNIT)[:, 0],
         )
 
 

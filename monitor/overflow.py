@@ -12,7 +12,8 @@ import numpy as np
 
 from monitor.ledger import ModelLedger
 from monitor.model import Model
-from monitor.snapshot import Detection, ModelSnapshot, SeriesKey
+from monitor.readings import readings
+from monitor.snapshot import Detection, ModelSnapshot
 
 
 def snapshots(models: Iterable[Model]) -> tuple[ModelSnapshot, ...]:
@@ -20,12 +21,17 @@ def snapshots(models: Iterable[Model]) -> tuple[ModelSnapshot, ...]:
     by_name: dict[str, list[Model]] = {}
     for model in models:
         by_name.setdefault(model.name, []).append(model)
-    return tuple(_snapshot(by_name[name]) for name in sorted(by_name))
+    alone = [by_name[name][0] if len(by_name[name]) == 1 else _merged(by_name[name]) for name in sorted(by_name)]
+    return tuple(
+        model.snapshot(found)
+        if len(by_name[model.name]) == 1
+        else replace(model.snapshot(found), detections=_detections(model, by_name[model.name]))
+        for model, found in zip(alone, readings([model.watched() for model in alone]), strict=True)
+    )
 
 
-def _snapshot(models: Sequence[Model]) -> ModelSnapshot:
-    if len(models) == 1:
-        return models[0].snapshot()
+def _merged(models: Sequence[Model]) -> Model:
+    """Their sums as those of one; it has seen no minutes, so it detects nothing."""
     merged = Model(models[0].name, models[0].settings)
     series = list(dict.fromkeys(key for model in models for key in model.ledger.table.series))
     row = {key: index for index, key in enumerate(series)}
@@ -40,7 +46,7 @@ def _snapshot(models: Sequence[Model]) -> ModelSnapshot:
         totals[rows] += model.ledger.totals
         _add(merged.ledger, model.ledger, rows)
     merged.ledger.restore_totals(totals)
-    return replace(merged.snapshot(), detections=_detections(models, row))
+    return merged
 
 
 def _add(merged: ModelLedger, ledger: ModelLedger, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
@@ -57,7 +63,8 @@ def _add(merged: ModelLedger, ledger: ModelLedger, rows: np.ndarray[tuple[int], 
     merged.last_decision_ms = max(latest, default=None)
 
 
-def _detections(models: Sequence[Model], row: dict[SeriesKey, int]) -> tuple[Detection, ...]:
+def _detections(merged: Model, models: Sequence[Model]) -> tuple[Detection, ...]:
+    row = {key: index for index, key in enumerate(merged.ledger.table.series)}
     found: dict[tuple[int, str, str], Detection] = {}
     for model in models:
         series = model.ledger.table.series

@@ -1,13 +1,14 @@
 """A ledger's windows to readings: volumes, rates, precision with its interval, drift against the reference.
 
-Pure arithmetic over all series of a model and all windows at once: the windows are stacked, computed as if they were
-that many series, and told apart at the end. `sample` says how much stands behind a value: 0 is "no data".
+Pure arithmetic over all series of all models and all windows at once: they are stacked, computed as if they were that
+many series, and told apart at the end. `sample` says how much stands behind a value: 0 is "no data".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +32,31 @@ STACKED: Final = ""
 """The window of columns that hold all windows, one below the other in the order of WINDOWS."""
 
 
-def readings(
-    ledger: ModelLedger, *, baseline: Baseline | None, thresholds: Mapping[str, float]
-) -> tuple[ReadingColumn, ...]:
-    """All readings of a model over all windows."""
-    stacked = np.concatenate([ledger.cohorts.window(window) for window in WINDOWS])
-    columns = [*_rates(stacked, ledger.layout), _precision(stacked, ledger.layout)]
-    if baseline is not None:
-        columns += _drift(ledger, stacked, baseline, thresholds)
-    series = len(stacked) // len(WINDOWS)
+class Watched(NamedTuple):
+    """One model: its sums, what its inputs are compared with, and the effect sizes that count as drift by statistic."""
+
+    ledger: ModelLedger
+    baseline: Baseline | None
+    thresholds: Mapping[str, float]
+
+
+def readings(models: Sequence[Watched]) -> list[tuple[ReadingColumn, ...]]:
+    """All readings of each model over all windows: series, window and model differ only in which rows are theirs."""
+    if not models:
+        return []
+    counts = _Counts(models)
+    shared = [*_rates(counts), _precision(counts)]
+    return [_of_model(model, shared, begin) for model, begin in zip(models, counts.begins, strict=True)]
+
+
+def _of_model(model: Watched, shared: Sequence[ReadingColumn], begin: int) -> tuple[ReadingColumn, ...]:
+    """Its rows of the columns of all models, which begin there, and what only it has."""
+    own = [] if model.baseline is None else _drift(model.ledger, model.baseline, model.thresholds)
+    series = len(model.ledger.table.series)
     return tuple(
-        _of_window(column, window.name, slice(number * series, (number + 1) * series))
+        _of_window(column, window.name, slice(first + number * series, first + (number + 1) * series))
         for number, window in enumerate(WINDOWS)
+        for columns, first in ((shared, begin), (own, 0))
         for column in columns
     )
 
@@ -66,22 +80,46 @@ def _of_window(column: ReadingColumn, window: str, rows: slice) -> ReadingColumn
     )
 
 
-def acted_on(sums: Ints, layout: Layout) -> Ints:
-    """Decisions with a positive action; shape (series,)."""
-    positive = np.array([action in layout.positive_actions for action in ACTIONS])
-    result: Ints = sums[:, layout.actions.columns][:, positive].sum(axis=1)
-    return result
+class _Counts:
+    """What rates and precision are made of. Rows: model by model, in each window by window, in each the series."""
+
+    def __init__(self, models: Sequence[Watched]) -> None:
+        layouts = [model.ledger.layout for model in models]
+        sums = np.concatenate(
+            [
+                np.take(model.ledger.cohorts.window(window), _columns(layout), axis=1)
+                for model, layout in zip(models, layouts, strict=True)
+                for window in WINDOWS
+            ]
+        )
+        self.series: list[int] = [len(model.ledger.table.series) for model in models]
+        """of each model"""
+        rows = [len(WINDOWS) * series for series in self.series]
+        self.begins: list[int] = [0, *accumulate(rows)][:-1]
+        """first row of each model"""
+        ends = list(accumulate(group.width for group in layouts[0].judged))
+        actions, stages, reports, weights, squares = np.split(sums, ends[:-1], axis=1)
+        positive = np.array([[action in layout.positive_actions for action in ACTIONS] for layout in layouts])
+        self.decisions = actions.sum(axis=1).astype(np.float64)
+        self.acted = (actions * np.repeat(positive, rows, axis=0)).sum(axis=1).astype(np.float64)
+        self.stages = stages.astype(np.float64)
+        self.reports = reports[:, 0].astype(np.float64)
+        self.weights = wide(weights, WEIGHT_UNIT)
+        self.squares = wide(squares, SQUARED_WEIGHT_UNIT)
+
+    def stage(self, stage: AppealStage) -> Floats:
+        """Appeals that reached it; shape (rows,)."""
+        return self.stages[:, STAGES.index(stage)]
 
 
-def _rates(sums: Ints, layout: Layout) -> list[ReadingColumn]:
-    decisions = sums[:, layout.actions.columns].sum(axis=1).astype(np.float64)
-    acted = acted_on(sums, layout).astype(np.float64)
-    stages = sums[:, layout.appeals.columns].astype(np.float64)
-    filed, upheld, overturned = (
-        stages[:, STAGES.index(stage)] for stage in (AppealStage.FILED, AppealStage.UPHELD, AppealStage.OVERTURNED)
-    )
+def _columns(layout: Layout) -> Ints:
+    return np.concatenate([np.arange(group.start, group.start + group.width) for group in layout.judged])
+
+
+def _rates(counts: _Counts) -> list[ReadingColumn]:
+    decisions, acted, reports = counts.decisions, counts.acted, counts.reports
+    filed, upheld, overturned = map(counts.stage, (AppealStage.FILED, AppealStage.UPHELD, AppealStage.OVERTURNED))
     decided = upheld + overturned
-    reports = sums[:, layout.reports.start].astype(np.float64)
     share = wilson(overturned, decided)
     return [
         ReadingColumn(Quantity.VOLUME, STACKED, decisions, decisions),
@@ -99,19 +137,17 @@ def _rates(sums: Ints, layout: Layout) -> list[ReadingColumn]:
     ]
 
 
-def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
-    """Hajek estimate among acted-on decisions with its score interval, for windows stacked in the order of WINDOWS.
+def _precision(counts: _Counts) -> ReadingColumn:
+    """Hajek estimate among acted-on decisions with its score interval.
 
     The sample is `interval_n` of `detectors.estimation.hajek`. What a label of either verdict typically weighs is
     taken from the longest window: of the series, or of the whole model where the series has none.
     """
     violating, benign = 2, 3  # columns of the label groups: acted on, by verdict
-    weights = wide(sums, layout.weights, WEIGHT_UNIT)
-    squares = wide(sums, layout.squared_weights, SQUARED_WEIGHT_UNIT)
-    weight_violating, weight_benign = weights[:, violating], weights[:, benign]
-    square_violating, square_benign = squares[:, violating], squares[:, benign]
+    weight_violating, weight_benign = counts.weights[:, violating], counts.weights[:, benign]
+    square_violating, square_benign = counts.squares[:, violating], counts.squares[:, benign]
     estimate = hajek(weight_violating, weight_benign, square_violating=square_violating, square_benign=square_benign)
-    typical = _typical(weight_violating, weight_benign, square_violating, square_benign)
+    typical = _typical(counts, weight_violating, weight_benign, square_violating, square_benign)
     interval = weighted_score(
         weight_violating,
         weight_benign,
@@ -131,28 +167,33 @@ def _precision(sums: Ints, layout: Layout) -> ReadingColumn:
     )
 
 
-def _typical(*sums: Floats) -> TypicalWeights:
-    """Typical weights by verdict from the longest window, for each row of stacked windows.
+def _typical(counts: _Counts, *sums: Floats) -> TypicalWeights:
+    """Typical weights by verdict from the longest window, for each row.
 
     `sums` are the weights of violating and of benign labels and their squares. A verdict that a series has no label of
     weighs what it does in the whole model.
     """
-    series = len(sums[0]) // len(WINDOWS)
-    longest = [told[_LONGEST * series : (_LONGEST + 1) * series] for told in sums]
+    cuts = [0, *accumulate(counts.series)]
+    places = list(zip(counts.begins, counts.series, cuts, strict=False))
+    longest = np.concatenate([np.arange(series) + begin + _LONGEST * series for begin, series, _ in places])
+    of_row = np.concatenate([np.tile(np.arange(series) + first, len(WINDOWS)) for _, series, first in places])
+    of_series = np.stack(sums)[:, longest]
+    of_model = np.stack([of_series[:, first:end].sum(axis=1) for first, end in pairwise(cuts)], axis=1)
     own, pooled = (
         typical_weights(violating, benign, square_violating=square_violating, square_benign=square_benign)
-        for violating, benign, square_violating, square_benign in (longest, [told.sum() for told in longest])
+        for violating, benign, square_violating, square_benign in (of_series, of_model)
     )
     return TypicalWeights(
         *(
-            np.tile(np.where(weight > 0, of_series, of_model), len(WINDOWS))
-            for weight, of_series, of_model in zip(longest[:2], own, pooled, strict=True)
+            np.where(weight > 0, known, np.repeat(assumed, counts.series))[of_row]
+            for weight, known, assumed in zip(of_series[:2], own, pooled, strict=True)
         )
     )
 
 
-def _drift(ledger: ModelLedger, sums: Ints, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:
+def _drift(ledger: ModelLedger, baseline: Baseline, thresholds: Mapping[str, float]) -> list[ReadingColumn]:
     layout, series = ledger.layout, ledger.table.series
+    sums = np.concatenate([ledger.cohorts.window(window) for window in WINDOWS])
     current = np.add.reduceat(sums[:, layout.score.columns], baseline.score_bins(layout), axis=1)
     inner = np.asarray(baseline.score_edges)
     edges = np.r_[min(0.0, inner[0]), inner, max(1.0, inner[-1])] if len(inner) else np.array([0.0, 1.0])

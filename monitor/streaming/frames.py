@@ -13,12 +13,19 @@ from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaProtocol
 
+SIZE_BYTES: Final = 4
+
+
+def unwritten_copied(size: int) -> tuple[bytearray, memoryview]:
+    """Memory to write into; its bytes are copied when they are complete."""
+    whole = bytearray(size)
+    return whole, memoryview(whole)
+
+
 try:
     from monitor.streaming.unpack import unwritten
 except ImportError:
-    unwritten = None  # type: ignore[assignment]
-
-SIZE_BYTES: Final = 4
+    unwritten = unwritten_copied  # type: ignore[assignment]
 
 
 def receive_frames(connection: Any) -> None:
@@ -35,18 +42,10 @@ class Frames(asyncio.BufferedProtocol):
     def __init__(self, before: Any, connection: Any) -> None:
         self._before = before
         self._connection = weakref.ref(connection)  # which closes the transport when nobody holds it any more
-        self._begin(SIZE_BYTES)
+        self._frame, self._room = unwritten(SIZE_BYTES)
         self._sized = False
 
-    def _begin(self, size: int) -> None:
-        self._frame: bytes | bytearray
-        if unwritten is None:
-            self._frame = bytearray(size)
-            self._room = memoryview(self._frame)
-        else:
-            self._frame, self._room = unwritten(size)
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - what is asked for is known exactly
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes belong."""
         return self._room
 
@@ -60,10 +59,10 @@ class Frames(asyncio.BufferedProtocol):
             size = int.from_bytes(frame, signed=True)
             if size <= 0:
                 raise ValueError(f"Kafka sent {size} as the size of an answer")
-            self._begin(size)
+            self._frame, self._room = unwritten(size)
             self._sized = True
             return
-        self._begin(SIZE_BYTES)
+        self._frame, self._room = unwritten(SIZE_BYTES)
         self._sized = False
         connection = self._connection()
         if connection is not None:

@@ -14,7 +14,7 @@ from monitor import blocks, state
 from monitor.blocks import encode_block
 from monitor.evaluate import PartitionEvaluator
 from monitor.model import ModelSettings
-from monitor.readings import readings
+from monitor.readings import Watched, readings
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS
 from tests.core.runs import LAYOUT, evaluated, model_settings, summaries, writes
 from tests.core.strategies import MINUTE, T0, Log, appeal, decision, launch, log, report, review
@@ -81,7 +81,7 @@ def test_the_readings_are_those_of_the_input() -> None:
     row = next(n for n, key in enumerate(model.ledger.table.series) if (key.model_version, key.segment) == ("2", "all"))
     found = {
         f"{one.quantity.value} {one.window}": (one.value[row], one.sample[row])
-        for one in readings(model.ledger, baseline=None, thresholds={})
+        for one in readings([Watched(model.ledger, None, {})])[0]
         if one.window in ("5m", "1h")
     }
     assert {

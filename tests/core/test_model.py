@@ -12,6 +12,7 @@ from monitor.cohorts import Level
 from monitor.layout import LATENCY_EDGES, Layout
 from monitor.ledger import LedgerSettings
 from monitor.model import Model, ModelSettings
+from monitor.overflow import snapshots
 from monitor.snapshot import ModelSnapshot
 from monitor.streams import StreamSettings
 from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SourceTopic
@@ -119,6 +120,11 @@ def test_one_look_after_an_outage_gives_the_detectors_what_many_looks_would_have
     assert 1 in {found.count for found in seldom.streams.detections()}
 
 
+def snapshot_of(model: Model) -> ModelSnapshot:
+    [found] = snapshots([model])
+    return found
+
+
 def snapshot(*parts: tuple[SourceTopic, list[Event]], thresholds: tuple[float, ...] = ()) -> ModelSnapshot:
     layout = Layout(thresholds=thresholds)
     settings = ModelSettings(
@@ -131,7 +137,7 @@ def snapshot(*parts: tuple[SourceTopic, list[Event]], thresholds: tuple[float, .
         for message in summaries(log(source, events), summarise_settings(layout=layout, block_size=4096)):
             if isinstance(message, ModelBlock):
                 one.fold(message)
-    return one.snapshot()
+    return snapshot_of(one)
 
 
 ABOUT = decision(1)
@@ -176,14 +182,14 @@ def test_histograms_of_a_snapshot_are_cumulated_from_the_events() -> None:
 def test_a_snapshot_does_not_change_when_the_model_does() -> None:
     one = model()
     fold(one, DECISIONS, [decision(1)])
-    before = one.snapshot()
+    before = snapshot_of(one)
     kept = [before.decisions.values.copy(), before.score.counts.copy(), before.readings[0].value.copy()]
     follow = messages(DECISIONS, [decision(n) for n in range(5)])
     fold(one, DECISIONS, [decision(n, at=T0 + HOUR) for n in range(5)])
     assert follow
     after = [before.decisions.values, before.score.counts, before.readings[0].value]
     assert all(np.array_equal(old, new) for old, new in zip(kept, after, strict=True))
-    assert not np.array_equal(one.snapshot().decisions.values, before.decisions.values)
+    assert not np.array_equal(snapshot_of(one).decisions.values, before.decisions.values)
 
 
 def test_a_model_that_was_only_launched_has_a_snapshot() -> None:

@@ -17,7 +17,7 @@ from monitor.bounds import DRIFT_THRESHOLDS
 from monitor.events import Action
 from monitor.layout import CategoricalFeature, Layout, NumericFeature
 from monitor.ledger import LedgerSettings, ModelLedger
-from monitor.readings import readings
+from monitor.readings import Watched, readings
 from monitor.reference import Baseline, ModelReference, ReferenceSeries
 from monitor.snapshot import Quantity, ReadingColumn, SeriesKey
 from monitor.topics import APPEALS, DECISIONS, REPORTS, REVIEWS, SourceTopic
@@ -111,7 +111,12 @@ def baseline() -> Baseline:
     return Baseline(ModelReference("m", EDGES, FEATURES, (counts,)))
 
 
-FOUND = readings(LEDGER, baseline=baseline(), thresholds=DRIFT_THRESHOLDS)
+def read(ledger: ModelLedger, reference: Baseline | None = None) -> tuple[ReadingColumn, ...]:
+    [found] = readings([Watched(ledger, reference, DRIFT_THRESHOLDS)])
+    return found
+
+
+FOUND = read(LEDGER, baseline())
 
 
 def column(quantity: Quantity, window: str, *, method: str = "", told: str = "") -> ReadingColumn:
@@ -208,9 +213,7 @@ def test_with_one_probability_for_all_the_interval_is_wilsons_or_the_exact_one_o
     ]
     one = ModelLedger("m", LedgerSettings(layout=lambda _: LAYOUT))
     fold(one, summaries(log(REVIEWS, events), summarise_settings(layout=LAYOUT, block_size=1024)))
-    (found,) = [
-        c for c in readings(one, baseline=None, thresholds={}) if c.quantity is Quantity.PRECISION and c.window == "5m"
-    ]
+    (found,) = [c for c in read(one) if c.quantity is Quantity.PRECISION and c.window == "5m"]
     assert found.lower is not None
     assert found.upper is not None
     assert right / (right + wrong) == pytest.approx(found.value[0])
@@ -285,12 +288,12 @@ def test_statistics_that_need_an_order_or_a_place_are_left_out_where_there_is_no
 
 
 def test_without_a_reference_nothing_drifts() -> None:
-    assert Quantity.DRIFT not in {one.quantity for one in readings(LEDGER, baseline=None, thresholds={})}
+    assert Quantity.DRIFT not in {one.quantity for one in read(LEDGER)}
 
 
 def test_a_series_whose_policy_the_reference_lacks_has_no_sample_to_compare() -> None:
     empty = Baseline(ModelReference("m", EDGES, FEATURES, ()))
-    for one in readings(LEDGER, baseline=empty, thresholds=DRIFT_THRESHOLDS):
+    for one in read(LEDGER, empty):
         if one.quantity is Quantity.DRIFT:
             assert np.isnan(one.value).all()
             assert not one.sample.any()
@@ -304,7 +307,7 @@ def test_positive_actions_of_the_configuration_are_the_domain_of_precision() -> 
         review(2, decision(2, action="remove"), verdict="benign"),
     ]
     fold(one, summaries(log(REVIEWS, events), summarise_settings(layout=layout)))
-    (found, *_) = [c for c in readings(one, baseline=None, thresholds={}) if c.quantity is Quantity.PRECISION]
+    (found, *_) = [c for c in read(one) if c.quantity is Quantity.PRECISION]
     assert 1.0 == found.value[0]
     assert 1.0 == pytest.approx(found.sample[0])
 
@@ -323,5 +326,30 @@ def test_a_window_may_stand_for_more_decisions_than_a_busy_week_has() -> None:
     fold(one, summaries(log(REVIEWS, events), settings))
     for window in one.cohorts._windows.values():
         window *= 10**7  # 80 million labels of 1e5 decisions each
-    found = readings(one, baseline=None, thresholds={})
+    found = read(one)
     assert {1.0} == {c.value[0] for c in found if c.quantity is Quantity.PRECISION}
+
+
+def test_models_read_together_say_what_each_says_alone() -> None:
+    other = World(2).ledger()
+    layout = Layout(positive_actions={Action.ALLOW}, thresholds=(0.33,))
+    few = ModelLedger("few", LedgerSettings(layout=lambda _: layout, kinds=()))
+    events: list[Any] = [review(1, decision(1, action="allow"), inclusion_probability=0.1)]
+    fold(few, summaries(log(REVIEWS, events), summarise_settings(layout=layout)))
+    none = ModelLedger("none", LedgerSettings(layout=lambda _: LAYOUT))
+    watched = [(few, None), (LEDGER, baseline()), (none, None), (other, None), (LEDGER, None)]
+
+    together = readings([Watched(ledger, reference, DRIFT_THRESHOLDS) for ledger, reference in watched])
+
+    assert [len(ledger.table.series) for ledger, _ in watched] == [len(found[0].value) for found in together]
+    for (ledger, reference), found in zip(watched, together, strict=True):
+        for alone, one in zip(read(ledger, reference), found, strict=True):
+            assert (alone.quantity, alone.window, alone.method, alone.input) == (
+                one.quantity,
+                one.window,
+                one.method,
+                one.input,
+            )
+            for name in ("value", "sample", "lower", "upper", "p_value"):
+                np.testing.assert_array_equal(getattr(alone, name), getattr(one, name))
+    assert [] == readings([])

@@ -16,6 +16,7 @@ from monitor.evaluate import PartitionEvaluator, Restored
 from monitor.events import Action
 from monitor.layout import Layout
 from monitor.model import ModelSettings
+from monitor.overflow import snapshots
 from monitor.packing import Compressed, compress, expand
 from monitor.sources import merge_totals
 from monitor.state import (
@@ -173,8 +174,7 @@ def test_no_damage_of_bytes_ends_in_an_exception(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     evaluator, _ = restored(STATE | {key: bytes(value)})
-    for model in evaluator.models():
-        model.snapshot()
+    snapshots(evaluator.models())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from aiokafka.conn import AIOKafkaConnection, AIOKafkaProtocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.streaming.frames import SIZE_BYTES, Frames, receive_frames
+from monitor.streaming.frames import SIZE_BYTES, Frames, receive_frames, unwritten_copied
 from tests.streaming.apps import until
 
 HANDLED = [b"\0\0\0\1answer", b"\0\0\0\2" + bytes(range(256)) * 4000]
@@ -43,7 +43,7 @@ def test_answers_are_whole_and_in_order_however_they_arrive(
     compiled: bool, sent: list[bytes], sizes: list[int]
 ) -> None:
     connection = Mock()
-    with nullcontext() if compiled else patch("monitor.streaming.frames.unwritten", None):
+    with nullcontext() if compiled else patch("monitor.streaming.frames.unwritten", unwritten_copied):
         arrive(Frames(Mock(), connection), b"".join(map(framed, sent)), sizes)
     assert sent == [call.args[0] for call in connection._handle_frame.call_args_list]
     assert all(type(call.args[0]) is bytes for call in connection._handle_frame.call_args_list)
@@ -135,7 +135,8 @@ async def test_an_answer_that_is_on_its_way_ends_as_it_began() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "closed"), [(framed(b"whole")[:6], True), (b"", True), (b"\xff" * SIZE_BYTES, False), (framed(b"x"), False)]
+    ("sent", "closed"),
+    [(framed(b"whole")[:6], True), (b"", True), (b"\xff" * SIZE_BYTES, False), (framed(b"x"), False)],
 )
 async def test_an_end_or_an_answer_nobody_asked_for_closes_the_connection(sent: bytes, closed: bool) -> None:
     async with connected() as (connection, broker):
