@@ -61,6 +61,10 @@ class Entries(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: Packed
 
 
+_NONE: Final = Packed("<i1", b"")
+NO_ENTRIES: Final = Entries(_NONE, _NONE, _NONE)
+
+
 class ModelBlock(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     """What one block says of one model.
 

@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
+from monitor.blocks import NO_ENTRIES
 from monitor.layout import Layout
 from monitor.rows import DecisionRows, Ints, Rows
-from monitor.summarise import MINUTE_MS, Cells, Sums, entries_of
+from monitor.summarise import MINUTE_MS, Cells, entries_of
 
 try:
     from monitor import decision_sums as _decision_sums
@@ -50,5 +51,4 @@ def decision_cells(rows: DecisionRows, series_of: Ints, place: Ints, series: int
         sums = sums[cells]
     told = np.flatnonzero(sums)
     cohort = entries_of(told, sums.ravel()[told], layout.width)
-    nothing = Sums(layout.width).entries(0)
-    return Cells(cells // minutes, cells % minutes + first_minute, cohort, arrival=nothing)
+    return Cells(cells // minutes, cells % minutes + first_minute, cohort, arrival=NO_ENTRIES)

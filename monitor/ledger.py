@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from monitor.blocks import Entries, ModelBlock, supersedes
+from monitor.blocks import NO_ENTRIES, Entries, ModelBlock, supersedes
 from monitor.cells import Limits
 from monitor.cohorts import Cohorts
 from monitor.events import Launch
@@ -145,6 +145,9 @@ class ModelLedger:
 
     def _by_minute(self, parts: Sequence[tuple[ModelBlock, Entries, Ints, int]]) -> list[tuple[int, Ints, Ints]]:
         """(minute, places, values) of the parts' signed sums, without repeats and zeros."""
+        parts = [part for part in parts if part[1] != NO_ENTRIES]  # blocks of decisions have no arrivals
+        if not parts:
+            return []
         size = len(self.table.series) * self.layout.width
         minutes = [unpack(block.cell_minute) for block, *_ in parts]
         known = np.unique(np.concatenate(minutes))
