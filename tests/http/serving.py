@@ -45,12 +45,13 @@ class World:
     snapshot: Snapshot = field(default_factory=build_snapshot)
     now: float = CLOCK + 2.0
     dead: str | None = None
+    renderer: Renderer = field(default_factory=Renderer)
 
     def app(self, *, docs: bool = True) -> FastAPI:
         """An application that sees this world."""
         return create_app(
             lambda: self.snapshot,
-            renderer=Renderer(),
+            renderer=self.renderer,
             version="1.2.3",
             config_fingerprint=CONFIG,
             live=lambda: self.dead,
