@@ -123,11 +123,10 @@ class OpenBlock:
         found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
         self._take(found.rows)
         capable = found.places[self._capable.rows(found.rows)].tolist() if self._settings.join else []
-        self._forwards += forward_decisions(
-            read_contexts(values, capable),
-            offsets=[offsets[index] for index in capable],
-            timestamps=[timestamps[index] for index in capable],
-        )
+        if capable:
+            told = read_contexts(values, capable)
+            forwarded = forward_decisions(told, offsets=_at(offsets, capable), timestamps=_at(timestamps, capable))
+            self._forwards.append(forwarded)
         return self._refused(found.refused)
 
     def _others(
@@ -209,6 +208,6 @@ class OpenBlock:
         return refused
 
 
-def _at(timestamps: Sequence[int], places: Sequence[int]) -> Ints:
-    told = timestamps if isinstance(places, range) else [timestamps[place] for place in places]
+def _at(column: Sequence[int], places: Sequence[int]) -> Ints:
+    told = column if isinstance(places, range) else [column[place] for place in places]
     return np.array(told, dtype=np.int64)

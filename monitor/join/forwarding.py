@@ -9,18 +9,24 @@ a chunk changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from operator import attrgetter
 from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import Meta
 from xxhash import xxh3_128_digest
 
 from monitor.events import Appeal, DecisionContext, IdentifiedContext, Report, Review
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 FORMAT: Final = 2
 
@@ -38,6 +44,7 @@ RECENT: Final = 64
 """Last source timestamps of a chunk that it tells."""
 
 Key = Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+_EARLIEST_MS: Final = -1
 LATEST_MS: Final = 2**47
 """Kafka takes any timestamp from its producers; what lies outside of -1 to this is taken for the nearer end."""
 Milliseconds = Annotated[int, Meta(ge=-1, le=LATEST_MS)]
@@ -51,20 +58,39 @@ NAMES: Final = (
 """The order in which a context's names are written; a changed order or number is another FORMAT."""
 
 
-class ForwardedDecision(msgspec.Struct, frozen=True, gc=False):
-    """A decision that can get feedback, read at `offset` of its source partition; `key` as in `decision_key`.
+@dataclass(frozen=True, slots=True, eq=False)
+class ForwardedDecisions:
+    """Decisions that can get feedback, read at `offset` of their source partition, as columns of one length.
 
-    `timestamp_ms` is Kafka's in the source topic. What makes up its context: encoded `names`, `occurred_us` since the
-    epoch, score and inclusion probability, NaN where there is none.
+    `timestamp_ms` is Kafka's in the source topic. What makes up a context: encoded `names`, of which a decision has
+    those that `which` numbers, `occurred_us` since the epoch, score and inclusion probability, NaN where there is none.
     """
 
-    offset: int
-    key: bytes
-    timestamp_ms: int
-    names: bytes
-    occurred_us: int
-    score: float
-    inclusion: float
+    offset: Ints
+    keys: npt.NDArray[np.void]
+    """as `decision_key` makes them"""
+    timestamp_ms: Ints
+    names: Sequence[bytes]
+    which: Ints
+    occurred_us: Ints
+    score: Floats
+    inclusion: Floats
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def rows(self, rows: Ints | slice) -> ForwardedDecisions:
+        """Some of them; the names stay."""
+        return ForwardedDecisions(
+            self.offset[rows],
+            self.keys[rows],
+            self.timestamp_ms[rows],
+            self.names,
+            self.which[rows],
+            self.occurred_us[rows],
+            self.score[rows],
+            self.inclusion[rows],
+        )
 
 
 class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -80,7 +106,8 @@ class ForwardedFeedback(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event: bytes
 
 
-Forward = ForwardedDecision | ForwardedFeedback
+Forward = ForwardedDecisions | ForwardedFeedback
+"""Decisions that were read at once, or one feedback event."""
 
 
 class DecisionChunk(msgspec.Struct, frozen=True, array_like=True, tag="decisions", gc=False):
@@ -127,6 +154,7 @@ _EVENTS: Final[tuple[Callable[[bytes], FeedbackEvent], ...]] = (
     msgspec.msgpack.Decoder(Appeal).decode,
     msgspec.msgpack.Decoder(Report).decode,
 )
+_KEY: Final = np.dtype((np.void, KEY_BYTES))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -141,26 +169,37 @@ def join_partition(key: bytes, count: int) -> int:
 
 
 class Contexts(NamedTuple):
-    """Decisions as far as feedback needs them, as columns: `names` encoded, times in microseconds since the epoch, NaN
-    where no score or inclusion probability is told."""
+    """Decisions as far as feedback needs them, as columns: `names` encoded, of which a decision has those that `which`
+    numbers, times in microseconds since the epoch, NaN where no score or inclusion probability is told."""
 
-    ids: Sequence[bytes]
-    names: Sequence[bytes]
-    occurred_us: Sequence[int]
-    score: Sequence[float]
-    inclusion: Sequence[float]
+    ids: list[bytes]
+    names: list[bytes]
+    which: Ints
+    occurred_us: Ints
+    score: Floats
+    inclusion: Floats
 
 
 def contexts_of(decisions: Sequence[IdentifiedContext]) -> Contexts:
     """The columns of decisions."""
+    names, which = numbered([encode_names(_NAMES_OF(one)) for one in decisions])
+    # A float holds microseconds exactly for another 200 years.
+    occurred_us = [round(one.occurred_at.timestamp() * 1e6) for one in decisions]
     return Contexts(
         ids=[one.decision_id.encode() for one in decisions],
-        names=[encode_names(_NAMES_OF(one)) for one in decisions],
-        # A float holds microseconds exactly for another 200 years.
-        occurred_us=[round(one.occurred_at.timestamp() * 1e6) for one in decisions],
-        score=[_or_nan(one.score) for one in decisions],
-        inclusion=[_or_nan(one.inclusion_probability) for one in decisions],
+        names=names,
+        which=which,
+        occurred_us=np.array(occurred_us, dtype=np.int64),
+        score=_or_nan([one.score for one in decisions]),
+        inclusion=_or_nan([one.inclusion_probability for one in decisions]),
     )
+
+
+def numbered(texts: Sequence[bytes]) -> tuple[list[bytes], Ints]:
+    """Each text once, in order of appearance, and its number for each of `texts`."""
+    numbers: dict[bytes, int] = {}
+    which = np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+    return list(numbers), which
 
 
 def encode_names(values: Sequence[str | None]) -> bytes:
@@ -168,13 +207,12 @@ def encode_names(values: Sequence[str | None]) -> bytes:
     return _ENCODER.encode(values)
 
 
-def forward_decisions(
-    decisions: Contexts, *, offsets: Sequence[int], timestamps: Sequence[int]
-) -> list[ForwardedDecision]:
+def forward_decisions(decisions: Contexts, *, offsets: Ints, timestamps: Ints) -> ForwardedDecisions:
     """What is forwarded of decisions, each read at its offset with Kafka's timestamp in ms."""
-    keys = map(xxh3_128_digest, decisions.ids)
-    columns = (decisions.names, decisions.occurred_us, decisions.score, decisions.inclusion)
-    return list(map(ForwardedDecision, offsets, keys, map(_kept, timestamps), *columns))
+    keys = b"".join(map(xxh3_128_digest, decisions.ids))
+    return ForwardedDecisions(
+        offsets, np.frombuffer(keys, _KEY), np.clip(timestamps, _EARLIEST_MS, LATEST_MS), *decisions[1:]
+    )
 
 
 def forward_feedback(
@@ -195,7 +233,7 @@ def forward_feedback(
         )
     return ForwardedFeedback(
         key=decision_key(event.decision_id),
-        timestamp_ms=_kept(timestamp_ms),
+        timestamp_ms=min(max(timestamp_ms, _EARLIEST_MS), LATEST_MS),
         kind=KINDS.index(source),
         partition=partition,
         offset=offset,
@@ -204,24 +242,39 @@ def forward_feedback(
     )
 
 
+def since(forwards: Iterable[Forward], offset: int) -> list[Forward]:
+    """What was read at `offset` of the source partition and beyond."""
+    kept: list[Forward] = []
+    for one in forwards:
+        if isinstance(one, ForwardedFeedback):
+            kept += [one] if one.offset >= offset else []
+        else:
+            kept.append(one.rows(slice(int(np.searchsorted(one.offset, offset)), None)))
+    return kept
+
+
+def singly(forwards: Iterable[Forward]) -> Iterator[Forward]:
+    """The same, each decision alone."""
+    for one in forwards:
+        if isinstance(one, ForwardedFeedback):
+            yield one
+        else:
+            yield from (one.rows(slice(row, row + 1)) for row in range(len(one)))
+
+
 def chunks(forwards: Sequence[Forward], *, partitions: int) -> list[tuple[int, bytes]]:
     """Records for JOIN, each with its partition out of `partitions`; in each of these the order is kept.
 
     What is forwarded at once comes from one source partition: all of it decisions, or all of it feedback.
     """
-    shares: list[list[Any]] = [[] for _ in range(partitions)]
-    # As `join_partition`, for all keys at once.
-    numbers = np.frombuffer(b"".join([one.key for one in forwards]), ">u8")[1::2] % np.uint64(partitions)
-    for one, number in zip(forwards, numbers.tolist(), strict=True):
-        shares[number].append(one)
-    records: list[tuple[int, bytes]] = []
-    for partition, share in enumerate(shares):
-        if share and isinstance(share[0], ForwardedDecision):
-            parts = [share[at : at + CHUNK_RECORDS] for at in range(0, len(share), CHUNK_RECORDS)]
-            records += [(partition, _ENCODER.encode(_decision_chunk(part))) for part in parts]
-        else:
-            records += [(partition, _ENCODER.encode(FeedbackChunk(part))) for part in _parts(share)]
-    return records
+    decisions = [one for one in forwards if isinstance(one, ForwardedDecisions)]
+    found = list(_decision_chunks(_joined(decisions), partitions)) if decisions else []
+    shares: list[list[ForwardedFeedback]] = [[] for _ in range(partitions)]
+    for one in forwards:
+        if isinstance(one, ForwardedFeedback):
+            shares[join_partition(one.key, partitions)].append(one)
+    found += [(number, FeedbackChunk(part)) for number, share in enumerate(shares) for part in _parts(share)]
+    return [(number, _ENCODER.encode(chunk)) for number, chunk in found]
 
 
 def decode_chunk(value: bytes) -> Chunk:
@@ -275,26 +328,45 @@ def _encoded(event: FeedbackEvent) -> bytes:
         return _ENCODER.encode(msgspec.structs.replace(event, **times))
 
 
-def _kept(timestamp_ms: int) -> int:
-    return min(max(timestamp_ms, -1), LATEST_MS)
+def _or_nan(told: Sequence[float | None]) -> Floats:
+    return np.array(told, dtype=np.float64)  # which makes NaN of None
 
 
-def _or_nan(told: float | None) -> float:
-    return math.nan if told is None else told
+def _joined(parts: Sequence[ForwardedDecisions]) -> ForwardedDecisions:
+    if len(parts) == 1:
+        return parts[0]
+    shifts = accumulate((len(part.names) for part in parts), initial=0)
+    return ForwardedDecisions(
+        np.concatenate([part.offset for part in parts]),
+        np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.timestamp_ms for part in parts]),
+        [text for part in parts for text in part.names],
+        np.concatenate([part.which + shift for part, shift in zip(parts, shifts, strict=False)]),
+        np.concatenate([part.occurred_us for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.inclusion for part in parts]),
+    )
 
 
-def _decision_chunk(part: Sequence[ForwardedDecision]) -> DecisionChunk:
-    numbers: dict[bytes, int] = {}
-    for one in part:
-        numbers.setdefault(one.names, len(numbers))
+def _decision_chunks(decisions: ForwardedDecisions, partitions: int) -> Iterator[tuple[int, Chunk]]:
+    # As `join_partition`, for all keys at once.
+    numbers = decisions.keys.view(">u8")[1::2] % np.uint64(partitions)
+    for number in range(partitions):
+        own = np.flatnonzero(numbers == number)
+        for at in range(0, len(own), CHUNK_RECORDS):
+            yield number, _decision_chunk(decisions.rows(own[at : at + CHUNK_RECORDS]))
+
+
+def _decision_chunk(part: ForwardedDecisions) -> DecisionChunk:
+    names, which = numbered([part.names[number] for number in part.which.tolist()])
     return DecisionChunk(
-        keys=b"".join([one.key for one in part]),
-        names=list(numbers),
-        which=np.array([numbers[one.names] for one in part], dtype="<u2").tobytes(),
-        occurred_us=np.array([one.occurred_us for one in part], dtype="<i8").tobytes(),
-        score=np.array([one.score for one in part], dtype="<f8").tobytes(),
-        inclusion=np.array([one.inclusion for one in part], dtype="<f8").tobytes(),
-        recent=[one.timestamp_ms for one in part[-RECENT:]],
+        keys=part.keys.tobytes(),
+        names=names,
+        which=which.astype("<u2").tobytes(),
+        occurred_us=part.occurred_us.astype("<i8").tobytes(),
+        score=part.score.astype("<f8").tobytes(),
+        inclusion=part.inclusion.astype("<f8").tobytes(),
+        recent=part.timestamp_ms[-RECENT:].tolist(),
     )
 
 

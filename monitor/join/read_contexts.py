@@ -10,7 +10,7 @@ import numpy as np
 from monitor import read_decisions
 from monitor.decode import decode_identified
 from monitor.events import Action
-from monitor.join.forwarding import Contexts, contexts_of, encode_names
+from monitor.join.forwarding import Contexts, contexts_of, encode_names, numbered
 from monitor.read_decisions import raw_key, split_names
 from monitor.slices import Slices
 
@@ -25,19 +25,25 @@ def read_contexts(values: Sequence[bytes | None], places: Sequence[int]) -> Cont
     count = len(places)
     if not count or not read_decisions.COMPILED:
         return _decoded(values, places)
-    ids, names = [b""] * count, [b""] * count
+    ids, told = [b""] * count, [b""] * count
     occurred_us = np.empty(count, dtype=np.int64)
     score, inclusion = np.empty((2, count))
     slices = Slices.of(values)
     begin, end = slices.begin[places], slices.end[places]
-    _scan.contexts(slices.buffer, begin, end, occurred_us, score, inclusion, ids, names)
-    encoded = [_encoded(told) if told else b"" for told in names]
-    columns = (ids, encoded, occurred_us.tolist(), score.tolist(), inclusion.tolist())
-    unsure = [row for row, told in enumerate(names) if not told]
-    for row, *found in zip(unsure, *_decoded(values, [places[row] for row in unsure]), strict=True):
-        for column, told in zip(columns, found, strict=True):
-            column[row] = told
-    return Contexts(*columns)
+    _scan.contexts(slices.buffer, begin, end, occurred_us, score, inclusion, ids, told)
+    names, which = numbered(told)
+    unsure = [row for row, one in enumerate(told) if not one] if b"" in names else []
+    found = Contexts(ids, [_encoded(one) if one else b"" for one in names], which, occurred_us, score, inclusion)
+    return _replaced(found, unsure, _decoded(values, [places[row] for row in unsure])) if unsure else found
+
+
+def _replaced(found: Contexts, rows: Sequence[int], by: Contexts) -> Contexts:
+    """`found`, some rows of which are those of `by`."""
+    for row, told in zip(rows, by.ids, strict=True):
+        found.ids[row] = told
+    found.which[rows] = by.which + len(found.names)
+    found.occurred_us[rows], found.score[rows], found.inclusion[rows] = by[3:]
+    return found._replace(names=found.names + by.names)
 
 
 def _decoded(values: Sequence[bytes | None], places: Sequence[int]) -> Contexts:

@@ -18,7 +18,7 @@ import structlog
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, reach_of, rewind, source_of
 from monitor.decode import Reason
-from monitor.join.forwarding import Forward, chunks
+from monitor.join.forwarding import Forward, chunks, since
 from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
 from monitor.open_block import DeadLetter
@@ -233,7 +233,7 @@ class Ingest:
         if batch.topic in self._poison:
             self._poison[batch.topic].spend(len(batch), len(fresh))
         records = [self._dead_letter(batch, letter) for letter in fresh]
-        records += await self._forwarded([one for one in forwards if one.offset >= partition.committed])
+        records += await self._forwarded(since(forwards, partition.committed))
         if records:
             await partition.underway.begin(batch.next_offset, self._outlet.write(records))
         partition.waiting.append((batch.next_offset, acknowledge))

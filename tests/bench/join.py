@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker import EmbeddedBroker
 from monitor.decode import decode_event, decode_identified
 from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback
+from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback, singly
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
@@ -169,8 +170,8 @@ async def measure(
     for fetch, (at, decisions, reviews) in enumerate(traffic):
         times.append(at)
         begun = time.thread_time()
-        offsets, at_once = range(len(decisions)), [at] * len(decisions)
-        forwards = forward_decisions(contexts_of(decisions), offsets=offsets, timestamps=at_once)
+        offsets, at_once = np.arange(len(decisions)), np.full(len(decisions), at)
+        forwards: list[Forward] = [forward_decisions(contexts_of(decisions), offsets=offsets, timestamps=at_once)]
         spent.add("forwarding", begun)
         told = []
         for event in reviews:
@@ -246,7 +247,7 @@ def together(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
 
 def one_by_one(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
     """One record for each decision and each feedback."""
-    return [record for one in forwards for record in chunks([one], partitions=PARTITIONS)]
+    return [record for one in singly(forwards) for record in chunks([one], partitions=PARTITIONS)]
 
 
 def table(spent: dict[str, Spent]) -> Table:

@@ -15,6 +15,7 @@ from monitor.blocks import BlockMessage, ModelBlock, SourceBlock
 from monitor.cells import OTHER, Limits
 from monitor.decode import Rejected, decode_event
 from monitor.events import Appeal, Decision, Report, Review
+from monitor.join.forwarding import chunks, decode_chunk
 from monitor.layout import ACTIONS
 from monitor.open_block import CLOCK_RECORDS, DeadLetter
 from monitor.packing import unpack
@@ -483,13 +484,14 @@ def test_how_many_decisions_are_read_at_once_changes_nothing(at_once: int, monke
     others = [encoded(decision(100 + n, action="allow", sampled=n % 5 == 0)) for n in range(80)]
     values = [value for four in zip(acted, others, strange * 15, others[20:], strict=False) for value in four]
 
-    def told() -> tuple[list[DeadLetter], str, list[BlockMessage]]:
+    def told() -> tuple[list[DeadLetter], list[tuple[int, bytes]], list[BlockMessage]]:
         follower = PartitionSummariser(DECISIONS, 0, summarise_from=0, log_start=0, settings=settings)
         times = [1000 * T0 + n for n in range(len(values))]
         dead, _ = follower.feed(range(len(values)), times, values, next_offset=len(values))
         forwards = follower.take_forwards()
-        assert (45, 84) == (len(dead), len(forwards))
-        return dead, repr(forwards), follower.open_block()  # as text, in which NaN is NaN
+        written = chunks(forwards, partitions=1)
+        assert (45, 84) == (len(dead), len(decode_chunk(written[0][1])))
+        return dead, written, follower.open_block()
 
     expected = told()
     monkeypatch.setattr("monitor.read_decisions.DECODED_AT_ONCE", at_once)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from monitor.join.forwarding import (
     DecisionChunk,
     FeedbackChunk,
     Forward,
-    ForwardedDecision,
+    ForwardedDecisions,
     ForwardedFeedback,
     chunks,
     contexts_of,
@@ -32,6 +33,8 @@ from monitor.join.forwarding import (
     forward_decisions,
     forward_feedback,
     join_partition,
+    since,
+    singly,
     with_context,
 )
 from monitor.layout import Layout
@@ -57,8 +60,9 @@ def decided(**fields: object) -> IdentifiedContext:
     return decode_identified(encoded(FULL | fields))
 
 
-def told_of(*decisions: IdentifiedContext, at_ms: int = 0) -> list[ForwardedDecision]:
-    return forward_decisions(contexts_of(decisions), offsets=range(len(decisions)), timestamps=[at_ms] * len(decisions))
+def told_of(*decisions: IdentifiedContext, at_ms: int = 0) -> ForwardedDecisions:
+    count = len(decisions)
+    return forward_decisions(contexts_of(decisions), offsets=np.arange(count), timestamps=np.full(count, at_ms))
 
 
 def told() -> Review:
@@ -101,7 +105,7 @@ def test_decisions_come_back_with_every_field_of_a_context() -> None:
     plain = decided(
         decision_id="d8", inclusion_probability=None, language=None, occurred_at="2025-01-06T12:00:00.000001Z"
     )
-    chunk = decode_chunk(record(*told_of(full, plain, full, at_ms=123)))
+    chunk = decode_chunk(record(told_of(full, plain, full, at_ms=123)))
     fields = DecisionContext.__struct_fields__
     sent_along = [
         (decision_key(one.decision_id), msgspec.convert({name: getattr(one, name) for name in fields}, DecisionContext))
@@ -115,7 +119,7 @@ def test_decisions_come_back_with_every_field_of_a_context() -> None:
 
 @pytest.mark.parametrize(("at_ms", "kept"), [(-(2**63), -1), (2**47, 2**47), (1_790_000_000_000_000, 2**47)])
 def test_an_absurd_timestamp_of_one_record_costs_no_chunk(at_ms: int, kept: int) -> None:
-    chunk = decode_chunk(record(*told_of(decided(), at_ms=at_ms)))
+    chunk = decode_chunk(record(told_of(decided(), at_ms=at_ms)))
     assert isinstance(chunk, DecisionChunk)
     assert [kept] == chunk.recent
     about = forward_feedback(told(), REVIEWS, partition=3, offset=4, timestamp_ms=at_ms, id_hash=5)
@@ -130,7 +134,7 @@ def test_feedback_of_the_ends_of_time_is_forwarded(at: str) -> None:
     assert isinstance(event, Review)
     chunk = decode_chunk(record(forwarded(event)))
     assert isinstance(chunk, FeedbackChunk)
-    ((_, context),) = contexts(decode_chunk(record(*told_of(decided()))))
+    ((_, context),) = contexts(decode_chunk(record(told_of(decided()))))
     found = with_context(chunk.records[0], context)
     assert isinstance(found, Review)
     assert found.reviewed_at == event.reviewed_at.replace(tzinfo=UTC)
@@ -142,28 +146,47 @@ def test_feedback_comes_back_as_it_was_with_its_place() -> None:
     assert isinstance(chunk, FeedbackChunk)
     (one,) = chunk.records
     assert (3, 2**40, 5, 2**64 - 1) == (one.partition, one.offset, one.timestamp_ms, one.identity)
-    ((_, context),) = contexts(decode_chunk(record(*told_of(decided()))))
+    ((_, context),) = contexts(decode_chunk(record(told_of(decided()))))
     assert msgspec.structs.replace(event, decision=context) == with_context(one, context)
 
 
 def test_a_decision_and_its_feedback_share_key_and_partition() -> None:
-    (decision,) = told_of(decided())
-    assert decision.key == forwarded().key == decision_key("d7")
+    decision = told_of(decided())
+    key = decision.keys.tobytes()
+    assert key == forwarded().key == decision_key("d7")
     assert [number for number, _ in chunks([decision], partitions=7)] == [
         number for number, _ in chunks([forwarded()], partitions=7)
     ]
-    assert join_partition(decision.key, 7) == chunks([decision], partitions=7)[0][0]
+    assert join_partition(key, 7) == chunks([decision], partitions=7)[0][0]
 
 
 def test_chunks_keep_the_order_of_a_partition_and_hold_no_more_than_allowed() -> None:
     decisions = told_of(*(decided(decision_id=f"d{n}") for n in range(2000)))
     found: dict[int, list[bytes]] = {}
-    for number, value in chunks(decisions, partitions=3):
+    for number, value in chunks([decisions], partitions=3):
         keys = [key for key, _ in contexts(decode_chunk(value))]
         assert len(keys) <= CHUNK_RECORDS
         found.setdefault(number, []).extend(keys)
-    own = [[one.key for one in decisions if join_partition(one.key, 3) == number] for number in range(3)]
+    keys = [key.tobytes() for key in decisions.keys]
+    own = [[key for key in keys if join_partition(key, 3) == number] for number in range(3)]
     assert own == [found[number] for number in range(3)]
+
+
+@given(cuts=st.lists(st.integers(0, 40), max_size=5), offset=st.integers(-1, 41))
+def test_decisions_forwarded_in_parts_are_those_forwarded_at_once(cuts: list[int], offset: int) -> None:
+    whole = told_of(*(decided(decision_id=f"d{n}", policy=f"p{n % 3}", score=n / 64) for n in range(40)), at_ms=9)
+    parts = [whole.rows(slice(begin, end)) for begin, end in pairwise([0, *sorted(cuts), 40])]
+    assert chunks([whole], partitions=3) == chunks(parts, partitions=3)
+    kept = whole.rows(np.flatnonzero(whole.offset >= offset))
+    assert chunks([kept], partitions=3) == chunks(since(parts, offset), partitions=3)
+
+
+def test_each_decision_alone_is_what_it_is_among_others() -> None:
+    decisions = told_of(*(decided(decision_id=f"d{n}", policy=f"p{n % 3}") for n in range(40)), at_ms=9)
+    alone = [value for one in singly([decisions]) for _, value in chunks([one], partitions=1)]
+    assert [1] * 40 == [len(decode_chunk(value)) for value in alone]
+    together = contexts(decode_chunk(record(decisions)))
+    assert together == [one for value in alone for one in contexts(decode_chunk(value))]
 
 
 def test_large_feedback_makes_more_chunks() -> None:
@@ -210,7 +233,7 @@ def test_any_bytes_are_a_record_or_a_value_error(value: bytes) -> None:
 @examples(200)
 @given(data=st.data())
 def test_a_damaged_record_never_gives_anything_but_a_value_error(data: st.DataObject) -> None:
-    decision = record(*told_of(decided(decision_id="a"), decided(decision_id="b")))
+    decision = record(told_of(decided(decision_id="a"), decided(decision_id="b")))
     value = bytearray(data.draw(st.sampled_from([record(forwarded()), decision])))
     value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     told = ""
@@ -233,7 +256,7 @@ def test_a_record_of_another_format_is_refused() -> None:
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    chunk = decode_chunk(record(*told_of(decided())))
+    chunk = decode_chunk(record(told_of(decided())))
     for broken in ({"score": b""}, {"keys": b"short"}, {"which": b"\1\0"}):
         with pytest.raises(ValueError, match=r"moderation\.join: expected (columns|indices)"):
             decode_chunk(msgspec.msgpack.encode(msgspec.structs.replace(chunk, **broken)))

@@ -13,7 +13,7 @@ from monitor import catalogue
 from monitor.blocks import BlockMessage, block_first, rewind
 from monitor.events import Action
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import chunks
+from monitor.join.forwarding import chunks, since
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.layout import Layout
@@ -50,7 +50,7 @@ def forwarded(log: Log, rng: random.Random, settings: SummariseSettings) -> list
             end = min(len(log), at + rng.choice((1, 5, 30)))
             following = log.offsets[end] if end < len(log) else log.end
             follower.feed(log.offsets[at:end], log.timestamps[at:end], log.values[at:end], next_offset=following)
-            forwards = [forward for forward in follower.take_forwards() if forward.offset >= committed]
+            forwards = since(follower.take_forwards(), committed)
             fresh = [value for _, value in chunks(forwards, partitions=1)]
             crash = life < 3 and rng.random() < 0.05
             written += fresh[: rng.randrange(len(fresh) + 1)] if crash else fresh

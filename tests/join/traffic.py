@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from monitor.decode import Rejected, decode_event, decode_identified
 from monitor.events import Appeal, Report, Review
 from monitor.join.block import JoinSettings
@@ -60,8 +62,7 @@ def _forward(item: Item) -> Forward:
     event, place, at_ms = item.about, item.place, item.source_ms
     if place is None:
         contexts = contexts_of([decode_identified(encoded(event))])
-        (decided,) = forward_decisions(contexts, offsets=[0], timestamps=[at_ms])
-        return decided
+        return forward_decisions(contexts, offsets=np.array([0]), timestamps=np.array([at_ms]))
     source: SourceTopic = KINDS[place[0]]
     told = decode_event(source, encoded(event))
     assert not isinstance(told, Rejected)
