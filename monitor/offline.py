@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from monitor.assembly import Pipeline
 from monitor.blocks import BlockMessage
 from monitor.evaluate import PartitionEvaluator, take_snapshot
-from monitor.join.forwarding import Forward, chunks, singly
+from monitor.join.forwarding import Forward, chunks
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.model import Model
@@ -82,7 +82,7 @@ class OfflinePipeline:
         if self._joiner is None or not forwards:
             return
         # A record for each: how many records of the topic are counted must not depend on the calls of `feed`.
-        values = [value for one in singly(forwards) for _, value in chunks([one], partitions=1)]
+        values = [value for _, value in chunks(forwards, partitions=1, at_most=1)]
         offsets = range(self._joined, self._joined + len(values))
         self._joined = offsets.stop
         times = [timestamps[-1]] * len(values)

@@ -253,27 +253,18 @@ def since(forwards: Iterable[Forward], offset: int) -> list[Forward]:
     return kept
 
 
-def singly(forwards: Iterable[Forward]) -> Iterator[Forward]:
-    """The same, each decision alone."""
-    for one in forwards:
-        if isinstance(one, ForwardedFeedback):
-            yield one
-        else:
-            yield from (one.rows(slice(row, row + 1)) for row in range(len(one)))
-
-
-def chunks(forwards: Sequence[Forward], *, partitions: int) -> list[tuple[int, bytes]]:
-    """Records for JOIN, each with its partition out of `partitions`; in each of these the order is kept.
+def chunks(forwards: Sequence[Forward], *, partitions: int, at_most: int = CHUNK_RECORDS) -> list[tuple[int, bytes]]:
+    """Records for JOIN of so many at most, each with its partition out of `partitions`, where the order is kept.
 
     What is forwarded at once comes from one source partition: all of it decisions, or all of it feedback.
     """
     decisions = [one for one in forwards if isinstance(one, ForwardedDecisions)]
-    found = list(_decision_chunks(_joined(decisions), partitions)) if decisions else []
+    found = list(_decision_chunks(_joined(decisions), partitions, at_most)) if decisions else []
     shares: list[list[ForwardedFeedback]] = [[] for _ in range(partitions)]
     for one in forwards:
         if isinstance(one, ForwardedFeedback):
             shares[join_partition(one.key, partitions)].append(one)
-    found += [(number, FeedbackChunk(part)) for number, share in enumerate(shares) for part in _parts(share)]
+    found += [(number, FeedbackChunk(part)) for number, share in enumerate(shares) for part in _parts(share, at_most)]
     return [(number, _ENCODER.encode(chunk)) for number, chunk in found]
 
 
@@ -348,13 +339,13 @@ def _joined(parts: Sequence[ForwardedDecisions]) -> ForwardedDecisions:
     )
 
 
-def _decision_chunks(decisions: ForwardedDecisions, partitions: int) -> Iterator[tuple[int, Chunk]]:
+def _decision_chunks(decisions: ForwardedDecisions, partitions: int, at_most: int) -> Iterator[tuple[int, Chunk]]:
     # As `join_partition`, for all keys at once.
     numbers = decisions.keys.view(">u8")[1::2] % np.uint64(partitions)
     for number in range(partitions):
-        own = np.flatnonzero(numbers == number)
-        for at in range(0, len(own), CHUNK_RECORDS):
-            yield number, _decision_chunk(decisions.rows(own[at : at + CHUNK_RECORDS]))
+        own = decisions.rows(np.flatnonzero(numbers == number))
+        for at in range(0, len(own), at_most):
+            yield number, _decision_chunk(own.rows(slice(at, at + at_most)))
 
 
 def _decision_chunk(part: ForwardedDecisions) -> DecisionChunk:
@@ -370,12 +361,12 @@ def _decision_chunk(part: ForwardedDecisions) -> DecisionChunk:
     )
 
 
-def _parts(share: Sequence[ForwardedFeedback]) -> list[list[ForwardedFeedback]]:
+def _parts(share: Sequence[ForwardedFeedback], at_most: int) -> list[list[ForwardedFeedback]]:
     parts: list[list[ForwardedFeedback]] = []
     size = 0
     for one in share:
         size += len(one.event)
-        if not parts or len(parts[-1]) == CHUNK_RECORDS or size > CHUNK_BYTES:
+        if not parts or len(parts[-1]) == at_most or size > CHUNK_BYTES:
             parts.append([])
             size = len(one.event)
         parts[-1].append(one)

@@ -25,7 +25,7 @@ from monitor.broker import EmbeddedBroker
 from monitor.decode import decode_event, decode_identified
 from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
-from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback, singly
+from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback
 from monitor.join.joiner import JoinPartition
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
@@ -247,7 +247,7 @@ def together(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
 
 def one_by_one(forwards: Sequence[Forward]) -> list[tuple[int, bytes]]:
     """One record for each decision and each feedback."""
-    return [record for one in singly(forwards) for record in chunks([one], partitions=PARTITIONS)]
+    return chunks(forwards, partitions=PARTITIONS, at_most=1)
 
 
 def table(spent: dict[str, Spent]) -> Table:

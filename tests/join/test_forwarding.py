@@ -34,7 +34,6 @@ from monitor.join.forwarding import (
     forward_feedback,
     join_partition,
     since,
-    singly,
     with_context,
 )
 from monitor.layout import Layout
@@ -183,10 +182,12 @@ def test_decisions_forwarded_in_parts_are_those_forwarded_at_once(cuts: list[int
 
 def test_each_decision_alone_is_what_it_is_among_others() -> None:
     decisions = told_of(*(decided(decision_id=f"d{n}", policy=f"p{n % 3}") for n in range(40)), at_ms=9)
-    alone = [value for one in singly([decisions]) for _, value in chunks([one], partitions=1)]
+    alone = [value for _, value in chunks([decisions], partitions=1, at_most=1)]
     assert [1] * 40 == [len(decode_chunk(value)) for value in alone]
     together = contexts(decode_chunk(record(decisions)))
     assert together == [one for value in alone for one in contexts(decode_chunk(value))]
+    feedback = [value for _, value in chunks([forwarded(offset=n) for n in range(9)], partitions=1, at_most=1)]
+    assert [1] * 9 == [len(decode_chunk(value)) for value in feedback]
 
 
 def test_large_feedback_makes_more_chunks() -> None:

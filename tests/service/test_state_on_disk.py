@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.assembly import Pipeline, assemble
-from monitor.join.forwarding import chunks, singly
+from monitor.join.forwarding import chunks
 from monitor.join.index import Batch, IndexUnavailable, Range
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.service.ingest import Ingest
@@ -68,7 +68,7 @@ def opened(pipeline: Pipeline, folder: Path) -> tuple[Ingest, JoinIndexes]:
 
 def join_batch(first: int, count: int) -> Fetched:
     forwards = told_of(*(decided(decision_id=f"d{first + n}") for n in range(count)), at_ms=1000 * T0)
-    values: list[bytes | None] = [value for one in singly([forwards]) for _, value in chunks([one], partitions=1)]
+    values: list[bytes | None] = [value for _, value in chunks([forwards], partitions=1, at_most=1)]
     end = first + count
     return Fetched(JOIN, 0, list(range(first, end)), [1000 * T0] * count, values, end)
 
