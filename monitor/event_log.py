@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,10 +34,10 @@ class UnreadableLog(ValueError):  # noqa: N818 - says what the log is
 class Batch:
     """Adjacent records of one partition, at least one; `next_offset` is where the log goes on, beyond gaps."""
 
-    offsets: list[int]
-    timestamps: list[int]
+    offsets: Sequence[int]
+    timestamps: Sequence[int]
     """ms since the epoch"""
-    values: list[bytes | None]
+    values: Sequence[bytes | None]
     next_offset: int
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ or after `until`.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from monitor.event_log import Batch, UnreadableLog
+from monitor.streaming.fetch import RecordBatch, deliver_batches, merge
 from monitor.topics import SourceTopic
 
 POLL_MS: Final = 500
@@ -73,9 +75,9 @@ class TopicRange:
         """Read on from an offset."""
         self._consumer.seek(at, offset)
 
-    def fetch(self, at: TopicPartition) -> tuple[list[Any], int]:
-        """The next records of a partition, none if there are none yet, and the position behind them."""
-        found: tuple[list[Any], int] = self._run(self._fetch(at))
+    def fetch(self, at: TopicPartition) -> tuple[RecordBatch | None, int]:
+        """The next records of a partition, None if there are none yet, and the position behind them."""
+        found: tuple[RecordBatch | None, int] = self._run(self._fetch(at))
         return found
 
     def _close(self) -> None:
@@ -106,6 +108,7 @@ class TopicRange:
             **self._options,
         )
         await self._consumer.start()
+        deliver_batches(self._consumer._fetcher, topics={source.topic for source in self._sources})  # noqa: SLF001
         self._consumer.assign(list(found))
         firsts = await self._consumer.beginning_offsets(list(found))
         ends = await self._consumer.end_offsets(list(found))
@@ -134,9 +137,9 @@ class TopicRange:
         found = await self._consumer.offsets_for_times(dict.fromkeys(ends, time_ms))
         return {at: end if found.get(at) is None else min(end, found[at].offset) for at, end in ends.items()}
 
-    async def _fetch(self, at: TopicPartition) -> tuple[list[Any], int]:
-        found = await self._consumer.getmany(at, timeout_ms=POLL_MS)
-        return found.get(at, []), await self._consumer.position(at)
+    async def _fetch(self, at: TopicPartition) -> tuple[RecordBatch | None, int]:
+        found = (await self._consumer.getmany(at, timeout_ms=POLL_MS)).get(at)
+        return merge([record.value for record in found]) if found else None, await self._consumer.position(at)
 
 
 class TopicLog:
@@ -163,17 +166,14 @@ class TopicLog:
         self._whole.seek(self._at, self._first)
         reached, idle = self._first, 0
         while reached < self._end:
-            records, position = self._whole.fetch(self._at)
+            found, position = self._whole.fetch(self._at)
             idle = idle + 1 if position == reached else 0
             if idle > PATIENCE:
                 raise UnreadableLog(f"{self}: Kafka gives nothing from offset {reached} on; is a transaction open?")
             reached = position
             self.position = min(reached, self._end) - self._first
-            inside = [record for record in records if record.offset < self._end]
-            if inside:
+            inside = 0 if found is None else bisect_left(found.offsets, self._end)
+            if found is not None and inside:
                 yield Batch(
-                    [record.offset for record in inside],
-                    [record.timestamp for record in inside],
-                    [record.value for record in inside],
-                    min(reached, self._end),
+                    found.offsets[:inside], found.timestamps[:inside], found.values[:inside], min(reached, self._end)
                 )

@@ -30,6 +30,8 @@ except ImportError:
 
 def receive_frames(connection: Any) -> None:
     """Let this aiokafka connection receive answers in place from now on; not yet while one of them is on its way."""
+    if not connection.connected():  # it closed while we waited for another one: sending says so
+        return
     transport = connection._writer.transport  # noqa: SLF001
     before = transport.get_protocol()
     if type(before) is AIOKafkaProtocol and not connection._requests:  # noqa: SLF001

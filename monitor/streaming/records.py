@@ -1,6 +1,7 @@
 """One batch of Kafka's log: whether it is as it was written, and its records as columns.
 
-These come by the compiled reader (unpack.pyx) where it is there.
+These come by the compiled reader (unpack.pyx) where it is there. A header's name that is not UTF-8 is told with the
+bytes that are not escaped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import CorruptRecordException
 
 from monitor.slices import Slices
+from monitor.streaming import unpack_plain
 
 try:
     from monitor.streaming import unpack as _unpack
@@ -82,8 +84,14 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
 
     Raises aiokafka's CorruptRecordException for a malformed batch.
     """
+    unpack = unpack_plain.unpack if _unpack is None else _unpack.unpack
     if not COMPILED or batch.magic < 2:
-        return _one_by_one(batch, first_offset)
+        try:
+            return _one_by_one(batch, first_offset)
+        except UnicodeDecodeError as error:
+            if batch.magic < 2:
+                raise CorruptRecordException(str(error)) from error
+            unpack = unpack_plain.unpack
     count = _number(data, begin, _RECORD_COUNT)
     begin += _RECORD_COUNT.stop
     if batch.compression_type:
@@ -93,7 +101,7 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
         raise CorruptRecordException(f"a batch of {end - begin} bytes cannot hold {count} records")
     rows = np.empty((6, count), dtype=np.int64)
     try:
-        kept, headers = _unpack.unpack(data, begin, end, batch.base_offset, batch.first_timestamp, first_offset, rows)
+        kept, headers = unpack(data, begin, end, batch.base_offset, batch.first_timestamp, first_offset, rows)
     except ValueError as error:
         raise CorruptRecordException(str(error)) from error
     offsets, timestamps, key_begin, key_end, value_begin, value_end = rows[:, :kept]

@@ -109,7 +109,7 @@ cdef list headers_of(bytes data, Place at, Place end):
         at = piece(at, end, start, &begin, &stop)
         if stop < 0:
             raise ValueError("a header of the batch has no name")
-        name = data[begin:stop].decode()
+        name = data[begin:stop].decode("utf-8", "backslashreplace")  # producers may write any bytes
         at = piece(at, end, start, &begin, &stop)
         found.append((name, None if stop < 0 else data[begin:stop]))
     return found
