@@ -5,13 +5,13 @@ Pure: time comes from the blocks. Whoever owns the partition feeds it, asks for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor import catalogue, overflow
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, reach_of
-from monitor.cells import OTHER
+from monitor.cells import OTHER, Limits
 from monitor.model import Model, ModelSettings
 from monitor.snapshot import ModelSnapshot, Objective, ServiceSnapshot, Snapshot
 from monitor.sources import SourceLedger, merge_totals
@@ -111,7 +111,7 @@ class PartitionEvaluator:
                 self._changed_sources.add(source)
         elif isinstance(message, ModelBlock):
             model = self._model(message)
-            if model.fold(message):
+            if model.fold(message, clock_ms=self._believed(now_ms)):
                 self._changed_models.add(model.name)
 
     def advance(self, clock_ms: int | None = None) -> None:
@@ -135,7 +135,8 @@ class PartitionEvaluator:
         obsolete, self._inherited = self._inherited, ()
         self._changed_models.clear()
         self._changed_sources.clear()
-        told = position_record(Position(position, dict(self._heads)), owner=self._owner)
+        clocks = tuple((*source, clock) for source, clock in sorted(self._clocks.items()))
+        told = position_record(Position(position, dict(self._heads), clocks), owner=self._owner)
         return Checkpoints(tuple(models), tuple(sources), told, obsolete)
 
     def restore(self, records: Mapping[bytes, bytes], *, now_ms: int | None = None) -> Restored:
@@ -163,6 +164,8 @@ class PartitionEvaluator:
         # Each owner's position is true of whatever states were found: the best one spares the most reading. What it
         # does not name it does not need: a former owner's head may come late, its parts removed.
         reread_from, told = max(((one.reread_from(self._heads), one) for one in positions), key=lambda best: best[0])
+        for topic, partition, clock_ms in told.clocks:
+            self._see((topic, partition), clock_ms, now_ms)
         unreadable = [str(error) for about, error in damaged.items() if about in told.heads]
         unreadable += [str(error) for error in damaged_position]
         self._discarded["unreadable"] = len(unreadable)
@@ -194,6 +197,10 @@ class PartitionEvaluator:
         # Launches are few and written by people or scripts: whole windows do not hang on one's timestamp.
         if clock_ms >= 0 and source[0] != LAUNCHES.topic and not is_ahead(clock_ms, now_ms):
             self._clocks[source] = max(clock_ms, self._clocks.get(source, clock_ms))
+
+    def _believed(self, now_ms: int | None) -> int | None:
+        """The latest time that a block may tell: where sources have come, -1 before the first one. None: any."""
+        return self.clock_ms if self.clock_ms is not None or now_ms is None else -1
 
     def _model(self, block: ModelBlock) -> Model:
         name = block.model
@@ -239,8 +246,8 @@ def take_snapshot(
     sources = {source: ledger for part in owned for source, ledger in part.sources().items()}
     counters = merge_totals(sources)
     settings = owned[0].settings if owned else None
-    chosen = settings.ledger.limits.values if settings else ()
-    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models, chosen=chosen)
+    limits = settings.ledger.limits if settings else Limits()
+    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models, limits)
     counters[catalogue.STATE_DISCARDED.name] = {}
     for part in owned:
         for reason_discarded, count in part.discarded().items():
@@ -267,23 +274,35 @@ def take_snapshot(
     )
 
 
-def label_overflow(models: Iterable[ModelSnapshot], *, chosen: Collection[str] = ()) -> dict[tuple[str, ...], int]:
+def label_overflow(models: Iterable[ModelSnapshot], limits: Limits) -> dict[tuple[str, ...], int]:
     """Decisions that count under `other`, by the label that ran over its cap.
 
-    In the dimensions `chosen`, of which the settings say what is told apart, `other` is what they ask for.
+    In the dimensions of which the settings say what is told apart, and where the contract does, `other` is what they
+    ask for, unless the model has met the cap on segments or series: then it may be what had no room.
     """
-    asked_for = {f"{dimension}={OTHER}" for dimension in ("modality", *chosen)}
+    asked_for = {f"{dimension}={OTHER}" for dimension in ("modality", *limits.values)}
     overflow: dict[tuple[str, ...], int] = {("model",): 0, ("model_version",): 0, ("policy",): 0, ("segment",): 0}
     for model in models:
         decisions = model.decisions.values.sum(axis=1)
+        excused = asked_for if _has_room(model, limits) else ()
         for series, count in zip(model.series, decisions.tolist(), strict=True):
             if series.segment != "all":
                 if f"={OTHER}" in series.segment:
                     overflow["segment",] += count * any(
-                        part.endswith(f"={OTHER}") and part not in asked_for for part in series.segment.split(",")
+                        part.endswith(f"={OTHER}") and part not in excused for part in series.segment.split(",")
                     )
                 continue
             overflow["model",] += count * (model.model == OTHER)
             overflow["model_version",] += count * (series.model_version == OTHER)
             overflow["policy",] += count * (series.policy == OTHER)
     return overflow
+
+
+def _has_room(model: ModelSnapshot, limits: Limits) -> bool:
+    """Whether a segment that was not seen before would get a series of its own."""
+    if len(model.series) >= limits.series:
+        return False
+    if len(model.series) <= limits.segments:
+        return True
+    own = {series.segment for series in model.series if f"={OTHER}" not in series.segment}
+    return len(own) - 1 < limits.segments  # but for `all`

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from monitor.blocks import NO_ENTRIES, Entries, ModelBlock, supersedes
 from monitor.cells import Limits
-from monitor.cohorts import Cohorts
+from monitor.cohorts import AHEAD, Cohorts
 from monitor.events import Launch
 from monitor.layout import Layout
 from monitor.packing import unpack
@@ -88,8 +88,8 @@ class ModelLedger:
         """Sums since the beginning; shape (series, width)."""
         return self._totals[: len(self.table.series)]
 
-    def fold(self, block: ModelBlock) -> bool:
-        """Take a block; False if nothing of it is new."""
+    def fold(self, block: ModelBlock, *, clock_ms: int | None = None) -> bool:
+        """Take a block; False if nothing of it is new. No time of the block beyond `clock_ms` is believed."""
         span = block.span
         last = self.last.setdefault((span.topic, span.partition), LastBlock(span.first))
         before = last.taken.get(block.model)
@@ -103,7 +103,8 @@ class ModelLedger:
             last.first, last.taken, before = span.first, {}, None
         if self.cohorts.now is None:
             # Not at the block's clock: its minutes must still be minutes when the streaming detectors see them.
-            begin = max(span.clock_ms, 0) // MINUTE_MS
+            reached = span.clock_ms if clock_ms is None else min(span.clock_ms, clock_ms)
+            begin = max(reached, 0) // MINUTE_MS
             self.cohorts.advance(min([begin, *unpack(block.cell_minute).tolist()]))
         rows = self.table.rows(block.series)
         self._resize()
@@ -112,7 +113,7 @@ class ModelLedger:
             parts.append((before.block, before.rows, -1))
         self._apply_cohorts(parts)
         self._apply_arrivals(parts)
-        self._note(block)
+        self._note(block, clock_ms)
         keep = not span.closed
         last.taken[block.model] = Taken(span.through, block if keep else None, rows if keep else None)
         return True
@@ -178,9 +179,10 @@ class ModelLedger:
         counted = (row >= 0)[cell] & (column >= 0)
         return place[counted], value[counted]
 
-    def _note(self, block: ModelBlock) -> None:
-        if block.last_decision_ms is not None:
-            self.last_decision_ms = max(block.last_decision_ms, self.last_decision_ms or 0)
+    def _note(self, block: ModelBlock, clock_ms: int | None) -> None:
+        last = block.last_decision_ms
+        if last is not None and (clock_ms is None or last <= clock_ms + AHEAD * MINUTE_MS):
+            self.last_decision_ms = max(last, self.last_decision_ms or 0)
         for launch in block.launches:
             key = (launch.model_version, launch.variant.value, launch.stage)
             known = self.launches.get(key)

@@ -46,9 +46,9 @@ class Model:
         self.ledger = ModelLedger(name, settings.ledger)
         self.streams = StreamDetectors(settings.streams)
 
-    def fold(self, block: ModelBlock) -> bool:
-        """Take a block; False if nothing of it is new."""
-        return self.ledger.fold(block)
+    def fold(self, block: ModelBlock, *, clock_ms: int | None = None) -> bool:
+        """Take a block; False if nothing of it is new. No time of it beyond `clock_ms` is believed."""
+        return self.ledger.fold(block, clock_ms=clock_ms)
 
     def advance(self, minute: int, *, complete: int) -> None:
         """Move the clock to `minute`; minutes before `complete` have all their records, as far as is known."""

@@ -26,7 +26,7 @@ class SeriesTable:
     """Numbers the series of one model in order of first appearance, within the limits.
 
     What exceeds a limit counts under `other`: a version, a policy or a segment each by its own name; when the series
-    themselves run out, the whole under one series (other, other, other, all).
+    themselves run out, the whole under one series (other, other, other, all) and each kind of segment under one more.
     """
 
     def __init__(self, model: str, *, kinds: Sequence[tuple[str, ...]], limits: Limits) -> None:
@@ -48,7 +48,7 @@ class SeriesTable:
         return self._told
 
     def rows(self, names: Sequence[SeriesName]) -> npt.NDArray[np.int64]:
-        """The row that each series counts in, -1 where it has none of its own; shape (names,).
+        """The row that each series counts in, -1 where it has none; shape (names,).
 
         In order of name, as in a block: `all` comes before the segments, which are counted only where it has a row.
         """
@@ -80,7 +80,7 @@ class SeriesTable:
         if segment not in self._segments and len(self._segments) >= self._limits.segments:
             segment = overflow
         row = self._row(version, name[1], policy, segment)
-        return -1 if row is None else row
+        return self._admit(SeriesKey(self._model, OTHER, OTHER, OTHER, overflow)) if row is None else row
 
     def _row(self, version: str, variant: str, policy: str, segment: str) -> int | None:
         key = SeriesKey(self._model, version, variant, policy, segment)

@@ -68,6 +68,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _can_be_looked_up(host: str) -> bool:
+    """Not with an empty label, as an unset variable leaves it, or one of more than 63 letters."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 class KafkaSettings(Section):
     """How to reach Kafka."""
 
@@ -90,7 +99,8 @@ class KafkaSettings(Section):
         servers = [server.strip() for server in told.split(",")]
         for server in servers:
             found = _SERVER.fullmatch(server)
-            if not found or not 1 <= int(found[1] or 1) <= 65535:
+            host = server.removesuffix(f":{found[1]}") if found else ""
+            if not found or not 1 <= int(found[1] or 1) <= 65535 or not _can_be_looked_up(host):
                 raise ValueError("expected host:port, several separated by commas")
         return ",".join(servers)
 

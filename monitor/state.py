@@ -164,6 +164,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     offset: int
     heads: dict[str, int]
     """position by `subject`"""
+    clocks: tuple[tuple[str, int, int], ...] = ()
+    """topic, partition and Kafka time that it had reached: blocks of most sources' own counts go elsewhere"""
 
     def reread_from(self, heads: Mapping[str, int]) -> int:
         """Where reading of blocks has to start, given the positions of the states that were found, by `subject`."""
@@ -305,6 +307,10 @@ def _restore_model(name: str, head: Head, owner: str, records: Mapping[bytes, by
     ledger.restore_totals(
         _dense(*translate(*_load_sums(head.totals)), rows=len(head.series), width=ledger.layout.width)
     )
+    score = ledger.layout.score
+    if (score.name, score.identity, score.width) not in head.signature:
+        # With other bins their counts begin anew; the sum of the same histogram must as well.
+        ledger.totals[:, ledger.layout.score_sum.columns] = 0
     cohorts: dict[tuple[Level, int], tuple[Ints, Ints]] = {}
     detectors: list[SavedDetector] = []
     for part, slot in head.slots:

@@ -15,7 +15,7 @@ from monitor.snapshot import ModelSnapshot, Quantity, Snapshot
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-Name = Annotated[str | None, Query(max_length=200)]
+Name = Annotated[str | None, Query(max_length=512)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 

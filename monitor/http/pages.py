@@ -113,7 +113,7 @@ def _model_card(parts: Sequence[ModelSnapshot], rows: Sequence[SeriesStatus], *,
     link = tag("a", name, href=f"/models/{quote(name, safe='', errors='replace')}")
     troubled = [row for row in rows if row.key.segment != WHOLE and row.standing <= Standing.DRIFT]
     shown = [row for row in rows if row.key.segment == WHOLE or row in troubled[:SEGMENTS_SHOWN]]
-    segments = len({row.key.segment for row in rows})
+    segments = len({row.key.segment for row in rows if row.key.segment != WHOLE})
     trouble = f"{len(troubled)} series below objective or drifting" if troubled else "none in trouble"
     aside = f"{segments} segments, {trouble}; last decision {moment(_last(parts), now=now)}"
     return tag("section", _top(tag("h2", link), worst(rows), aside), series_table(shown, _windows(parts)))

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from monitor.simulate.spec import Label, Share, Spec, check_dimensions
+from monitor.simulate.spec import Label, Logit, Share, Spec, check_dimensions
 
 
 class Incident(Spec, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class Rollout(Spec, frozen=True, kw_only=True, tag="rollout", tag_field="kind"):
     traffic_share: Share = 1.0
     variant: Literal["champion", "challenger", "shadow"] = "champion"
     stage: Label = "live"
-    score_shift: float = 0.0
+    score_shift: Logit = 0.0
     separation: Annotated[float, Meta(gt=0.0)] | None = None
     """How well it separates violating from benign; None: like the version before."""
 

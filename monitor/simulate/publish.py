@@ -7,7 +7,7 @@ record that Kafka refuses stops it: a simulated log with holes is not the log wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -103,7 +103,7 @@ def publish(
     Raises DeliveryError if a record is refused or acknowledgements are missing after `flush_seconds`.
     """
     wait = wait or _sleep
-    sender = _Sender(producer, flush_seconds=flush_seconds)
+    sender = _Sender(producer, stopped=lambda: wait(0.0), flush_seconds=flush_seconds)
     for batch in batches:
         parts = [(topic, records) for topic, records in batch.records.items() if len(records)]
         cursors = [0] * len(parts)
@@ -112,8 +112,10 @@ def publish(
             until = None if clock is None else clock.event_ms(wall)
             for index, (topic, records) in enumerate(parts):
                 end = len(records) if until is None else int(np.searchsorted(records.timestamps, until, side="right"))
-                sender.send(topic, records, cursors[index], end)
-                cursors[index] = max(cursors[index], end)
+                cursors[index] = sender.send(topic, records, cursors[index], end)
+                if cursors[index] < end:
+                    sender.finish()
+                    return sender.progress
             left = [
                 int(records.timestamps[done])
                 for done, (_, records) in zip(cursors, parts, strict=True)
@@ -134,16 +136,17 @@ def publish(
 
 
 class _Sender:
-    def __init__(self, producer: KafkaProducer, *, flush_seconds: float) -> None:
+    def __init__(self, producer: KafkaProducer, *, stopped: Callable[[], bool], flush_seconds: float) -> None:
         self.progress = Progress()
+        self._stopped = stopped
         self._producer = producer
         self._flush_seconds = flush_seconds
         self._errors: list[str] = []
 
-    def send(self, topic: str, records: Records, begin: int, end: int) -> None:
-        """Queue the records from `begin` to before `end`."""
+    def send(self, topic: str, records: Records, begin: int, end: int) -> int:
+        """Queue the records from `begin` to before `end`; how far it came, less than that where it is to stop."""
         if end <= begin:
-            return
+            return begin
         produce, poll, on_delivery = self._producer.produce, self._producer.poll, self._delivered
         stamps = records.timestamps[begin:end].tolist()
         for number, (key, value, at) in enumerate(
@@ -153,14 +156,21 @@ class _Sender:
                 try:
                     produce(topic, value=value, key=key, timestamp=at, on_delivery=on_delivery)
                     break
-                except BufferError:  # the queue is full: wait for acknowledgements
+                except BufferError:  # the queue is full: wait for acknowledgements, which may never come
                     poll(0.5)
                     self._check()
+                    if self._stopped():
+                        return self._sent(topic, stamps[:number], begin)
             if number % POLL_EVERY == 0:
                 poll(0)
                 self._check()
-        self.progress.by_topic[topic] = self.progress.by_topic.get(topic, 0) + end - begin
-        self.progress.event_ms = max(stamps[-1], self.progress.event_ms or stamps[-1])
+        return self._sent(topic, stamps, begin)
+
+    def _sent(self, topic: str, stamps: Sequence[int], begin: int) -> int:
+        if stamps:
+            self.progress.by_topic[topic] = self.progress.by_topic.get(topic, 0) + len(stamps)
+            self.progress.event_ms = max(stamps[-1], self.progress.event_ms or stamps[-1])
+        return begin + len(stamps)
 
     def finish(self) -> None:
         """Wait for all acknowledgements."""

@@ -16,7 +16,7 @@ from msgspec import Meta
 from monitor.simulate.delays import Delay, Exponential, Lognormal
 from monitor.simulate.designs import AnyDesign
 from monitor.simulate.incidents import AnyIncident, Incident, MissingFeature, Rollout
-from monitor.simulate.spec import Label, Share, Shares, Spec
+from monitor.simulate.spec import Label, Logit, Share, Shares, Spec
 
 Positive = Annotated[float, Meta(gt=0.0)]
 OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
@@ -42,7 +42,7 @@ class Policy(Spec, frozen=True, kw_only=True):
 class Calibration(Spec, frozen=True, kw_only=True):
     """Published logit = intercept + slope * true logit. (0, 1) is calibrated; slope above 1 is overconfident."""
 
-    intercept: float = 0.0
+    intercept: Logit = 0.0
     slope: Positive = 1.0
 
 
@@ -111,7 +111,7 @@ class Rhythm(Spec, frozen=True, kw_only=True):
 
     daily: Share = 0.0
     peak_hour: Annotated[float, Meta(ge=0.0, lt=24.0)] = 18.0
-    weekend: Positive = 1.0
+    weekend: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
 
 
 class Reviewers(Spec, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ from monitor.events import MAX_NAME_LENGTH, NAME_PATTERN
 
 Label = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Logit = Annotated[float, Meta(ge=-1000.0, le=1000.0)]
+"""Bounds refuse NaN as well, of which no score can be made."""
 Shares = dict[Label, Annotated[float, Meta(gt=0.0)]]
 """Name -> relative weight; the weights need not add up to one."""
 

@@ -16,7 +16,7 @@ from monitor.snapshot import Objective, Quantity, ServiceSnapshot, Snapshot
 from monitor.state import model_key
 from monitor.topics import DECISIONS, LAUNCHES, REVIEWS
 from tests.core.runs import EVALUATE, evaluated, model_settings, summaries, summarise_settings, write, writes
-from tests.core.strategies import HOUR, MINUTE, T0, decision, log, review, traffic
+from tests.core.strategies import HOUR, MINUTE, T0, decision, launch, log, review, traffic
 
 NOW = 1000 * T0
 
@@ -98,6 +98,47 @@ def test_one_source_with_an_absurd_time_empties_no_window_not_even_after_a_resta
             if (column.quantity, column.window) == (Quantity.VOLUME, "5m")
         }
         assert 100 == volume
+
+
+@pytest.mark.parametrize("kind", ["launch", "decision"])
+def test_a_model_that_is_first_told_of_by_a_host_a_year_ahead_has_its_windows_all_the_same(kind: str) -> None:
+    later = T0 + 365 * 24 * HOUR
+    first = (
+        summaries(log(LAUNCHES, [launch("1", at=later)], at=[later]))
+        if kind == "launch"
+        else summaries(log(DECISIONS, [decision("x", at=later)], at=[later], partition=1))
+    )
+    events = [decision(n, at=T0 - n) for n in range(100)]
+    evaluator = PartitionEvaluator(EVALUATE)
+    for message in [*first, *summaries(log(DECISIONS, events, at=[T0] * 100))]:
+        evaluator.fold(message, now_ms=NOW)
+    evaluator.advance()
+    (model,) = snapshot(evaluator).models
+    volumes = {column.window: int(column.value[0]) for column in model.readings if column.quantity is Quantity.VOLUME}
+    assert {"5m": 100, "1h": 100, "24h": 100, "7d": 100} == volumes
+    assert T0 == model.last_decision_at
+
+
+def test_a_restart_knows_how_far_sources_were_whose_own_counts_go_through_another_partition() -> None:
+    clocks = [Clock(DECISIONS.topic, 0, NOW + 600_000), Clock(REVIEWS.topic, 3, NOW + 120_000)]
+    events = [decision(n, at=T0 + n * MINUTE) for n in range(10)]
+    topic: list[BlockMessage] = [
+        *(one for one in summaries(log(DECISIONS, events, at=[T0] * 10)) if isinstance(one, ModelBlock)),
+        *clocks,
+    ]
+    evaluator = PartitionEvaluator(EVALUATE, owner="a")
+    for message in topic:
+        evaluator.fold(message, now_ms=NOW + 600_000)
+    state: dict[bytes, bytes] = {}
+    write(state, writes(evaluator.checkpoints(position=len(topic))))
+    heir = PartitionEvaluator(EVALUATE, owner="b")
+    assert len(topic) == heir.restore(state, now_ms=NOW + 600_000).reread_from
+    closed = []
+    for one in (evaluator, heir):
+        one.advance()
+        (model,) = one.models()
+        closed.append((snapshot(one).clock, model.streams.next_minute))
+    assert [(T0 + 600, T0 // MINUTE + 2 - 1)] * 2 == closed
 
 
 def test_launches_move_no_window() -> None:
@@ -200,7 +241,7 @@ def test_overflow_is_told_by_the_label_that_ran_over() -> None:
     messages = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds))
     found = snapshot(evaluated(messages, settings)).service.counters[catalogue.LABEL_OVERFLOW.name]
     assert {("model",): 0, ("model_version",): 8, ("policy",): 7, ("segment",): 6} == found
-    assert set(found) == set(label_overflow(()))
+    assert set(found) == set(label_overflow((), Limits()))
 
 
 def test_a_value_that_the_contract_calls_other_is_no_overflow() -> None:
@@ -208,6 +249,15 @@ def test_a_value_that_the_contract_calls_other_is_no_overflow() -> None:
     settings = model_settings(kinds=(("modality",),))
     found = snapshot(evaluated(summaries(log(DECISIONS, events)), settings)).service.counters
     assert {0} == set(found[catalogue.LABEL_OVERFLOW.name].values())
+
+
+def test_segments_that_had_no_room_are_told_also_where_other_is_a_name_of_the_contract() -> None:
+    events = [decision(n, modality="text") for n in range(3)] + [decision(n + 3, modality="video") for n in range(10)]
+    kinds = (("language",), ("modality",))
+    for limits, over in ((Limits(segments=2), 10), (Limits(series=3), 10), (Limits(), 0)):
+        topic = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds, block_size=4))
+        found = snapshot(evaluated(topic, model_settings(limits=limits, kinds=kinds))).service.counters
+        assert over == found[catalogue.LABEL_OVERFLOW.name]["segment",], limits
 
 
 # --- snapshots -------------------------------------------------------------------------------------------------------

@@ -81,9 +81,18 @@ def test_when_the_series_run_out_the_whole_is_still_counted_once() -> None:
     found = table(series=4)
     whole = Counter(row[0] for row in rows(found, [key(version=str(number)) for number in range(50)]))
     assert 50 == sum(whole.values())
-    assert len(found.series) <= 4 + 1
-    assert SeriesKey("m", OTHER, OTHER, OTHER, "all") == found.series[-1]
-    assert 48 <= whole[len(found.series) - 1]
+    assert len(found.series) <= 4 + 1 + len(KINDS)
+    row = found.series.index(SeriesKey("m", OTHER, OTHER, OTHER, "all"))
+    assert 48 <= whole[row]
+
+
+def test_when_the_series_run_out_a_new_segment_counts_under_other_of_its_kind() -> None:
+    found = table(series=3)
+    named(found, key())
+    whole, language, crossing = named(found, key(language="en"))
+    assert SeriesKey("m", "1", "champion", "p", "all") == whole
+    assert SeriesKey("m", OTHER, OTHER, OTHER, "language=other") == language
+    assert SeriesKey("m", OTHER, OTHER, OTHER, "language=other,region=other") == crossing
 
 
 def random_keys(rng: random.Random, count: int) -> list[Names]:
@@ -116,7 +125,7 @@ def test_whatever_the_caps_every_key_counts_in_one_whole_and_at_most_once_in_a_k
         assert "all" == found.series[row[0]].segment
         for kind, where in zip(KINDS, row[1:], strict=True):
             assert where < 0 or tuple(part.split("=")[0] for part in found.series[where].segment.split(",")) == kind
-    assert len(found.series) <= caps.series + 1
+    assert len(found.series) <= caps.series + 1 + len(KINDS)
     assert len({one.model_version for one in found.series} - {OTHER}) <= caps.versions
     assert len({one.policy for one in found.series} - {OTHER}) <= caps.policies
     segments = {one.segment for one in found.series} - {"all", "language=other", "language=other,region=other"}

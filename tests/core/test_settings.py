@@ -151,10 +151,10 @@ def test_a_wrong_value_is_told_with_file_key_what_is_allowed_and_what_was_found(
     assert told in found
 
 
-@pytest.mark.parametrize(
-    "servers",
-    [",", "localhost:abc", "localhost:", "localhost:0", "a:70000", "a:1,", ":9092", "a b:1", "::1", "k://a:1"],
-)
+NO_SERVERS = [",", "localhost:abc", "localhost:", "localhost:0", "a:70000", "a:1,", ":9092", "a b:1", "::1", "k://a:1"]
+
+
+@pytest.mark.parametrize("servers", [*NO_SERVERS, "a..b:1", ".:1", 70 * "a", f"{70 * 'a'}.svc:9092"])
 def test_bootstrap_servers_that_no_client_can_use_are_refused(tmp_path: Path, servers: str) -> None:
     told = refusal(tmp_path, {"kafka": {"bootstrap_servers": servers}})
     assert 1 == len(told.splitlines())

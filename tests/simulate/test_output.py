@@ -139,6 +139,27 @@ def test_everything_is_published_with_its_key_and_timestamp_even_through_a_full_
     assert len(producer.taken) == progress.records
 
 
+def test_a_stop_is_heard_while_the_queue_is_full_and_nobody_acknowledges() -> None:
+    class Away(FakeProducer):
+        def poll(self, timeout: float, /) -> int:
+            return 0
+
+        def flush(self, timeout: float, /) -> int:
+            super().poll(timeout)  # it comes back at last
+            return 0
+
+    producer = Away(room=25)
+    asked: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        asked.append(seconds)
+        return len(asked) == 3
+
+    progress = publish(log(SMALL), producer, wait=wait)
+    assert 25 == progress.records == len(producer.taken)
+    assert 3 == len(asked) == producer.full
+
+
 def test_a_clock_holds_every_record_back_until_its_time() -> None:
     producer, hand = FakeProducer(), HandClock()
     clock = EventClock(wall_start=0.0, event_start_ms=START, speed=600.0)

@@ -67,6 +67,8 @@ def test_built_in_scenarios_survive_the_way_through_yaml(tmp_path: Path, name: s
         ("name: text-guard", 'name: "a b"', "matching regex"),
         ("modality: text", "modality: smell", "Invalid enum value 'smell'"),
         ("name: spanish-drop", "name: [", "expected YAML"),
+        ("    modality: text\n", "    modality: text\n    calibration: {intercept: .nan}\n", ">= -1000.0 - at"),
+        ("context_share", "rhythm: {weekend: 1.0e+30}\ncontext_share", "<= 100.0 - at"),
     ],
 )
 def test_a_mistake_is_refused_with_the_file_and_what_is_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:

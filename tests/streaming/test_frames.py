@@ -11,6 +11,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection, AIOKafkaProtocol
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,7 +90,7 @@ async def connected() -> AsyncIterator[tuple[Any, asyncio.StreamWriter]]:
         yield connection, broker
     finally:
         broker.close()
-        await connection.close()
+        connection.close()
         server.close()
         await server.wait_closed()
 
@@ -132,6 +133,14 @@ async def test_an_answer_that_is_on_its_way_ends_as_it_began() -> None:
         assert found == HANDLED
         receive_frames(connection)
         assert type(connection._writer.transport.get_protocol()) is Frames
+
+
+async def test_a_connection_that_closed_meanwhile_is_left_to_say_so_itself() -> None:
+    async with connected() as (connection, _):
+        connection.close()
+        receive_frames(connection)
+        with pytest.raises(KafkaConnectionError):
+            connection.send(None)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
+from aiokafka.codec import gzip_encode
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.streaming import unpack_plain
 from monitor.streaming.records import Records, is_as_written, read_records
 from monitor.streaming.unpack import unpack
 from tests.core.strategies import examples, seeds
@@ -58,6 +60,35 @@ def test_records_are_those_of_aiokafka(codec: str, told: list[Any], first: int, 
     with patch("monitor.streaming.records.COMPILED", new=False):
         theirs = read(data, first_offset=first)
     assert listed(theirs) == listed(ours)
+
+
+@examples(60)
+@given(told=st.lists(records, min_size=1, max_size=6), first=st.integers(998, 1007))
+def test_the_plain_reader_reads_what_the_compiled_one_does(told: list[Any], first: int) -> None:
+    data = built(told)
+    rows = np.zeros((2, 6, len(told)), dtype=np.int64)
+    found = [
+        reader(data, HEADER_BYTES, len(data), 1000, 5, first, one)
+        for reader, one in zip((unpack, unpack_plain.unpack), rows, strict=True)
+    ]
+    assert found[0] == found[1]
+    assert (rows[0, :, : found[0][0]] == rows[1, :, : found[0][0]]).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_header_may_be_named_by_any_bytes(packed: bool, compiled: bool) -> None:
+    told: list[Any] = [(n, b"k", b"value", [("trace", b"x"), ("traXX", None)]) for n in range(3)]
+    plain = built(told).replace(b"traXX", b"tr\xe9s\xff")
+    data = bytearray(plain)
+    if packed:
+        data[HEADER_BYTES:] = gzip_encode(plain[HEADER_BYTES:])
+        struct.pack_into(">i", data, 8, len(data) - 12)
+        struct.pack_into(">h", data, 21, CODECS["gzip"])
+    with patch("monitor.streaming.records.COMPILED", new=compiled):
+        found = read(bytes(data))
+    assert [b"value"] * 3 == [*found.values]
+    assert {n: [("trace", b"x"), ("tr\\xe9s\\xff", None)] for n in range(3)} == dict(found.headers)
 
 
 def test_where_the_broker_stamps_records_they_all_have_its_time() -> None:
