@@ -170,6 +170,14 @@ def test_a_model_name_may_hold_slashes() -> None:
     assert 200 == client.get("/models/org%2Fteam%2Fmodel").status_code
 
 
+def test_a_segment_of_crossed_dimensions_may_be_as_long_as_its_names() -> None:
+    segment = ",".join(f"{dimension}={64 * 'x'}" for dimension in ("language", "region", "surface"))
+    found = (
+        World(build_snapshot(segments=("all", segment))).client().get("/api/v1/readings", params={"segment": segment})
+    )
+    assert {segment} == {reading["segment"] for reading in found.json()["readings"]}
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -179,7 +187,7 @@ def test_a_model_name_may_hold_slashes() -> None:
         "offset=-1",
         "offset=99999999999999999999",
         "quantity=nothing",
-        f"model={'m' * 201}",
+        f"model={'m' * 513}",
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused_with_its_field(query: str) -> None:
