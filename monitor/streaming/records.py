@@ -1,7 +1,7 @@
 """One batch of Kafka's log: whether it is as it was written, and its records as columns.
 
-These come by the compiled reader (unpack.pyx) where it is there. A header's name that is not UTF-8 is told with the
-bytes that are not escaped.
+These come by the compiled reader (unpack.pyx) where it is there. Of a header's name that is not UTF-8, the bytes that
+are none are told escaped.
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ def read_records(batch: Any, data: bytes, begin: int, end: int, *, first_offset:
 
     Raises aiokafka's CorruptRecordException for a malformed batch.
     """
-    unpack = unpack_plain.unpack if _unpack is None else _unpack.unpack
-    if not COMPILED or batch.magic < 2:
+    if COMPILED and batch.magic >= 2:
+        unpack = _unpack.unpack
+    else:
         try:
             return _one_by_one(batch, first_offset)
-        except UnicodeDecodeError as error:
+        except UnicodeDecodeError as error:  # the name of a header
             if batch.magic < 2:
                 raise CorruptRecordException(str(error)) from error
             unpack = unpack_plain.unpack
