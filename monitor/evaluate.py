@@ -5,13 +5,13 @@ Pure: time comes from the blocks. Whoever owns the partition feeds it, asks for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor import catalogue, overflow
 from monitor.blocks import BlockMessage, ModelBlock, SourceBlock, reach_of
-from monitor.cells import OTHER, Limits
+from monitor.cells import OTHER
 from monitor.model import Model, ModelSettings
 from monitor.snapshot import ModelSnapshot, Objective, ServiceSnapshot, Snapshot
 from monitor.sources import SourceLedger, merge_totals
@@ -246,8 +246,8 @@ def take_snapshot(
     sources = {source: ledger for part in owned for source, ledger in part.sources().items()}
     counters = merge_totals(sources)
     settings = owned[0].settings if owned else None
-    limits = settings.ledger.limits if settings else Limits()
-    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models, limits)
+    chosen = settings.ledger.limits.values if settings else ()
+    counters[catalogue.LABEL_OVERFLOW.name] = label_overflow(models, chosen=chosen)
     counters[catalogue.STATE_DISCARDED.name] = {}
     for part in owned:
         for reason_discarded, count in part.discarded().items():
@@ -274,17 +274,17 @@ def take_snapshot(
     )
 
 
-def label_overflow(models: Iterable[ModelSnapshot], limits: Limits) -> dict[tuple[str, ...], int]:
+def label_overflow(models: Iterable[ModelSnapshot], *, chosen: Collection[str] = ()) -> dict[tuple[str, ...], int]:
     """Decisions that count under `other`, by the label that ran over its cap.
 
-    In the dimensions of which the settings say what is told apart, and where the contract does, `other` is what they
-    ask for, unless the model has met the cap on segments or series: then it may be what had no room.
+    In the dimensions `chosen`, of which the settings say what is told apart, and where the contract does, `other` is
+    what they ask for, unless the model is full: then it may be what had no room.
     """
-    asked_for = {f"{dimension}={OTHER}" for dimension in ("modality", *limits.values)}
+    asked_for = {f"{dimension}={OTHER}" for dimension in ("modality", *chosen)}
     overflow: dict[tuple[str, ...], int] = {("model",): 0, ("model_version",): 0, ("policy",): 0, ("segment",): 0}
     for model in models:
         decisions = model.decisions.values.sum(axis=1)
-        excused = asked_for if _has_room(model, limits) else ()
+        excused = () if model.full else asked_for
         for series, count in zip(model.series, decisions.tolist(), strict=True):
             if series.segment != "all":
                 if f"={OTHER}" in series.segment:
@@ -296,13 +296,3 @@ def label_overflow(models: Iterable[ModelSnapshot], limits: Limits) -> dict[tupl
             overflow["model_version",] += count * (series.model_version == OTHER)
             overflow["policy",] += count * (series.policy == OTHER)
     return overflow
-
-
-def _has_room(model: ModelSnapshot, limits: Limits) -> bool:
-    """Whether a segment that was not seen before would get a series of its own."""
-    if len(model.series) >= limits.series:
-        return False
-    if len(model.series) <= limits.segments:
-        return True
-    own = {series.segment for series in model.series if f"={OTHER}" not in series.segment}
-    return len(own) - 1 < limits.segments  # but for `all`

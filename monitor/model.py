@@ -97,6 +97,7 @@ class Model:
             detections=self.streams.detections(),
             launches=tuple(ledger.launches[key] for key in sorted(ledger.launches)),
             last_decision_at=None if last is None else last / 1000.0,
+            full=ledger.table.full,
         )
 
     def _score_histogram(self, totals: Ints, layout: Layout) -> Histogram:

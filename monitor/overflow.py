@@ -21,12 +21,12 @@ def snapshots(models: Iterable[Model]) -> tuple[ModelSnapshot, ...]:
     by_name: dict[str, list[Model]] = {}
     for model in models:
         by_name.setdefault(model.name, []).append(model)
-    alone = [by_name[name][0] if len(by_name[name]) == 1 else _merged(by_name[name]) for name in sorted(by_name)]
+    each = [by_name[name][0] if len(by_name[name]) == 1 else _merged(by_name[name]) for name in sorted(by_name)]
     return tuple(
         model.snapshot(found)
         if len(by_name[model.name]) == 1
         else replace(model.snapshot(found), detections=_detections(model, by_name[model.name]))
-        for model, found in zip(alone, readings([model.watched() for model in alone]), strict=True)
+        for model, found in zip(each, readings([model.watched() for model in each]), strict=True)
     )
 
 

@@ -85,10 +85,11 @@ class _Counts:
 
     def __init__(self, models: Sequence[Watched]) -> None:
         layouts = [model.ledger.layout for model in models]
+        columns = [_columns(layout) for layout in layouts]
         sums = np.concatenate(
             [
-                np.take(model.ledger.cohorts.window(window), _columns(layout), axis=1)
-                for model, layout in zip(models, layouts, strict=True)
+                np.take(model.ledger.cohorts.window(window), chosen, axis=1)
+                for model, chosen in zip(models, columns, strict=True)
                 for window in WINDOWS
             ]
         )

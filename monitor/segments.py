@@ -47,6 +47,11 @@ class SeriesTable:
             self._told = tuple(self.series)
         return self._told
 
+    @property
+    def full(self) -> bool:
+        """Whether a segment that was not seen before gets no series of its own: the cap on either is met."""
+        return len(self.series) >= self._limits.series or len(self._segments) >= self._limits.segments
+
     def rows(self, names: Sequence[SeriesName]) -> npt.NDArray[np.int64]:
         """The row that each series counts in, -1 where it has none; shape (names,).
 

@@ -126,6 +126,8 @@ class ModelSnapshot:
     launches: tuple[LaunchRecord, ...]
     last_decision_at: float | None
     """Event time in seconds since the epoch."""
+    full: bool = False
+    """Whether a segment that was not seen before gets no series of its own."""
 
 
 @dataclass(frozen=True, slots=True)

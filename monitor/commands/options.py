@@ -40,6 +40,11 @@ class Number(click.FloatRange):
         return number
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; not where that cannot be found out, for which Path.exists raises."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 class Output(click.Path):
     """A file or folder that is written: one that is there, or one that can be made."""
 
@@ -49,8 +54,8 @@ class Output(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse what lies below a file, or in a folder that may not be written to."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a folder may not be entered
-            place = next(above for above in path.parents if os.path.exists(above))  # noqa: PTH110
+        if not is_there(path):
+            place = next(above for above in path.parents if is_there(above))
             if not place.is_dir():
                 self.fail(f"{path}: {place} is no directory", param, ctx)
             if not os.access(place, os.W_OK | os.X_OK):

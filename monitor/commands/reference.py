@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +78,7 @@ def command(
     ranged = from_topics or since_ms is not None or until_ms is not None
     if (decisions is None) is not ranged:
         raise click.UsageError("expected either --decisions FILE, or a topic range: --topics, --since, --until")
-    if os.path.exists(output) and not force:  # noqa: PTH110 - Path.exists raises for a name that is too long
+    if options.is_there(output) and not force:
         raise options.Refused(f"{output}: there already; choose another file or --force")
     settings = options.settings(config)
     what = Pinning(

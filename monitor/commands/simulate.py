@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -109,7 +108,7 @@ def _scenario(name: str, rate: float | None) -> Scenario:
     if rate is not None:
         raise click.UsageError("--rate goes with a built-in scenario; a file says its own rates")
     path = Path(name)
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a folder may not be entered
+    if not options.is_there(path):
         raise options.Refused(f"--scenario: expected one of {', '.join(BUILT_IN)}, or a YAML file, got {name!r}")
     try:
         return load_scenario(path)

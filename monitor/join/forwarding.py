@@ -47,7 +47,7 @@ Key = Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 _EARLIEST_MS: Final = -1
 LATEST_MS: Final = 2**47
 """Kafka takes any timestamp from its producers; what lies outside of -1 to this is taken for the nearer end."""
-Milliseconds = Annotated[int, Meta(ge=-1, le=LATEST_MS)]
+Milliseconds = Annotated[int, Meta(ge=_EARLIEST_MS, le=LATEST_MS)]
 
 FeedbackEvent = Review | Appeal | Report
 

@@ -241,7 +241,7 @@ def test_overflow_is_told_by_the_label_that_ran_over() -> None:
     messages = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds))
     found = snapshot(evaluated(messages, settings)).service.counters[catalogue.LABEL_OVERFLOW.name]
     assert {("model",): 0, ("model_version",): 8, ("policy",): 7, ("segment",): 6} == found
-    assert set(found) == set(label_overflow((), Limits()))
+    assert set(found) == set(label_overflow(()))
 
 
 def test_a_value_that_the_contract_calls_other_is_no_overflow() -> None:
@@ -258,6 +258,15 @@ def test_segments_that_had_no_room_are_told_also_where_other_is_a_name_of_the_co
         topic = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds, block_size=4))
         found = snapshot(evaluated(topic, model_settings(limits=limits, kinds=kinds))).service.counters
         assert over == found[catalogue.LABEL_OVERFLOW.name]["segment",], limits
+
+
+def test_a_segment_that_only_begins_like_other_takes_a_place_as_any() -> None:
+    limits, kinds = Limits(segments=2), (("language",), ("modality",))
+    events = [decision(n, modality="text", language="otherland") for n in range(3)]
+    events += [decision(n + 3, modality="video", language="otherland") for n in range(10)]
+    topic = summaries(log(DECISIONS, events), summarise_settings(limits=limits, kinds=kinds, block_size=4))
+    found = snapshot(evaluated(topic, model_settings(limits=limits, kinds=kinds))).service.counters
+    assert 10 == found[catalogue.LABEL_OVERFLOW.name]["segment",]
 
 
 # --- snapshots -------------------------------------------------------------------------------------------------------

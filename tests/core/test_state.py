@@ -208,9 +208,8 @@ def test_a_changed_layout_keeps_every_group_whose_meaning_has_not_changed(layout
                 if key[-1] in columns:
                     assert value == new_sums[*key[:-1], columns[key[-1]]]
             else:
-                anew = (
-                    [*range(layout.width)[layout.score_sum.columns]] if (key[0], *lost) == ("totals", "score") else []
-                )
+                begins_anew = key[0] == "totals" and "score" in lost
+                anew = range(layout.width)[layout.score_sum.columns] if begins_anew else range(0)
                 assert not any(new_sums[key][column] for column in anew)  # as the bins of the same histogram
                 kept = {old: own for old, own in columns.items() if own not in anew}
                 assert [value[c] for c in kept] == [new_sums[key][own] for own in kept.values()]
