@@ -22,6 +22,7 @@ from monitor.events import Launch, Variant
 from monitor.join.capable import Capable
 from monitor.join.clock import told_clock
 from monitor.join.forwarding import FeedbackEvent, Forward, forward_decisions, forward_feedback
+from monitor.join.name_book import NameBook
 from monitor.join.read_contexts import read_contexts
 from monitor.model_block import model_block
 from monitor.read_decisions import read_decisions
@@ -35,6 +36,9 @@ CLOCK_RECORDS: Final = 64
 """The block's clock is the median Kafka timestamp of so many last records: one absurd timestamp moves nothing.
 
 The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
+
+
+NOWHERE: Final = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class OpenBlock:
         begin: int,
         clock: list[int],
         keys: BlockKeys,
+        names: NameBook,
         ids: SeenIds,
         settings: SummariseSettings,
     ) -> None:
@@ -71,6 +76,7 @@ class OpenBlock:
         self._begin = begin
         self._clock = clock
         self._keys = keys
+        self._names = names
         self._ids = ids
         self._settings = settings
         self._accepted: list[Rows] = []
@@ -122,9 +128,9 @@ class OpenBlock:
         """Take decisions; returns, by index, those that are refused."""
         found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
         self._take(found.rows)
-        capable = found.places[self._capable.rows(found.rows)].tolist() if self._settings.join else []
-        if capable:
-            told = read_contexts(values, capable)
+        capable = found.places[self._capable.rows(found.rows)] if self._settings.join else NOWHERE
+        if len(capable):
+            told = read_contexts(values, capable, self._names)
             forwarded = forward_decisions(told, offsets=_at(offsets, capable), timestamps=_at(timestamps, capable))
             self._forwards.append(forwarded)
         return self._refused(found.refused)
@@ -208,6 +214,6 @@ class OpenBlock:
         return refused
 
 
-def _at(column: Sequence[int], places: Sequence[int]) -> Ints:
-    told = column if isinstance(places, range) else [column[place] for place in places]
-    return np.array(told, dtype=np.int64)
+def _at(column: Sequence[int], places: Sequence[int] | Ints) -> Ints:
+    at: Ints = np.asarray(column, dtype=np.int64)[np.asarray(places, dtype=np.int64)]
+    return at

@@ -121,6 +121,7 @@ class PartitionSummariser:
             begin=max(first, self._log_start),
             clock=self._clock(first),
             keys=BlockKeys(self._keys.for_block()),
+            names=self._keys.names,
             ids=self._ids,
             settings=self._settings,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.cells import KeyTable
+from monitor.join.name_book import NameBook
 from monitor.summarise_settings import SummariseSettings
 
 KEYS_KEPT: Final = 20_000
@@ -20,9 +21,10 @@ may have gone."""
 
 
 class SharedKeys:
-    """A key table; a block keeps the one that it began with."""
+    """A key table; a block keeps the one that it began with. And the names of contexts."""
 
     def __init__(self, settings: SummariseSettings) -> None:
+        self.names = NameBook()
         self._settings = settings
         self._table = self._begin()
         self._blocks = 0

@@ -1,7 +1,7 @@
 """What is forwarded to the internal topic `moderation.join`: decisions that can get feedback, feedback without context.
 
 Both go to the partition of their decision's id, whose order fixes which came first. One record of the topic is a chunk:
-what one fetch of a source partition brings for one partition of the join, as columns. Writing is at least once and
+what a source partition brings at once for one partition of the join, as columns. Writing is at least once and
 chunks may be cut otherwise the next time: a decision is recognised by its key, feedback by its place. FORMAT rises when
 a chunk changes.
 """
@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 from operator import attrgetter
 from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
@@ -23,6 +22,7 @@ from msgspec import Meta
 from xxhash import xxh3_128_digest
 
 from monitor.events import Appeal, DecisionContext, IdentifiedContext, Report, Review
+from monitor.join.name_book import NameBook
 from monitor.topics import APPEALS, JOIN, REPORTS, REVIEWS, SourceTopic
 
 Ints = npt.NDArray[np.int64]
@@ -111,7 +111,7 @@ Forward = ForwardedDecisions | ForwardedFeedback
 
 
 class DecisionChunk(msgspec.Struct, frozen=True, array_like=True, tag="decisions", gc=False):
-    """Decisions of one fetch as columns, all but `names` little-endian bytes; `names` holds each text once."""
+    """Decisions as columns, all but `names` little-endian bytes; `names` holds each text once."""
 
     keys: bytes
     names: list[bytes]
@@ -132,7 +132,7 @@ class DecisionChunk(msgspec.Struct, frozen=True, array_like=True, tag="decisions
 
 
 class FeedbackChunk(msgspec.Struct, frozen=True, array_like=True, tag="feedback", gc=False):
-    """Feedback of one fetch."""
+    """Feedback."""
 
     records: list[ForwardedFeedback]
     format: int = FORMAT
@@ -180,26 +180,19 @@ class Contexts(NamedTuple):
     inclusion: Floats
 
 
-def contexts_of(decisions: Sequence[IdentifiedContext]) -> Contexts:
-    """The columns of decisions."""
-    names, which = numbered([encode_names(_NAMES_OF(one)) for one in decisions])
+def contexts_of(decisions: Sequence[IdentifiedContext], book: NameBook) -> Contexts:
+    """The columns of decisions, their names numbered by the book."""
+    which = book.numbers(encode_names(_NAMES_OF(one)) for one in decisions)
     # A float holds microseconds exactly for another 200 years.
     occurred_us = [round(one.occurred_at.timestamp() * 1e6) for one in decisions]
     return Contexts(
         ids=[one.decision_id.encode() for one in decisions],
-        names=names,
-        which=which,
+        names=book.texts,
+        which=np.array(which, dtype=np.int64),
         occurred_us=np.array(occurred_us, dtype=np.int64),
         score=_or_nan([one.score for one in decisions]),
         inclusion=_or_nan([one.inclusion_probability for one in decisions]),
     )
-
-
-def numbered(texts: Sequence[bytes]) -> tuple[list[bytes], Ints]:
-    """Each text once, in order of appearance, and its number for each of `texts`."""
-    numbers: dict[bytes, int] = {}
-    which = np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
-    return list(numbers), which
 
 
 def encode_names(values: Sequence[str | None]) -> bytes:
@@ -249,8 +242,14 @@ def since(forwards: Iterable[Forward], offset: int) -> list[Forward]:
         if isinstance(one, ForwardedFeedback):
             kept += [one] if one.offset >= offset else []
         else:
-            kept.append(one.rows(slice(int(np.searchsorted(one.offset, offset)), None)))
+            rest = one.rows(slice(int(np.searchsorted(one.offset, offset)), None))
+            kept += [rest] if len(rest) else []
     return kept
+
+
+def count(forwards: Iterable[Forward]) -> int:
+    """Decisions and feedback events."""
+    return sum(1 if isinstance(one, ForwardedFeedback) else len(one) for one in forwards)
 
 
 def chunks(forwards: Sequence[Forward], *, partitions: int, at_most: int = CHUNK_RECORDS) -> list[tuple[int, bytes]]:
@@ -326,17 +325,26 @@ def _or_nan(told: Sequence[float | None]) -> Floats:
 def _joined(parts: Sequence[ForwardedDecisions]) -> ForwardedDecisions:
     if len(parts) == 1:
         return parts[0]
-    shifts = accumulate((len(part.names) for part in parts), initial=0)
+    names, which = _same_names(parts)
     return ForwardedDecisions(
         np.concatenate([part.offset for part in parts]),
         np.concatenate([part.keys for part in parts]),
         np.concatenate([part.timestamp_ms for part in parts]),
-        [text for part in parts for text in part.names],
-        np.concatenate([part.which + shift for part, shift in zip(parts, shifts, strict=False)]),
+        names,
+        np.concatenate(which),
         np.concatenate([part.occurred_us for part in parts]),
         np.concatenate([part.score for part in parts]),
         np.concatenate([part.inclusion for part in parts]),
     )
+
+
+def _same_names(parts: Sequence[ForwardedDecisions]) -> tuple[Sequence[bytes], list[Ints]]:
+    """Names that all parts can have, and their numbers in each: most often one book has numbered all."""
+    if all(part.names is parts[0].names for part in parts):
+        return parts[0].names, [part.which for part in parts]
+    book = NameBook()
+    numbers = {id(part.names): np.array(book.numbers(part.names), dtype=np.int64) for part in parts}
+    return book.texts, [numbers[id(part.names)][part.which] for part in parts]
 
 
 def _decision_chunks(decisions: ForwardedDecisions, partitions: int, at_most: int) -> Iterator[tuple[int, Chunk]]:
@@ -349,10 +357,10 @@ def _decision_chunks(decisions: ForwardedDecisions, partitions: int, at_most: in
 
 
 def _decision_chunk(part: ForwardedDecisions) -> DecisionChunk:
-    names, which = numbered([part.names[number] for number in part.which.tolist()])
+    used, which = np.unique(part.which, return_inverse=True)
     return DecisionChunk(
         keys=part.keys.tobytes(),
-        names=names,
+        names=[part.names[number] for number in used.tolist()],
         which=which.astype("<u2").tobytes(),
         occurred_us=part.occurred_us.astype("<i8").tobytes(),
         score=part.score.astype("<f8").tobytes(),

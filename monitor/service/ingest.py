@@ -18,7 +18,7 @@ import structlog
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, reach_of, rewind, source_of
 from monitor.decode import Reason
-from monitor.join.forwarding import Forward, chunks, since
+from monitor.join.forwarding import Forward, chunks, count, since
 from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
 from monitor.open_block import DeadLetter
@@ -41,6 +41,11 @@ LEAST_GROWTH: Final = 1 / 16
 PASS_OVER: Final = 4
 """The open block is published when it has grown by this share, or after it was passed over so often: a large block that
 grows slowly is not written again each second for a few records."""
+
+
+HELD_FORWARDS: Final = 1024
+"""So much waits for a block to end, or for the open one to be published, before it goes to the join: few large records
+cost little to write and to read, and it could not be acknowledged before anyway."""
 
 
 LAST_PAUSE_SECONDS: Final = 15.0
@@ -84,8 +89,14 @@ class _Partition:
     committed: int
     position: int
     """offset after the last record that was summarised"""
+    handed_over: int
+    """what came of records below is under way or written"""
     underway: Underway
     """dead letters and what goes to the join"""
+    letters: list[Record] = field(default_factory=list)
+    """dead letters that are not under way yet"""
+    forwards: list[Forward] = field(default_factory=list)
+    """what goes to the join and is not under way yet"""
     closed: list[BlockMessage] = field(default_factory=list)
     waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
     passed_over: int = 0
@@ -152,7 +163,7 @@ class Ingest:
         wanted = self._rewound(topic, partition, committed)
         log_start = offset if offset > wanted else 0
         underway = Underway(self._on_failure)
-        owned = _Partition(topic, partition, None, committed, offset, underway, asked_at=offset)
+        owned = _Partition(topic, partition, None, committed, offset, offset, underway, asked_at=offset)
         self._partitions[topic, partition] = owned
         if topic == JOIN and self._indexes is not None:
             summarise_from = block_first(committed, self._indexes.settings.block_size)
@@ -210,8 +221,6 @@ class Ingest:
         if not await self._usable(partition):
             return
         follower = partition.summariser
-        dead: list[DeadLetter] = []
-        forwards: list[Forward] = []
         if isinstance(follower, JoinPartition):
             closed = self._join(follower, batch)
         elif follower is None:
@@ -224,18 +233,16 @@ class Ingest:
                 next_offset=batch.next_offset,
                 first_offset=batch.first_offset,
             )
-            forwards = follower.take_forwards()
+            fresh = [letter for letter in dead if letter.offset >= partition.committed]
+            self._poison[batch.topic].spend(len(batch), len(fresh))
+            partition.letters += [self._dead_letter(batch, letter) for letter in fresh]
+            partition.forwards += since(follower.take_forwards(), partition.committed)
         # Before anything is awaited: whoever publishes the open block meanwhile publishes the closed ones before it.
         partition.closed += closed
         partition.position = batch.next_offset
         await asyncio.sleep(0)  # nothing else here need wait: let the other stage and the steps have their turn
-        fresh = [letter for letter in dead if letter.offset >= partition.committed]
-        if batch.topic in self._poison:
-            self._poison[batch.topic].spend(len(batch), len(fresh))
-        records = [self._dead_letter(batch, letter) for letter in fresh]
-        records += await self._forwarded(since(forwards, partition.committed))
-        if records:
-            await partition.underway.begin(batch.next_offset, self._outlet.write(records))
+        if partition.letters or count(partition.forwards) >= HELD_FORWARDS:
+            await self._hand_over(partition)
         partition.waiting.append((batch.next_offset, acknowledge))
         if closed:
             await self._publish(partition, with_open=False)
@@ -273,6 +280,7 @@ class Ingest:
             # The clock is that of the last block: a batch may be one record, and its timestamp absurd.
             told_clocks = (reach_of(message).clock_ms for message in reversed(messages))
             partition.clock_ms = next((at for at in told_clocks if at >= 0), partition.clock_ms)
+            await self._hand_over(partition)
             await self._write(messages)
             if isinstance(partition.summariser, JoinPartition) and not self._commit(partition, through):
                 return
@@ -351,13 +359,18 @@ class Ingest:
         if self._indexes is not None:
             self._indexes.discard(number, str(error))
 
-    async def _forwarded(self, forwards: Sequence[Forward]) -> list[Record]:
-        if not forwards:
-            return []
-        count = await self._count(JOIN)
-        return [
-            Record(JOIN, None, value, partition=partition) for partition, value in chunks(forwards, partitions=count)
-        ]
+    async def _hand_over(self, partition: _Partition) -> None:
+        """Begin to write dead letters and what goes to the join."""
+        if not (partition.letters or partition.forwards):
+            return
+        targets = await self._count(JOIN) if partition.forwards else 0
+        # From here on nothing is awaited until it is under way: nobody acknowledges in between.
+        records, partition.letters = partition.letters, []
+        forwards, partition.forwards = partition.forwards, []
+        records += [Record(JOIN, None, value, partition=to) for to, value in chunks(forwards, partitions=targets)]
+        handed_over, partition.handed_over = partition.handed_over, partition.position
+        if records:
+            await partition.underway.begin(handed_over, self._outlet.write(records))
 
     async def _write(self, messages: Sequence[BlockMessage]) -> None:
         count = await self._count(BLOCKS)

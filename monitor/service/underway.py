@@ -24,17 +24,17 @@ class Underway:
         self._on_failure = on_failure
         self._writes: deque[tuple[int, asyncio.Task[None]]] = deque()
 
-    async def begin(self, through: int, write: Coroutine[Any, Any, None]) -> None:
-        """Begin a write of what came of records below `through`."""
+    async def begin(self, since: int, write: Coroutine[Any, Any, None]) -> None:
+        """Begin a write of what came of the records from `since` on."""
         task = asyncio.create_task(write)
-        self._writes.append((through, task))
+        self._writes.append((since, task))
         task.add_done_callback(self._ended)
         while len(self._writes) > MOST:
             await self._oldest()
 
     async def done(self, through: int) -> None:
-        """Wait for the writes of records below `through`."""
-        while self._writes and self._writes[0][0] <= through:
+        """Wait for the writes that hold something of records below `through`."""
+        while self._writes and self._writes[0][0] < through:
             await self._oldest()
 
     def abandon(self) -> None:

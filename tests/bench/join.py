@@ -27,6 +27,7 @@ from monitor.events import IdentifiedContext, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import Forward, chunks, contexts_of, forward_decisions, forward_feedback
 from monitor.join.joiner import JoinPartition
+from monitor.join.name_book import NameBook
 from monitor.join.rocks import IndexMemory, RocksIndex
 from monitor.layout import Layout
 from monitor.rows import hash_id
@@ -161,7 +162,7 @@ async def measure(
     joiners = [JoinPartition(number, index, settings=settings) for number, index in enumerate(indexes)]
     topic = Topic(bootstrap)
     await topic.start()
-    offset = 0
+    offset, book = 0, NameBook()
     waiting: list[Coroutine[None, None, None]] = []
     times: list[int] = []
     """Kafka's time of each fetch"""
@@ -171,7 +172,7 @@ async def measure(
         times.append(at)
         begun = time.thread_time()
         offsets, at_once = np.arange(len(decisions)), np.full(len(decisions), at)
-        forwards: list[Forward] = [forward_decisions(contexts_of(decisions), offsets=offsets, timestamps=at_once)]
+        forwards: list[Forward] = [forward_decisions(contexts_of(decisions, book), offsets=offsets, timestamps=at_once)]
         spent.add("forwarding", begun)
         told = []
         for event in reviews:

@@ -37,6 +37,7 @@ def pool_of(seed: int, homes: int) -> Hashes:
     start=st.sampled_from([0, 5, 2**16 - 3, 10**9]),
     homes=st.sampled_from([1, 2**10, 2**16]),
     numbered_anew=st.booleans(),
+    least_bits=st.sampled_from([1, 3, seen_ids.LEAST_BITS]),
     compiled=st.booleans(),
 )
 def test_an_id_is_seen_first_where_no_equal_one_was_within_the_horizon(
@@ -46,6 +47,7 @@ def test_an_id_is_seen_first_where_no_equal_one_was_within_the_horizon(
     start: int,
     homes: int,
     numbered_anew: bool,
+    least_bits: int,
     compiled: bool,
 ) -> None:
     pool = pool_of(seed, homes)
@@ -54,6 +56,7 @@ def test_an_id_is_seen_first_where_no_equal_one_was_within_the_horizon(
     number = start
     with (
         patch.object(seen_ids, "MOST_BLOCKS", horizon + 3 if numbered_anew else seen_ids.MOST_BLOCKS),
+        patch.object(seen_ids, "LEAST_BITS", least_bits),
         patch.object(seen_ids, "seen_loops", seen_loops if compiled else SOURCE),
     ):
         seen.begin(number)
@@ -111,3 +114,18 @@ def test_what_has_left_the_horizon_takes_no_room(horizon: int) -> None:
         held = np.count_nonzero(seen._block)
         assert held <= (horizon + 1 + horizon // SWEEPS) * 64 + 8  # a few at the table's end stay longer
         assert held * seen_ids.SLOTS_PER_ID <= len(seen._block)
+
+
+def test_a_table_is_as_large_as_what_it_holds_needs() -> None:
+    seen = SeenIds(horizon=4, block_size=2**14)
+    rng = np.random.default_rng(5)
+    sizes = []
+    for number, ids in enumerate([10, 600, 600, 2**14, *[2**14] * 8, *[10] * 8]):
+        seen.begin(number)
+        assert seen.add(rng.integers(0, 2**64, ids, dtype=np.uint64)).all()
+        sizes.append(len(seen._block))
+    assert [1024, 1024, 2048, 2**15] == sizes[:4]
+    most = 2 * seen_ids.SLOTS_PER_ID * 5 * 2**14
+    assert max(sizes) == sizes[-1] <= most
+    seen.begin(10**6)
+    assert 1024 == len(seen._block)

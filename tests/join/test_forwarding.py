@@ -36,6 +36,7 @@ from monitor.join.forwarding import (
     since,
     with_context,
 )
+from monitor.join.name_book import NameBook
 from monitor.layout import Layout
 from monitor.rows import decision_rows
 from monitor.topics import DECISIONS, REPORTS, REVIEWS
@@ -61,7 +62,9 @@ def decided(**fields: object) -> IdentifiedContext:
 
 def told_of(*decisions: IdentifiedContext, at_ms: int = 0) -> ForwardedDecisions:
     count = len(decisions)
-    return forward_decisions(contexts_of(decisions), offsets=np.arange(count), timestamps=np.full(count, at_ms))
+    return forward_decisions(
+        contexts_of(decisions, NameBook()), offsets=np.arange(count), timestamps=np.full(count, at_ms)
+    )
 
 
 def told() -> Review:

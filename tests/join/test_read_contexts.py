@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from monitor.cells import KeyTable, Limits
 from monitor.join.forwarding import Contexts
+from monitor.join.name_book import NameBook
 from monitor.join.read_contexts import read_contexts
+from monitor.open_block import NOWHERE
 from monitor.read_decisions import read_decisions
+from monitor.rows import Ints
 from monitor.slices import Slices
 from tests.bench.decisions import Decisions
 from tests.core.strategies import decision, encoded, examples, seeds
@@ -22,17 +25,17 @@ from tests.core.test_read_decisions import RECORDS, USUAL, VALUES, damaged, rear
 NAMED = USUAL | {"design_id": "weekly"}
 
 
-def taken(values: Sequence[bytes | None]) -> list[int]:
+def taken(values: Sequence[bytes | None]) -> Ints:
     """Which of some records are accepted decisions."""
-    return read_decisions(values, [0] * len(values), KeyTable(Limits()), features=False).places.tolist()
+    return read_decisions(values, [0] * len(values), KeyTable(Limits()), features=False).places
 
 
 def agree(values: Sequence[bytes | None]) -> None:
     places = taken(values)
     with patch("monitor.read_decisions.COMPILED", new=False):
-        expected = read_contexts(values, places)
+        expected = read_contexts(values, places, NameBook())
     for told in (values, Slices.of(values)):
-        assert listed(expected) == listed(read_contexts(told, places))
+        assert listed(expected) == listed(read_contexts(told, places, NameBook()))
 
 
 def listed(told: Contexts) -> str:
@@ -44,7 +47,7 @@ def listed(told: Contexts) -> str:
 def scanned(values: Sequence[bytes | None]) -> Contexts:
     """The contexts of records none of which may need decoding."""
     with patch("monitor.join.read_contexts.decode_identified", None):
-        return read_contexts(values, taken(values))
+        return read_contexts(values, taken(values), NameBook())
 
 
 @examples(60)
@@ -79,4 +82,4 @@ def test_usual_decisions_need_no_decoding() -> None:
 
 
 def test_of_no_decisions_there_is_nothing_to_read() -> None:
-    assert "([], [], [], [], [])" == listed(read_contexts([None, b"junk"], []))
+    assert "([], [], [], [], [])" == listed(read_contexts([None, b"junk"], NOWHERE, NameBook()))

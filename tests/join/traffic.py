@@ -18,6 +18,7 @@ from monitor.decode import Rejected, decode_event, decode_identified
 from monitor.events import Appeal, Report, Review
 from monitor.join.block import JoinSettings
 from monitor.join.forwarding import KINDS, Forward, chunks, contexts_of, forward_decisions, forward_feedback
+from monitor.join.name_book import NameBook
 from monitor.layout import Layout
 from monitor.rows import hash_id
 from monitor.summarise_settings import SummariseSettings
@@ -61,7 +62,7 @@ def chunk(items: Sequence[Item]) -> bytes:
 def _forward(item: Item) -> Forward:
     event, place, at_ms = item.about, item.place, item.source_ms
     if place is None:
-        contexts = contexts_of([decode_identified(encoded(event))])
+        contexts = contexts_of([decode_identified(encoded(event))], NameBook())
         return forward_decisions(contexts, offsets=np.array([0]), timestamps=np.array([at_ms]))
     source: SourceTopic = KINDS[place[0]]
     told = decode_event(source, encoded(event))

@@ -58,35 +58,35 @@ async def test_beyond_some_the_oldest_is_waited_for() -> None:
 async def test_a_failure_is_raised_in_all_that_wait_for_it_and_stays(waiters: int) -> None:
     underway, writes = Underway(ignored), Writes()
     await underway.begin(10, writes.write())
-    tasks = [asyncio.create_task(underway.done(10)) for _ in range(waiters)]
+    tasks = [asyncio.create_task(underway.done(11)) for _ in range(waiters)]
     await turns()
     writes.answers[0].set_exception(OSError("no broker"))
     assert [OSError] * waiters == [type(one) for one in await asyncio.gather(*tasks, return_exceptions=True)]
     with pytest.raises(OSError, match="no broker"):
-        await underway.done(10)
+        await underway.done(11)
 
 
 async def test_two_that_wait_both_go_on() -> None:
     underway, writes = Underway(ignored), Writes()
     await underway.begin(10, writes.write())
     await underway.begin(20, writes.write())
-    tasks = [asyncio.create_task(underway.done(20)) for _ in range(2)]
+    tasks = [asyncio.create_task(underway.done(21)) for _ in range(2)]
     await turns()
     for answer in writes.answers:
         answer.set_result(None)
     await asyncio.gather(*tasks)
-    await underway.done(20)
+    await underway.done(21)
 
 
 async def test_who_waits_is_not_cancelled_when_they_are_abandoned() -> None:
     underway, writes = Underway(ignored), Writes()
     await underway.begin(10, writes.write())
-    waiting = asyncio.create_task(underway.done(10))
+    waiting = asyncio.create_task(underway.done(11))
     await turns()
     underway.abandon()
     writes.answers[0].set_result(None)
     await waiting
-    await underway.done(10)
+    await underway.done(11)
 
 
 async def test_a_failure_is_told_although_nobody_waits_for_it() -> None:
