@@ -160,6 +160,7 @@ class Worker:
                 rewind=self._rewind,
                 on_start=self._start,
                 on_revoked=self._revoke,
+                before_revoked=self._before_revoked,
                 on_member=self._membership.heard,
                 held=self._held,
                 clock=clock,
@@ -172,7 +173,8 @@ class Worker:
         self._joined = False
         self._stop = asyncio.Event()
         self._stop_by = 0.0
-        self._restores: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+        """what runs beside the steps that are repeated"""
         self._failure: BaseException | None = None
         self._forced_exit = ForcedExit()
         self._watchdog = Watchdog(
@@ -265,7 +267,7 @@ class Worker:
             if self._failure is None:
                 await self._write_last(steps)
         finally:
-            for task in (start, *always, *steps, *self._restores):
+            for task in (start, *always, *steps, *self._aside):
                 task.cancel()
             self._membership.leave()
             positions = self._positions()
@@ -331,17 +333,27 @@ class Worker:
             self._starts[tp.topic, tp.partition] = offset
             if tp.topic == BLOCKS:
                 self._evaluation.start(tp.partition, offset)
-                task = asyncio.create_task(self._evaluation.restore(tp.partition))
-                self._restores.add(task)
-                task.add_done_callback(self._restored)
+                self._run_aside(self._evaluation.restore(tp.partition))
             else:
                 self._ingest.start(tp.topic, tp.partition, offset)
 
-    def _restored(self, task: asyncio.Task[None]) -> None:
-        self._restores.discard(task)
+    def _run_aside(self, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(step)
+        self._aside.add(task)
+        task.add_done_callback(self._aside_ended)
+        return task
+
+    def _aside_ended(self, task: asyncio.Task[None]) -> None:
+        self._aside.discard(task)
         reason = None if task.cancelled() else task.exception()
         if reason is not None:
             self._fail(reason)
+
+    async def _before_revoked(self) -> None:
+        """Publish the open blocks, so that who gets the partitions has little to read again."""
+        if self._membership.why_not(time.monotonic()) is None:
+            # A write is not broken off where nobody waits for it any longer.
+            await asyncio.wait({self._run_aside(self._ingest.publish())})
 
     def _revoke(self, partitions: Collection[Any]) -> None:
         for tp in partitions:

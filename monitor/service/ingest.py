@@ -245,11 +245,11 @@ class Ingest:
             await self._hand_over(partition)
         partition.waiting.append((batch.next_offset, acknowledge))
         if closed:
-            await self._publish(partition, with_open=False)
+            await self._publish(partition)
 
     async def publish(self) -> None:
-        """Publish all open blocks that have grown, and the clocks; acknowledge what that makes safe."""
-        await self._publish_each(lambda _: True, OwnTime())
+        """Publish all open blocks, however little they have grown, and the clocks; acknowledge what that makes safe."""
+        await self._publish_each(lambda _: 0.0, OwnTime())
 
     async def publish_regularly(self, own: OwnTime) -> None:
         """Publish, in one call of many, without the open block of a partition that went on by a block since the last.
@@ -257,23 +257,23 @@ class Ingest:
         At that pace the ends of its blocks publish each record as soon, and doing it twice takes time from reading just
         when there is most to read. `own` measures what of this is computing.
         """
-        await self._publish_each(lambda partition: not _hurries(partition), own)
+        await self._publish_each(_worth_publishing, own)
 
-    async def _publish_each(self, with_open: Callable[[_Partition], bool], own: OwnTime) -> None:
+    async def _publish_each(self, least_growth: Callable[[_Partition], float | None], own: OwnTime) -> None:
         await asyncio.gather(
-            *(own.run(self._publish(one, with_open=with_open(one))) for one in self._partitions.values())
+            *(own.run(self._publish(one, least_growth=least_growth(one))) for one in self._partitions.values())
         )
         await self._publish_clocks()
 
-    async def _publish(self, partition: _Partition, *, with_open: bool) -> None:
+    async def _publish(self, partition: _Partition, *, least_growth: float | None = None) -> None:
+        """Publish finished blocks, and the open one if it has grown so much; None: not the open one."""
         async with partition.lock:
             # While this waited for the lock the partition may have gone, and its index with it.
             if not self._ours(partition) or partition.summariser is None or not self._mend(partition):
                 return
             messages, partition.closed = partition.closed, []
-            if with_open:
-                patient = partition.passed_over < PASS_OVER
-                told = partition.summariser.open_block(least_growth=LEAST_GROWTH if patient else 0.0)
+            if least_growth is not None:
+                told = partition.summariser.open_block(least_growth=least_growth)
                 partition.passed_over = 0 if told else partition.passed_over + 1
                 messages = messages + told
             through = partition.summariser.told
@@ -324,7 +324,7 @@ class Ingest:
         while partition.refused and self._ours(partition):
             await asyncio.sleep(max(0.0, partition.retry_at - asyncio.get_running_loop().time()))
             if partition.refused and self._ours(partition):
-                await self._publish(partition, with_open=False) if self._mend(partition) else None
+                await self._publish(partition) if self._mend(partition) else None
         return self._ours(partition)
 
     def _mend(self, partition: _Partition) -> bool:
@@ -449,10 +449,12 @@ class _PoisonBudget:
             )
 
 
-def _hurries(partition: _Partition) -> bool:
-    """Whether a partition went through a block or more since this was last asked."""
+def _worth_publishing(partition: _Partition) -> float | None:
+    """The growth from which on the open block is published; None if a block or more went by since this was asked."""
     moved, partition.asked_at = partition.position - partition.asked_at, partition.position
-    return partition.summariser is not None and moved >= partition.summariser.block_size
+    if partition.summariser is not None and moved >= partition.summariser.block_size:
+        return None
+    return LEAST_GROWTH if partition.passed_over < PASS_OVER else 0.0
 
 
 def block_partition(name: str, count: int) -> int:

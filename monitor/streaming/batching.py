@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ def resume(_topic: str, _partition: int, committed: int) -> int:
 
 
 def ignore(_partitions: Any) -> None:
+    """Nothing to do."""
+
+
+async def finish_nothing() -> None:
     """Nothing to do."""
 
 
@@ -38,6 +42,8 @@ class Batching:
     anew): there reading starts at the beginning.
     `on_start({TP: offset})` says where reading starts, each time before it does and maybe twice with the same offsets;
     `on_revoked({TP})` says which partitions are no longer ours. Both run on the app's loop and must not block.
+    `before_revoked()` is awaited before that, on the app's loop: the group still takes our offsets, and what it
+    acknowledges is committed. The others wait for us meanwhile, at most `revoked_within` seconds.
     `on_member(at)` says, on the consumer's thread, that the group still knew us when we asked at `at` (seconds of
     `time.monotonic`), or with None that it does not know us any more.
     `held(topic)` says, on the app's loop, whether the topic is left for now: what is fetched of it stays with aiokafka,
@@ -53,6 +59,7 @@ class Batching:
     rewind: Callable[[str, int, int], int] = resume
     on_start: Callable[[Mapping[Any, int]], None] = ignore
     on_revoked: Callable[[Collection[Any]], None] = ignore
+    before_revoked: Callable[[], Awaitable[None]] = finish_nothing
     on_member: Callable[[float | None], None] = forget
     held: Callable[[str], bool] = read_all
     max_records: int = 20_000
@@ -60,6 +67,7 @@ class Batching:
     fetch_wait: float = 0.1
     fetch_bytes: int = 256 * 1024
     stop_within: float = 4.0
+    revoked_within: float = 2.0
     clock: Callable[[], float] = time.time
 
 

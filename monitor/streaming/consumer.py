@@ -120,7 +120,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self.log.exception(msg.format(*fmt))  # Faust prints it past the log
 
     async def on_thread_stop(self) -> None:
-        await bounded(super().on_thread_stop(), self.transport.batching.stop_within, self.log, "leaving the group")
+        within = self.transport.batching.stop_within
+        await bounded(super().on_thread_stop(), within, self.log, "Shutdown: leaving the group")
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetched:
         records = await super()._fetch_records(*args, **kwargs)
@@ -183,6 +184,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self.scheduler = BatchScheduler(topics=self.batching.topics, max_records=self.batching.max_records)
         self._generation_sought: int | None = None
         self._assignment: object | None = None  # that in force; None between two
+        self._sought: object | None = None  # the assignment for which was sought last
+        self._seeking = asyncio.Lock()
         self._committed: dict[Any, tuple[int | None, float | None]] = {}  # offset, and when we committed it
         self._room = asyncio.Event()
 
@@ -201,7 +204,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Start reading every assigned partition: batched ones at `rewind`, the others at their committed offset.
 
         Nothing starts when the assignment ends meanwhile: who was told of the end must not be told of a start after it.
+        Several who ask at once, as Faust and `_getmany` do after an assignment, get one start: each throws away what
+        the one before had begun to read.
         """
+        seeks = self._thread.seeks
+        async with self._seeking:
+            if self._thread.seeks == seeks or not self._is_sought():
+                await self._seek()
+
+    def _is_sought(self) -> bool:
+        """Whether reading has started in this assignment."""
+        holds = self._assignment is not None and self._assignment is self._sought
+        return holds and self._generation_sought == self.app.consumer_generation_id
+
+    async def _seek(self) -> None:
         generation, assignment = self.app.consumer_generation_id, self._assignment
         bounds = await self._thread.bounds()
         if not self._holds(assignment):
@@ -237,7 +253,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         )
         again = sum(max(0, offset - starts[tp]) for tp, offset in committed.items() if offset is not None)
         self.log.info("Reading %d partitions; %d records are read again", len(starts), again)
-        self._generation_sought = generation
+        self._generation_sought, self._sought = generation, assignment
         self.batching.on_start({tp: offset for tp, offset in starts.items() if tp.topic in self.batching.topics})
 
     def _holds(self, assignment: object | None) -> bool:
@@ -283,11 +299,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        if self._assignment is not None:
+            await bounded(self._commit_before_revoked(), self.batching.revoked_within, self.log, "Last commit")
         self._assignment = None
         self.batching.on_revoked({tp for tp in revoked if tp.topic in self.batching.topics})
         for tp in revoked:
             self._committed.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+
+    async def _commit_before_revoked(self) -> None:
+        await self.batching.before_revoked()
+        await self.maybe_wait_for_commit_to_finish()
+        await self.commit()
 
     # Acknowledging.
 
@@ -342,7 +365,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return done
 
     async def on_stop(self) -> None:
-        await bounded(self._commit_last(), self.batching.stop_within, self.log, "the last commit")
+        await bounded(self._commit_last(), self.batching.stop_within, self.log, "Shutdown: the last commit")
 
     async def _commit_last(self) -> None:
         await self.maybe_wait_for_commit_to_finish()  # or Faust takes a commit that is on its way for the last one
@@ -391,15 +414,15 @@ def watch_membership(coordinator: Any, on_member: Callable[[float | None], None]
 
 
 async def bounded(step: Awaitable[None], seconds: float, log: Any, name: str) -> None:
-    """Await a step of the shutdown, but not longer than `seconds`; what is not acknowledged in time is read again."""
+    """Await a step that needs the broker, but not longer than `seconds`; what is then not committed is read again."""
     try:
         await asyncio.wait_for(step, timeout=seconds)
     except TimeoutError:
-        log.warning("Shutdown: %s took more than %g s, going on without", name, seconds)
+        log.warning("%s took more than %g s, going on without", name, seconds)
     except KafkaError as error:
-        log.warning("Shutdown: %s failed: %s", name, error)
+        log.warning("%s failed: %s", name, error)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        log.warning("Shutdown: %s was cancelled from within", name)  # left alone it would end the thread unnoticed
+        log.warning("%s was cancelled from within", name)  # left alone it would end the thread unnoticed

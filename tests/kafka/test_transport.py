@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from tests.kafka_server import KafkaServer
-from tests.streaming.apps import publish, reading, until
+from tests.streaming.apps import Reader, publish, reading, until
 from tests.streaming.worker import Worker, committed
 
 pytestmark = pytest.mark.kafka
@@ -48,6 +48,24 @@ async def test_partitions_arrive_complete_and_in_order(kafka: KafkaServer, codec
     for partition in range(4):
         assert values == reader.values(TP(topic, partition))
         assert len(reader.batches[TP(topic, partition)]) < 200
+
+
+async def test_what_is_acknowledged_before_partitions_move_is_not_read_again(kafka: KafkaServer) -> None:
+    topic, bootstrap = kafka.create_topic("acknowledged-before"), kafka.bootstrap
+    first, second, tp = Reader(), Reader(), TP("acknowledged-before", 0)
+
+    async def acknowledge() -> None:
+        first.hold.set()
+        await until(lambda: bool(app.consumer._acked[tp]))
+
+    first.hold.clear()
+    publish(bootstrap, topic, numbers(0, 10))
+    async with reading(bootstrap, topic, group=topic, reader=first, before_revoked=acknowledge) as (_, app):
+        await until(lambda: first.read() == 10)
+        async with reading(bootstrap, topic, group=topic, reader=second):
+            await until(lambda: bool(first.revoked) and bool(first.owned | second.owned))
+            owner = first if first.owned else second
+            assert {tp: 10} == owner.starts[-1]
 
 
 async def test_partitions_move_to_a_second_app_and_nothing_is_lost(kafka: KafkaServer) -> None:

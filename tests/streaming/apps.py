@@ -102,10 +102,16 @@ def read_into(reader: Reader, app: faust.App, topic: str) -> None:
 
 @contextlib.asynccontextmanager
 async def reading(
-    bootstrap: str, topic: str, *, group: str = "readers", rewind: Rewind | None = None, **batching: Any
+    bootstrap: str,
+    topic: str,
+    *,
+    group: str = "readers",
+    rewind: Rewind | None = None,
+    reader: Reader | None = None,
+    **batching: Any,
 ) -> AsyncIterator[tuple[Reader, faust.App]]:
     """A started app that reads `topic` into a `Reader`."""
-    reader = Reader()
+    reader = reader or Reader()
     options = {"on_start": reader.on_start, "on_revoked": reader.on_revoked, **batching}
     if rewind is not None:
         options["rewind"] = rewind

@@ -87,6 +87,24 @@ async def test_a_commit_is_not_tried_again_in_the_next_generation(held: tuple[Re
     assert await committed(app) is None
 
 
+async def test_an_assignment_ends_though_what_comes_before_its_end_does_not(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    broken_off = asyncio.Event()
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            broken_off.set()
+
+    bootstrap = embedded_broker.bootstrap
+    async with reading(bootstrap, TOPIC, before_revoked=never, revoked_within=0.1) as (reader, app):
+        await until(lambda: PARTITION in reader.owned)
+        await app.consumer.on_partitions_revoked({PARTITION})
+        assert {PARTITION} == reader.revoked[-1]
+        assert broken_off.is_set()
+
+
 def commits_sent(app: Any, *, lose_first: bool) -> list[Any]:
     """Requests to commit from here on; the first one may be lost, and the group formed anew meanwhile."""
     coordinator = app.consumer._thread._consumer._coordinator

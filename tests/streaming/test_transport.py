@@ -199,6 +199,28 @@ async def test_a_seek_that_outlasts_its_assignment_starts_nothing(embedded_broke
         assert not everything & set(app.consumer._read_offset)
 
 
+async def test_seeks_at_once_start_reading_once_and_a_later_one_again(embedded_broker: EmbeddedBroker) -> None:
+    embedded_broker.create_topic(TOPIC, 1)
+    async with reading(embedded_broker.bootstrap, TOPIC) as (reader, app):
+        await until(lambda: TP(TOPIC, 0) in reader.owned and not app.rebalancing)
+        thread, asked, go_on = app.consumer._thread, asyncio.Event(), asyncio.Event()
+        bounds, starts = thread.bounds, len(reader.starts)
+
+        async def slow() -> Any:
+            asked.set()
+            await go_on.wait()
+            return await bounds()
+
+        thread.bounds = slow
+        seeks = [asyncio.create_task(app.consumer.perform_seek()) for _ in range(3)]
+        await asked.wait()
+        go_on.set()
+        await asyncio.gather(*seeks)
+        assert starts + 1 == len(reader.starts)
+        await app.consumer.perform_seek()
+        assert starts + 2 == len(reader.starts)
+
+
 async def test_a_slow_agent_is_waited_for_without_idle_seconds(embedded_broker: EmbeddedBroker) -> None:
     embedded_broker.create_topic(TOPIC, 1)
     publish(embedded_broker.bootstrap, TOPIC, numbers(0, 20_000), **{"batch.num.messages": 100})
