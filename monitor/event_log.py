@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from monitor.decode import Rejected, decode_event
-from monitor.events import Decision, Event, Review
-from monitor.topics import SourceTopic
+from monitor.decode import decode_decisions, decode_many
+from monitor.events import CountedDecision, Event, Review
+from monitor.topics import DECISIONS, SourceTopic
 
 LINES: Final = 4096
 """Lines of a file that are read at once."""
@@ -109,9 +109,9 @@ class FileLog:
             raise UnreadableLog(f"{self._path}: expected a whole gzip file: {error}") from error
 
 
-def event_time(event: Event) -> datetime:
+def event_time(event: Event | CountedDecision) -> datetime:
     """When an event happened, as it says itself: of feedback its own time, not its decision's."""
-    if isinstance(event, Decision):
+    if isinstance(event, CountedDecision):
         return event.occurred_at
     return event.reviewed_at if isinstance(event, Review) else event.at
 
@@ -126,10 +126,16 @@ def _lines(raw: IO[bytes], path: Path) -> Iterator[Iterable[bytes]]:
 
 
 def _times(source: SourceTopic, values: list[bytes], latest: int) -> list[int]:
+    """When the events happened, in ms; of a record that is none, and of one that is refused, what the one before says.
+
+    A decision that a worker counts has its own time, whatever is wrong with what nothing is counted of.
+    """
+    found = decode_decisions(values, features=False) if source is DECISIONS else decode_many(source, values)
+    told = dict(zip(found.places, found.events, strict=True))
     times: list[int] = []
-    for value in values:
-        event = decode_event(source, value)
-        if not isinstance(event, Rejected):
+    for index in range(len(values)):
+        event = told.get(index)
+        if event is not None:
             latest = max(0, round(event_time(event).timestamp() * 1000))
         times.append(latest)
     first = next((at for at in times if at != UNKNOWN_TIME), UNKNOWN_TIME)

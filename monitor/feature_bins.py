@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from monitor.decode import name_is_allowed
-from monitor.events import Decision, FeatureValue
+from monitor.events import FeaturedDecision, FeatureValue
 from monitor.layout import SCORE, CategoricalFeature, Feature, NumericFeature
 from monitor.rows import hash_id
 
@@ -44,7 +44,7 @@ class Sample:
     _kept: dict[int, tuple[float, dict[str, FeatureValue]]] = field(default_factory=dict)
     _bound: int = 2**64
 
-    def add(self, decision: Decision) -> None:
+    def add(self, decision: FeaturedDecision) -> None:
         """See a decision. A second copy is not sampled twice."""
         self.decisions += 1
         hashed = hash_id(decision.decision_id)

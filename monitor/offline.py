@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from monitor.assembly import Pipeline
 from monitor.blocks import BlockMessage
 from monitor.evaluate import PartitionEvaluator, take_snapshot
-from monitor.join.forwarding import Forward, chunks
+from monitor.join.forwarding import Forward, chunks, timestamps_of
 from monitor.join.index import MemoryIndex
 from monitor.join.joiner import JoinPartition
 from monitor.model import Model
@@ -70,22 +70,22 @@ class OfflinePipeline:
             )
         refused, closed = summariser.feed(offsets, timestamps, values, next_offset=next_offset)
         self._fold(closed, now_ms)
-        self._join(summariser.take_forwards(), timestamps, now_ms)
+        self._join(summariser.take_forwards(), now_ms)
         return refused
 
     def _fold(self, messages: Iterable[BlockMessage], now_ms: int | None) -> None:
         for message in messages:
             self._evaluator.fold(message, now_ms=now_ms)
 
-    def _join(self, forwards: Sequence[Forward], timestamps: Sequence[int], now_ms: int | None) -> None:
+    def _join(self, forwards: Sequence[Forward], now_ms: int | None) -> None:
         """What a join topic of one partition would bring: feedback meets its decision in the order of `feed`."""
         if self._joiner is None or not forwards:
             return
-        # A record for each: how many records of the topic are counted must not depend on the calls of `feed`.
+        # A record for each, with its own time: nothing may depend on the calls of `feed`.
         values = [value for _, value in chunks(forwards, partitions=1, at_most=1)]
         offsets = range(self._joined, self._joined + len(values))
         self._joined = offsets.stop
-        times = [timestamps[-1]] * len(values)
+        times = timestamps_of(forwards)
         self._fold(self._joiner.feed(offsets, times, values, next_offset=offsets.stop), now_ms)
         self._joiner.commit(self._joiner.told)
 

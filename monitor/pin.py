@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from monitor.assembly import assemble
 from monitor.cells import ALL
-from monitor.decode import decode_event, name_is_allowed
+from monitor.decode import decode_decisions, name_is_allowed
 from monitor.event_log import EventLog
-from monitor.events import Decision, Variant
+from monitor.events import FeaturedDecision, Variant
 from monitor.feature_bins import Sample, TooManyFeatures, features, score_edges
 from monitor.layout import SCORE
 from monitor.ledger import ModelLedger
@@ -106,10 +106,9 @@ def _survey(logs: Sequence[EventLog], settings: Settings, what: Pinning, tell: C
     survey = _Survey()
     for log in logs:
         for batch in log.batches():
-            for value in batch.values:
-                event = None if value is None else decode_event(log.source, value)
-                if isinstance(event, Decision) and event.variant in what.variants:
-                    _sample(survey, event, what)
+            for decision in decode_decisions(batch.values, features=True).events:
+                if decision.variant in what.variants:
+                    _sample(survey, decision, what)
             if len(survey.met) > settings.limits.models:
                 raise InvalidReference(
                     f"more than {settings.limits.models} models, the configured limits.models: raise it, or use a "
@@ -119,7 +118,7 @@ def _survey(logs: Sequence[EventLog], settings: Settings, what: Pinning, tell: C
     return survey
 
 
-def _sample(survey: _Survey, decision: Decision, what: Pinning) -> None:
+def _sample(survey: _Survey, decision: FeaturedDecision, what: Pinning) -> None:
     name = decision.model
     if name not in survey.met:
         if not name_is_allowed(name):

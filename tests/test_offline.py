@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from monitor.settings import load_settings
 from monitor.summarise import MINUTE_MS
 from monitor.ticks import schedule, ticks
 from monitor.topics import DECISIONS, REVIEWS, SourceTopic
+from tests.core.strategies import decision, encoded
 from tests.simulate.helpers import START
 from tests.simulated_files import two_models, write
 
@@ -85,6 +87,24 @@ def fed(pipeline: Pipeline, logs: list[FileLog], step: int, *, publish: bool) ->
 def test_no_chunk_size_shows_in_the_numbers(pipeline: Pipeline, logs: list[FileLog], step: int, publish: bool) -> None:
     whole = exposition(fed(pipeline, logs, LINES, publish=False))
     assert whole == exposition(fed(pipeline, logs, step, publish=publish))
+
+
+def test_no_chunk_size_shows_where_feedback_is_joined_and_a_clock_is_ahead(
+    pipeline: Pipeline, logs: list[FileLog], tmp_path: Path
+) -> None:
+    step, found = 200, []
+    for log in logs[:2]:
+        events = [json.loads(value or b"") for whole in log.batches() for value in whole.values]
+        if log.source is DECISIONS:
+            events[step * 3 - 1]["occurred_at"] = "2035-01-01T00:00:00Z"  # the last of a call
+        path = tmp_path / f"{log.source.name}.jsonl"
+        path.write_text("".join(json.dumps(event | {"decision": None}) + "\n" for event in events))
+        found.append(FileLog(log.source, path))
+    assert [DECISIONS, REVIEWS] == [log.source for log in found]
+    whole = exposition(fed(pipeline, found, LINES, publish=False))
+    assert any(line.startswith(b"moderation_reviews_total") for line in whole)
+    for size in (step, 1, 37):
+        assert whole == exposition(fed(pipeline, found, size, publish=False))
 
 
 def test_a_replay_ends_with_the_numbers_of_one_feed(pipeline: Pipeline, logs: list[FileLog], tmp_path: Path) -> None:
@@ -178,6 +198,15 @@ def test_a_file_gives_line_numbers_and_the_times_of_its_events(tmp_path: Path) -
         assert [*events[:2], *events[3:]] == found.values
         assert 5 == found.next_offset
         assert (1, log.size) == (log.blank_lines, log.position)
+
+
+def test_a_decision_has_its_time_whatever_is_wrong_with_what_is_not_counted(tmp_path: Path) -> None:
+    wrong: list[dict[str, object]] = [{"threshold": 70}, {"policy_version": 3}, {"views": -1}, {"actor_key": []}, {"features": 1}]
+    events = [decision(number, at=START / 1000 + number, **field) for number, field in enumerate(wrong)]
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"\n".join(map(encoded, events)))
+    (found,) = FileLog(DECISIONS, path).batches()
+    assert [START + 1000 * number for number in range(len(wrong))] == found.timestamps
 
 
 def test_a_file_without_any_event_has_no_times_and_still_ends(tmp_path: Path) -> None:

@@ -176,6 +176,16 @@ def test_only_champions_count_unless_told(tmp_path: Path) -> None:
         assert expected == sum(series.decisions for series in pinned.series if series.segment == "all")
 
 
+def test_a_wrong_value_in_a_field_that_nothing_is_counted_of_costs_no_decision(
+    folder: Path, reference: Reference, tmp_path: Path
+) -> None:
+    path = tmp_path / "decisions.jsonl"
+    told = [json.dumps(event | {"threshold": 70}) for event in lines(file_of(DECISIONS, folder))]
+    path.write_text("\n".join(told))
+    found = pin([FileLog(DECISIONS, path)], SETTINGS, Pinning(), source="decisions.jsonl")
+    assert reference == found
+
+
 def test_too_few_decisions_and_unknown_models_are_refused(folder: Path) -> None:
     logs = [FileLog(DECISIONS, file_of(DECISIONS, folder))]
     with pytest.raises(InvalidReference, match=r"too few decisions of stratified \(\d+\), uniform \(\d+\): .* 100000"):

@@ -252,6 +252,14 @@ def count(forwards: Iterable[Forward]) -> int:
     return sum(1 if isinstance(one, ForwardedFeedback) else len(one) for one in forwards)
 
 
+def timestamps_of(forwards: Iterable[Forward]) -> list[int]:
+    """Kafka's timestamps in the source topic, in ms, one for each decision and feedback event."""
+    told: list[int] = []
+    for one in forwards:
+        told += [one.timestamp_ms] if isinstance(one, ForwardedFeedback) else one.timestamp_ms.tolist()
+    return told
+
+
 def chunks(forwards: Sequence[Forward], *, partitions: int, at_most: int = CHUNK_RECORDS) -> list[tuple[int, bytes]]:
     """Records for JOIN of so many at most, each with its partition out of `partitions`, where the order is kept.
 
