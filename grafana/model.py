@@ -149,7 +149,7 @@ def _quality() -> Section:
     labels = lines(
         About(
             "Effective labels",
-            "Kish effective number of labels behind the precision; below the dashed line precision may not alert.",
+            "Labels of equal weight that would tell as much of precision; below the dashed line it may not alert.",
             Unit.NUMBER,
             NO_DECISIONS,
             span=12,

@@ -20,3 +20,6 @@ small windows only. A statistic without a sampling law never counts alone."""
 
 DRIFT_DECISIONS: Final = 500
 """Decisions in the window below which a distance of histograms is mostly noise."""
+
+JUDGED_WINDOWS: Final = ("1h", "24h")
+"""Windows that precision is judged by: the second where the first has too few labels. Drift by the first."""

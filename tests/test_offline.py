@@ -201,7 +201,13 @@ def test_a_file_gives_line_numbers_and_the_times_of_its_events(tmp_path: Path) -
 
 
 def test_a_decision_has_its_time_whatever_is_wrong_with_what_is_not_counted(tmp_path: Path) -> None:
-    wrong: list[dict[str, object]] = [{"threshold": 70}, {"policy_version": 3}, {"views": -1}, {"actor_key": []}, {"features": 1}]
+    wrong: list[dict[str, object]] = [
+        {"threshold": 70},
+        {"policy_version": 3},
+        {"views": -1},
+        {"actor_key": []},
+        {"features": 1},
+    ]
     events = [decision(number, at=START / 1000 + number, **field) for number, field in enumerate(wrong)]
     path = tmp_path / "decisions.jsonl"
     path.write_bytes(b"\n".join(map(encoded, events)))

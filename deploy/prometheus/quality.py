@@ -12,11 +12,11 @@ from typing import Final
 from deploy.prometheus.promql import bound, on_series, per_bound, select, total, worst
 from deploy.prometheus.rule import Alert, Board, Group, Recording, Severity
 from monitor import catalogue
-from monitor.bounds import DRIFT_DECISIONS, SIGNIFICANT_P_VALUE
+from monitor.bounds import DRIFT_DECISIONS, JUDGED_WINDOWS, SIGNIFICANT_P_VALUE
 from monitor.catalogue import SERIES
 
-WINDOW: Final = 'window="1h"'
-LONG_WINDOW: Final = 'window="24h"'
+WINDOW: Final = f'window="{JUDGED_WINDOWS[0]}"'
+LONG_WINDOW: Final = f'window="{JUDGED_WINDOWS[1]}"'
 """For precision where an hour has too few labels: it sees small segments, and takes a day to forget."""
 ESTIMATOR: Final = 'estimator="hajek"'
 """One estimator: with two, the same alert would leave twice under the same labels."""

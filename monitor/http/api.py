@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 
 from monitor.http import answers, schemas
 from monitor.http.readings import WHOLE, Selection, instant, readings_of, select
@@ -20,9 +21,20 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
+def only_known(request: Request) -> None:
+    """Refuse parameters that a route has not: an answer that ignores one looks as if it had been narrowed by it."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    unknown = sorted(set(request.query_params) - set(known))
+    message = f"expected names out of {', '.join(known) or 'none'}"
+    if unknown:
+        raise RequestValidationError(
+            [{"type": "unknown", "loc": ("query", printable(name)), "msg": message} for name in unknown]
+        )
+
+
 def api_router(source: Callable[[], Snapshot], *, version: str, config_fingerprint: str) -> APIRouter:
     """The routes under `/api/v1`. A model name may hold slashes, so the longer path comes first."""
-    router = APIRouter(prefix="/api/v1", tags=["readings"])
+    router = APIRouter(prefix="/api/v1", tags=["readings"], dependencies=[Depends(only_known)])
 
     @router.get("/models", summary="Models that this worker holds")
     def models() -> schemas.Models:
@@ -61,7 +73,7 @@ def api_router(source: Callable[[], Snapshot], *, version: str, config_fingerpri
     @router.get("/readings", summary="Readings by model, version, variant, policy, segment, window and quantity")
     def readings(
         model: Name = None,
-        version: Name = None,
+        model_version: Name = None,
         variant: Name = None,
         policy: Name = None,
         segment: Name = None,
@@ -71,7 +83,7 @@ def api_router(source: Callable[[], Snapshot], *, version: str, config_fingerpri
         offset: Offset = 0,
     ) -> schemas.Readings:
         snapshot = source()
-        selection = Selection(model, version, variant, policy, segment, window, quantity)
+        selection = Selection(model, model_version, variant, policy, segment, window, quantity)
         total, found = select(snapshot, selection, limit=limit, offset=offset)
         return schemas.Readings(total=total, limit=limit, offset=offset, clock=instant(snapshot.clock), readings=found)
 

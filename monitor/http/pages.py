@@ -111,7 +111,8 @@ def _top(title: Markup, standing: Standing, aside: str) -> Markup:
 def _model_card(parts: Sequence[ModelSnapshot], rows: Sequence[SeriesStatus], *, now: float) -> Markup:
     name = parts[0].model
     link = tag("a", name, href=f"/models/{quote(name, safe='', errors='replace')}")
-    troubled = [row for row in rows if row.key.segment != WHOLE and row.standing <= Standing.DRIFT]
+    segmented = [row for row in rows if row.key.segment != WHOLE and not row.shadow]
+    troubled = [row for row in segmented if row.standing <= Standing.DRIFT]
     shown = [row for row in rows if row.key.segment == WHOLE or row in troubled[:SEGMENTS_SHOWN]]
     segments = len({row.key.segment for row in rows if row.key.segment != WHOLE})
     trouble = f"{len(troubled)} series below objective or drifting" if troubled else "none in trouble"

@@ -19,11 +19,12 @@ def site_router(source: Callable[[], Snapshot], *, version: str, now: Callable[[
     """`/` and `/models/{model}`. They are for people and not part of the API's description."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-    pages: Shared[str, str | None] = Shared(source, now=now)
+    pages: Shared[str | None, str | None] = Shared(source, now=now)
+    """by model; None is the overview, as no model has that name"""
 
     @router.get("/")
     def status() -> HTMLResponse:
-        page = pages.get("", lambda snapshot, at: status_page(snapshot, now=at, version=version))
+        page = pages.get(None, lambda snapshot, at: status_page(snapshot, now=at, version=version))
         return HTMLResponse(page, headers=_HEADERS)
 
     @router.get("/models/{model:path}")

@@ -81,7 +81,7 @@ def test_readings_can_be_paged_through_without_loss_or_repetition() -> None:
     ("parameter", "field", "value"),
     [
         ("model", "model", "video-violence"),
-        ("version", "model_version", "v18"),
+        ("model_version", "model_version", "v18"),
         ("variant", "variant", "shadow"),
         ("policy", "policy", "harassment"),
         ("segment", "segment", "language=es,region=us-west"),
@@ -106,7 +106,8 @@ def test_a_reading_is_the_snapshots_number() -> None:
     model = world.snapshot.models[1]
     column = next(one for one in model.readings if one.quantity is Quantity.PRECISION and one.window == "7d")
     row = 0
-    query = {"window": "7d", "quantity": "precision", "segment": "all", "policy": "adult_nudity", "version": "v17"}
+    series = {"segment": "all", "policy": "adult_nudity", "model_version": "v17"}
+    query = {"window": "7d", "quantity": "precision", **series}
     (found,) = world.client().get("/api/v1/readings", params=query).json()["readings"]
     assert column.lower is not None
     assert (column.value[row], column.lower[row], column.sample[row]) == (
@@ -188,12 +189,23 @@ def test_a_segment_of_crossed_dimensions_may_be_as_long_as_its_names() -> None:
         "offset=99999999999999999999",
         "quantity=nothing",
         f"model={'m' * 513}",
+        "version=v17",
+        "segments=all",
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused_with_its_field(query: str) -> None:
     answer = World().client().get(f"/api/v1/readings?{query}")
     assert 422 == answer.status_code
     assert query.partition("=")[0] == answer.json()["detail"][0]["loc"][1]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_parameter_that_a_route_has_not_is_refused_by_name_everywhere(path: str) -> None:
+    answer = World().client().get(path, params={"\u202ename": "x"})
+    assert 422 == answer.status_code
+    (problem,) = answer.json()["detail"]
+    assert "query" == problem["loc"][0]
+    assert problem["msg"].startswith("expected names out of ")
 
 
 @pytest.mark.parametrize("path", PATHS)

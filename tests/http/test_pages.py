@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from monitor.bounds import DRIFT_DECISIONS
 from monitor.http.markup import joined, tag
 from monitor.http.numbers import moment, percent, span
 from monitor.http.server import HttpServer
-from monitor.http.standing import Standing, series_status, worst
-from monitor.snapshot import Objective, ServiceSnapshot, Snapshot
+from monitor.http.standing import Drift, Precision, SeriesStatus, Standing, series_status, standing_of, worst
+from monitor.snapshot import Objective, Quantity, SeriesKey, ServiceSnapshot, Snapshot
 from tests.http.serving import World
 from tests.snapshots import CLOCK, Plan, build_snapshot, renamed
 from tests.test_exposition import ABUSE
@@ -166,6 +167,50 @@ def test_the_interval_and_the_labels_decide_how_a_series_stands(
     plan: Plan, objective: float | None, expected: Standing
 ) -> None:
     assert expected is standing(plan, objective=objective)
+
+
+def test_an_incident_that_only_the_longest_window_remembers_is_over() -> None:
+    status = SeriesStatus(SeriesKey("m", "1", "champion", "p", "all"), Objective("m", "p", 0.9, 100.0))
+    status.plain[Quantity.VOLUME, "1h"] = 10.0
+    bad, good = Precision(0.7, 0.65, 0.75, 2000.0), Precision(0.97, 0.95, 0.98, 600.0)
+    few = replace(bad, labels=20.0)
+    for precision, expected in (
+        ({"1h": good, "24h": good, "7d": bad}, Standing.GOOD),
+        ({"1h": few, "24h": good, "7d": bad}, Standing.GOOD),
+        ({"5m": bad, "1h": good, "24h": good, "7d": good}, Standing.GOOD),
+        ({"1h": bad, "24h": good, "7d": good}, Standing.BELOW),
+        ({"1h": few, "24h": bad, "7d": good}, Standing.BELOW),
+        ({"1h": few, "24h": few, "7d": bad}, Standing.BELOW),
+    ):
+        status.precision = dict(precision)
+        assert expected is standing_of(status)
+
+
+def test_drift_of_few_decisions_is_none() -> None:
+    drift = Drift("5m", "score", "psi", value=1.0, threshold=0.2, p_value=1e-20, decisions=DRIFT_DECISIONS - 1)
+    assert not drift.found
+    assert replace(drift, decisions=DRIFT_DECISIONS).found
+
+
+def test_a_shadow_version_says_nothing_of_the_whole_and_comes_last() -> None:
+    plans = (
+        Plan("2", "shadow", "p", rate=50.0, precision=0.5),
+        Plan("1", "champion", "p", rate=50.0, precision=0.97),
+    )
+    snapshot = build_snapshot({"m": plans}, segments=("all",))
+    goals = {("m", "p"): Objective("m", "p", 0.9, 100.0)}
+    statuses = [series_status(snapshot.models[0], row, goals) for row in range(2)]
+    assert [Standing.BELOW, Standing.GOOD] == [status.standing for status in statuses]
+    assert ["champion", "shadow"] == [one.key.variant for one in sorted(statuses, key=lambda status: status.order)]
+    assert Standing.GOOD is worst(statuses)
+    assert Standing.BELOW is worst(statuses[:1])
+
+
+def test_the_overview_and_a_model_without_a_name_do_not_share_a_page() -> None:
+    client = World().client()
+    for _ in range(2):
+        assert 404 == client.get("/models/").status_code
+        assert b"text-toxicity" in client.get("/").content
 
 
 def test_the_standing_of_nothing_is_silence() -> None:
