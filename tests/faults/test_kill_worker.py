@@ -34,7 +34,7 @@ ONE = {
 }
 TWO = {
     "small": Plan(decisions=16_000, minutes=20, seconds_per_minute=0.5, kills=2),
-    "full": Plan(decisions=600_000, minutes=200, seconds_per_minute=3.0, kills=40),
+    "full": Plan(decisions=600_000, minutes=200, seconds_per_minute=3.75, kills=40),
 }
 
 
