@@ -4,7 +4,10 @@ cimport cython
 from libc cimport math
 
 cdef double _NAN
+cdef double _INFINITY
 cdef double _HIGHEST
+cdef double _MOST_ROUNDINGS
+cdef double _AGREE
 
 @cython.locals(index=Py_ssize_t, x=double, up=double, down=double)
 cpdef tuple page_hinkley(
@@ -65,3 +68,21 @@ cpdef void e_detector(
     const double[::1] values, double[::1] mixtures, double[::1] powers,
     const double[::1] bets, bint sums, double[::1] carried
 )
+
+@cython.locals(
+    rest=double, hit=double, scaled=double, index=Py_ssize_t, x=double, hits=double, misses=double,
+    drift=double, step=double, spread=double, whole=double, short=double, raised=int
+)
+cpdef tuple confidence_sequence(
+    const double[::1] values, double[::1] found, double[::1] powers,
+    bint falls, double a, double b, double share, double edge, long long period,
+    long long n, double total, double value, double error, double power
+)
+
+@cython.locals(terms="long long", found=double, before=double)
+cpdef double upper_tail(double a, double b, double share)
+
+@cython.locals(
+    rest=double, size=double, short=double, beyond=double, index="long long", j=double, over=double, term=double
+)
+cdef double tail_fraction(double a, double b, double share, long long terms)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from detectors import step_loops
 from detectors.arrays import Bools, Floats, require_fraction
 from detectors.sequential.root import increasing_root
 
@@ -19,6 +20,8 @@ from detectors.sequential.root import increasing_root
 _TERMS = 300
 # From so many sums on a table pays.
 _MANY = 100
+# Below this share the continued fraction for the edge needs thousands of terms, and logarithms lose no digits.
+_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ class BetaBinomial:
         if self.one_sided:
             found += _log_upper_tail(a, b, self.share)
         return found
+
+    def edge(self) -> float:
+        """p (1 - p) times the mixing density at p, of one share p: what `step_loops.confidence_sequence` adds a step.
+
+        Two-sided nothing is cut at p, and it is 0.
+        """
+        if not self.one_sided:
+            return 0.0
+        if self.share >= _LEAST_SHARE:
+            return 1.0 / step_loops.upper_tail(float(self.a), float(self.b), float(self.share))
+        return float(np.exp(self.a * self.log_share + self.b * self.log_rest - self.log_density))
 
 
 def beta_binomial(

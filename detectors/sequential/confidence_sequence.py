@@ -6,6 +6,7 @@ every `period` observations; for the quickest word on a change take `ESr`.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.arrays import Floats
+from detectors import step_loops
 from detectors.contract import (
     Direction,
     Domain,
@@ -28,13 +29,24 @@ from detectors.contract import (
     require_observations,
 )
 from detectors.sequential.bernoulli import BernoulliMixture
+from detectors.sequential.e_detector import LOG_2
+from detectors.step_loops import POWER, ROUNDINGS, Doubles
+from detectors.stepwise import memory
 
 
 class ConfidenceSequenceState(msgspec.Struct, frozen=True):
-    """Observations of the current period and their sum."""
+    """Observations of the current period and their sum, and the e-value that is carried on from verdict to verdict.
+
+    It is `value` times 2^`power`, `error` a bound on what is wrong with `value`, in roundings. Without a `value` the
+    rest of the period is judged by count and sum alone: it had another observation than 0 and 1, or nothing else was
+    saved.
+    """
 
     n: int = 0
     total: float = 0.0
+    value: float | None = None
+    error: float = 0.0
+    power: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
 class ConfidenceSequence(Spec, frozen=True, tag="confidence_sequence"):
@@ -82,41 +94,56 @@ class ConfidenceSequence(Spec, frozen=True, tag="confidence_sequence"):
 
 
 @lru_cache(maxsize=1024)
-def _mixture(spec: ConfidenceSequence) -> BernoulliMixture:
-    """Tuned once for all series of one kind: that takes as long as thousands of observations."""
-    return BernoulliMixture.tuned(spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction)
+def _judge(spec: ConfidenceSequence) -> tuple[BernoulliMixture, tuple[bool, float, float, float, float]]:
+    """The mixture and what the steps need of it, made once for all series of one kind.
+
+    That takes as long as thousands of observations.
+    """
+    found = BernoulliMixture.tuned(spec.target, alpha=spec.alpha, optimal_n=spec.optimal_n, evidence=spec.direction)
+    each = found.mixture
+    return found, (found.of_misses, float(each.a), float(each.b), float(each.share), each.edge())
 
 
 class ConfidenceSequenceLogic:
-    """The running sequence: a count and a sum."""
+    """The running sequence: a count, a sum, and the e-value of the verdicts so far."""
 
     def __init__(self, spec: ConfidenceSequence, *, state: ConfidenceSequenceState) -> None:
         if not 0.0 <= state.total <= state.n * (1.0 + 1e-9) or state.n > spec.period:
             raise StateMismatch(f"building ConfidenceSequence: a sum of {state.total} over {state.n} observations")
+        if state.value is not None and not _usable(state, state.value):
+            raise StateMismatch(f"building ConfidenceSequence: expected an e-value of verdicts, got {state}")
         self._period = spec.period
         self._threshold = float(-np.log(spec.alpha))
-        self._mixture = _mixture(spec)
-        self._n = state.n
-        self._total = state.total
+        self._mixture, self._steps = _judge(spec)
+        self._n, self._total = state.n, state.total
+        self._value, self._error, self._power = state.value or math.nan, state.error, float(state.power)
+        if not state.n:
+            self._value, self._error, self._power = 1.0, ROUNDINGS, 0.0
+        # For a single observation: making them anew each time would cost more than all the rest.
+        cells = memory(np.empty(3))
+        self._cell, self._found, self._powers = cells[:1], cells[1:2], cells[2:]
 
     def update(self, x: float) -> Reading:
         """Take one observation within [0, 1]. ValueError, and nothing changed, for another."""
         require_observation(x, ConfidenceSequence)
-        if self._n == self._period:
-            self._n, self._total = 0, 0.0
-        self._n += 1
-        self._total += float(x)
-        statistic = float(self._mixture.log_e(self._total, self._n))
+        self._cell[0] = float(x)
+        self._step(self._cell, self._found, self._powers)
+        found, power = self._found[0], self._powers[0]
+        # NumPy's logarithm, as for arrays: the bits are the same.
+        log_e = self._mixture.log_e(found, -power) if power < 0.0 else np.log(found) + power * LOG_2
+        statistic = float(log_e)
         return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
 
     def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take observations of shape (n,), oldest first."""
-        values = require_observations(x, ConfidenceSequence)
-        sums = self._sums(values)
-        counts = (self._n + np.arange(len(values))) % self._period + 1.0
-        if len(values):
-            self._n, self._total = int(counts[-1]), float(sums[-1])
-        statistic = self._mixture.log_e(sums, counts)
+        """Take observations of shape (n,), oldest first, one after the other; the same bits."""
+        values = np.ascontiguousarray(require_observations(x, ConfidenceSequence))
+        found, powers = np.empty((2, len(values)))
+        self._step(memory(values), memory(found), memory(powers))
+        by_sum = powers < 0.0
+        statistic = np.log(found, where=~by_sum, out=np.zeros(found.shape))
+        statistic += powers * LOG_2
+        if by_sum.any():
+            statistic[by_sum] = self._mixture.log_e(found[by_sum], -powers[by_sum])
         return Readings(
             statistic=statistic,
             threshold=np.full(values.shape, self._threshold),
@@ -124,14 +151,29 @@ class ConfidenceSequenceLogic:
         )
 
     def snapshot(self) -> ConfidenceSequenceState:
-        """The count and the sum."""
-        return ConfidenceSequenceState(n=self._n, total=self._total)
+        """The count, the sum and the e-value."""
+        if math.isnan(self._value):
+            return ConfidenceSequenceState(n=self._n, total=self._total)
+        return ConfidenceSequenceState(
+            n=self._n, total=self._total, value=self._value, error=self._error, power=int(self._power)
+        )
 
-    def _sums(self, values: Floats) -> Floats:
-        """Sums up to each observation: in what is left of this period, in whole periods, in the beginning of one."""
-        left = self._period - self._n
-        begun = np.cumsum(np.concatenate([[self._total], values[:left]]))[1:]
-        after = values[left:]
-        whole = len(after) // self._period * self._period
-        rows = after[:whole].reshape(-1, self._period).cumsum(axis=1)
-        return np.concatenate([begun, rows.ravel(), after[whole:].cumsum()])
+    def _step(self, values: Doubles, found: Doubles, powers: Doubles) -> None:
+        self._n, self._total, self._value, self._error, self._power = step_loops.confidence_sequence(
+            values,
+            found,
+            powers,
+            *self._steps,
+            self._period,
+            self._n,
+            self._total,
+            self._value,
+            self._error,
+            self._power,
+        )
+
+
+def _usable(state: ConfidenceSequenceState, value: float) -> bool:
+    """Whether this e-value can be carried on."""
+    carried = 0.0 < value < math.inf and 0.0 < state.error < math.inf and state.power % POWER == 0
+    return carried and state.total == int(state.total)
