@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from msgspec import Meta
 
-from detectors.charts.design import designed_threshold, require_one_design
+from detectors.charts.design import designed_threshold, require_head_start, require_one_design
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import (
     LatticeCusumLogic,
@@ -66,8 +66,8 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
 
     S = max(0, S + step) from 0, or from `head_start` of the threshold, with the steps of `bernoulli_steps`; alarm at
     S >= threshold. `direction` "rise" looks for p1 > p0, "fall" for p1 < p0, "both" for p1 > p0 and the share with the
-    same odds ratio below p0; the statistic is then the larger of both. Readings show a threshold half a step lower,
-    because an alarm is a statistic above it.
+    same odds ratio below p0; the statistic is then the larger of both, and the head start at most .5. Readings show a
+    threshold half a step lower, because an alarm is a statistic above it.
 
     Give `threshold` in steps, or the `average_run_length` in control that is wanted, in verdicts: then the threshold is
     the least that has it, head start included. With neither it is 10,000. `run_length` is exact. Choose p1 as the
@@ -97,6 +97,7 @@ class BernoulliCusum(Spec, frozen=True, tag="bernoulli_cusum"):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_design(self)
+        require_head_start(type(self).__name__, self.head_start, self.direction)
         bernoulli_steps(self.p0, self.p1, direction=self.direction)
 
     @classmethod

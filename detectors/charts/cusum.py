@@ -14,7 +14,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from detectors.arrays import Floats
-from detectors.charts.design import designed_threshold, require_one_design
+from detectors.charts.design import designed_threshold, require_head_start, require_one_design
 from detectors.charts.normal_run_length import baseline_range, cusum_run_length, cusum_threshold
 from detectors.charts.run_length import RunLength
 from detectors.contract import (
@@ -51,7 +51,8 @@ class Cusum(Spec, frozen=True, tag="cusum"):
 
     With z = (x - target) / sigma: rise = max(0, rise + z - slack), fall = max(0, fall - z - slack); the statistic is
     the larger of both, or the one of `direction`, and alarms above `threshold`. Slack and threshold are in sigmas:
-    half of the smallest shift that is worth a page is the best slack. Both begin at `head_start` of the threshold.
+    half of the smallest shift that is worth a page is the best slack. They begin at `head_start` of the threshold, both
+    at .5 of it at most.
 
     Give the `threshold`, or the `average_run_length` in control that is wanted, head start included. With neither it
     is 10,000 observations: a week of minutes. It takes independent normal observations for granted: the means of at
@@ -82,6 +83,7 @@ class Cusum(Spec, frozen=True, tag="cusum"):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_design(self)
+        require_head_start(type(self).__name__, self.head_start, self.direction)
 
     @classmethod
     def example(cls) -> Cusum:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats, Ints
 from detectors.charts.cusum import LOWEST, Cusum, held_sum
-from detectors.charts.design import family_threshold
+from detectors.charts.design import family_threshold, require_head_start
 from detectors.charts.family import ChartFamily, State, table
 from detectors.charts.normal_run_length import cusum_threshold
 from detectors.contract import Sides, Spec
@@ -48,6 +48,7 @@ def cusum_family(
         raise ValueError("sigma, slack, threshold: allowed are sigma > 0, slack >= 0 and threshold > 0")
     if not ((starts >= 0) & (starts < 1)).all():
         raise ValueError("head_start: allowed are fractions of the threshold within [0, 1)")
+    require_head_start("cusum_family", starts, direction)
     return ChartFamily(CusumArithmetic(parameters, direction))
 
 

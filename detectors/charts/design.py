@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+import numpy as np
 import numpy.typing as npt
+
+from detectors.contract import Sides
 
 USUAL: Final = 10_000.0
 """The average run length in control of a chart that is told neither it nor a threshold."""
+
+HIGHEST_OF_BOTH: Final = 0.5
+"""Two opposite CUSUMs begin at most here: one that alarms then leaves the other at 0, which their run length takes."""
 
 Threshold = TypeVar("Threshold")
 Threshold_co = TypeVar("Threshold_co", covariant=True)
@@ -39,6 +45,20 @@ def require_one_design(chart: Design[object]) -> None:
         raise ValueError(
             f"{type(chart).__name__}: got threshold {chart.threshold!r} and average_run_length"
             f" {chart.average_run_length!r}, allowed is at most one of the two"
+        )
+
+
+def require_head_start(where: str, head_start: npt.ArrayLike, direction: Sides) -> None:
+    """Raise ValueError for fractions of the threshold, of any shape, at which two sides must not begin.
+
+    >>> require_head_start("Cusum", 0.9, "both")
+    Traceback (most recent call last):
+    ValueError: Cusum: got head_start 0.9 with direction 'both', allowed is at most 0.5
+    """
+    highest = float(np.max(head_start, initial=0.0))
+    if direction == "both" and highest > HIGHEST_OF_BOTH:
+        raise ValueError(
+            f"{where}: got head_start {highest!r} with direction 'both', allowed is at most {HIGHEST_OF_BOTH}"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Ints
+from detectors.charts.design import require_head_start
 from detectors.charts.lattice import HIGHEST, lattice_run_length
 from detectors.charts.run_length import RunLength, two_sided
 from detectors.contract import Reading, Readings, Sides, Spec, require_observation, require_observations
@@ -129,8 +130,9 @@ def lattice_cusum_run_length(
 ) -> RunLength:
     """The run length of the sides that `steps` has, for observations that are `values` (k,) with these `shares`.
 
-    `head_start` is the fraction of the threshold at which both sides begin. With `quiet_shares`, the shares for long
-    before without an alarm, it is the run length from the steady state: ValueError for two sides.
+    `head_start` is the fraction of the threshold at which the sides begin. With `quiet_shares`, the shares for long
+    before without an alarm, it is the run length from the steady state. ValueError for two sides with either a steady
+    state or a head start above half of the threshold.
     """
     observed = np.asarray(values, dtype=np.int64)
     rise, fall = steps.one * observed - steps.rise, steps.fall - steps.one * observed
@@ -148,6 +150,7 @@ def lattice_cusum_run_length(
     begun = from_start(start)
     if len(begun) == 1:
         return begun[0]
+    require_head_start("lattice_cusum_run_length", start / threshold, "both")
     zero = from_start(0) if start else begun
     return two_sided(*begun, rise_from_zero=zero[0], fall_from_zero=zero[1])
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats, Ints, finite, nonnegative
 from detectors.charts.bernoulli_cusum import BernoulliCusum, bernoulli_steps
-from detectors.charts.design import family_threshold
+from detectors.charts.design import family_threshold, require_head_start
 from detectors.charts.family import ChartFamily, FamilyReadings, State
 from detectors.charts.lattice import binary_thresholds
 from detectors.charts.lattice_cusum import CEILING, Steps, reflected
@@ -224,6 +224,7 @@ def _arithmetic(
 ) -> LatticeArithmetic:
     if not 0.0 <= head_start < 1.0:
         raise ValueError(f"head_start: got {head_start!r}, allowed is a fraction of the threshold within [0, 1)")
+    require_head_start(spec.__name__, head_start, direction)
     whole = np.ascontiguousarray(threshold).astype(np.int64)
     table = np.vstack([np.array(steps, dtype=np.int64).T, whole, (head_start * whole).astype(np.int64)])
     return LatticeArithmetic(spec, table, direction)

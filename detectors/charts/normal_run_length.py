@@ -20,6 +20,7 @@ import numpy as np
 import scipy
 
 from detectors.arrays import Floats, require_fraction
+from detectors.charts.design import require_head_start
 from detectors.charts.run_length import (
     RunLength,
     absorption,
@@ -47,7 +48,8 @@ def cusum_run_length(
     long, without an alarm, before the shift; for one direction only, and `head_start` no longer matters.
 
     Source for both sides and the head start: Lucas and Crosier 1982, Technometrics 24, 199-205.
-    Raises ValueError for a threshold that is not positive and a head start outside [0, threshold].
+    Raises ValueError for a threshold that is not positive and a head start outside [0, threshold], of both directions
+    outside [0, threshold / 2].
 
     >>> round(cusum_run_length(slack=0.5, threshold=5.0).mean, 3)
     465.444
@@ -64,6 +66,7 @@ def cusum_run_length(
     if direction != "both":
         toward = shift if direction == "rise" else -shift
         return _one_side(toward, slack, threshold, head_start, steady=steady)
+    require_head_start("cusum_run_length, in thresholds", head_start / threshold, direction)
     if steady:
         raise ValueError("steady: got True with both directions, allowed is one direction, that of the change")
 
@@ -142,11 +145,12 @@ def cusum_threshold(
 ) -> float:
     """The threshold with the wanted average run length on target; `head_start` is a fraction of it.
 
-    Raises ValueError where no threshold between .01 and 1000 has it.
+    Raises ValueError where no threshold between .01 and 1000 has it, and for a head start above .5 of both directions.
 
     >>> round(cusum_threshold(465.444, slack=0.5), 4)
     5.0
     """
+    require_head_start("cusum_threshold", head_start, direction)
     return _cusum_threshold(float(average_run_length), float(slack), float(head_start), direction)
 
 

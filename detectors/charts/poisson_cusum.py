@@ -15,7 +15,7 @@ import scipy
 from msgspec import Meta
 
 from detectors.arrays import Floats
-from detectors.charts.design import designed_threshold, require_one_design
+from detectors.charts.design import designed_threshold, require_head_start, require_one_design
 from detectors.charts.lattice_cusum import (
     LatticeCusumLogic,
     LatticeCusumState,
@@ -58,8 +58,8 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
     """CUSUM of counts (Lucas 1985) on whole numbers: S = max(0, S + step), alarm at S >= threshold.
 
     Steps as `poisson_steps` says, from 0 or from `head_start` of the threshold. `direction` "rise" looks for mean1 >
-    mean0, "fall" for mean1 < mean0, "both" for mean1 > mean0 and mean0^2 / mean1; the statistic is then the larger.
-    Readings show a threshold half a step lower, because an alarm is a statistic above it.
+    mean0, "fall" for mean1 < mean0, "both" for mean1 > mean0 and mean0^2 / mean1; the statistic is then the larger, and
+    the head start at most .5. Readings show a threshold half a step lower, because an alarm is a statistic above it.
 
     Give `threshold` in steps, or the `average_run_length` in control that is wanted, in counts: then the threshold is
     the least that has it. With neither it is 10,000. `run_length` is exact for independent Poisson counts.
@@ -87,6 +87,7 @@ class PoissonCusum(Spec, frozen=True, tag="poisson_cusum"):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_design(self)
+        require_head_start(type(self).__name__, self.head_start, self.direction)
         poisson_steps(self.mean0, self.mean1, direction=self.direction)
 
     @classmethod

@@ -29,6 +29,10 @@ LONGEST_SOLVED: Final = 1e12
 """Above this mean a solved linear system says nothing, and may be negative."""
 
 
+ROUNDING: Final = 1e-4
+"""A mean near 1 is a difference of means that are right to six digits or so."""
+
+
 class RunLength:
     """The number of observations up to and including the first alarm.
 
@@ -228,10 +232,12 @@ def two_sided(
 ) -> RunLength:
     """The run length of two opposite CUSUMs on the same series, of which the first to alarm counts.
 
-    Exact where one stands at zero whenever the other alarms, as for equal thresholds and a fall's reference value at
-    most that of the rise. Without head starts 1/L = 1/L(rise) + 1/L(fall). With head starts (both before the first
-    observation) give the sides from zero too. Generating functions of P(run length = n) from the same renewal argument
-    give the distribution: g = (r + f - r f0 - f r0) / (1 - r0 f0). A side of infinite mean is none.
+    Exact where one stands at zero whenever the other alarms. While both are above zero their sum cannot grow where a
+    fall's reference value is at most that of the rise: so for equal thresholds, and head starts (both before the first
+    observation) of at most half of them. Without head starts 1/L = 1/L(rise) + 1/L(fall); with them give the sides from
+    zero too. Generating functions of P(run length = n) from the same renewal argument give the distribution:
+    g = (r + f - r f0 - f r0) / (1 - r0 f0). A side of infinite mean is none. ValueError where the mean comes out below
+    1, as only that of higher head starts does; not all of these are found so.
 
     Source: Kemp 1961, J. R. Stat. Soc. B 23, 149-153; Lucas and Crosier 1982, Technometrics 24, 199-205.
 
@@ -244,10 +250,14 @@ def two_sided(
         return fall
     if math.isinf(fall.mean) or math.isinf(fall_zero.mean):
         return rise
-    # (R F0 + F R0 - R0 F0) / (R0 + F0), without products that overflow; a mean is no less than 1.
+    # (R F0 + F R0 - R0 F0) / (R0 + F0), without products that overflow.
     first = 1.0 / (1.0 + rise_zero.mean / fall_zero.mean)
     second = 1.0 / (1.0 + fall_zero.mean / rise_zero.mean)
-    mean = max(1.0, first * (rise.mean - rise_zero.mean) + second * fall.mean)
+    mean = first * (rise.mean - rise_zero.mean) + second * fall.mean
+    if mean < 1.0 - ROUNDING:
+        raise ValueError(
+            f"rise, fall: their mean is {mean:g}, allowed are head starts of at most half of the threshold"
+        )
 
     def survival(count: int) -> Floats:
         at = np.arange(count)
@@ -256,7 +266,7 @@ def two_sided(
         not_both[0] += 1.0
         return 1.0 - np.cumsum(_quotient(r + f - _product(r, f0) - _product(f, r0), not_both))
 
-    return RunLength(mean, survival)
+    return RunLength(max(mean, 1.0), survival)
 
 
 def _solved_times(transition: Any, longest: float) -> Floats | None:

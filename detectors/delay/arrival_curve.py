@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Bools, Floats
-from detectors.delay.exits import observed, require_passed, squared
+from detectors.delay.exits import observed, require_axes, require_passed, squared
 from detectors.delay.kaplan_meier import from_here_on
 
 
@@ -70,6 +70,7 @@ def triangle(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None, age:
     [6.0, 3.0]
     """
     first, second = squared(name, sums, squares)
+    require_axes(name, first, "cohorts", "bins")
     _, seen = observed(age, first.shape[-1])
     require_passed(name, first, seen)
     seen = np.broadcast_to(seen, first.shape)

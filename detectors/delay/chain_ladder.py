@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Bools, Floats, nonnegative
-from detectors.delay.exits import observed, require_passed
+from detectors.delay.exits import observed, require_axes, require_passed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +52,7 @@ def chain_ladder(increments: npt.ArrayLike, age: npt.ArrayLike) -> ChainLadder:
     ([1.5286, 1.1111], [0.0, 13.78, 34.92])
     """
     counts = nonnegative("increments", increments)
+    require_axes("increments", counts, "cohorts", "bins")
     bins = counts.shape[-1]
     ages, seen = observed(age, bins)
     require_passed("increments", counts, seen)

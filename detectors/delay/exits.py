@@ -70,14 +70,17 @@ def exits_from_cohorts(
     have passed in full. What has not come by then is censored in the last bin seen; a cohort of age 0 says nothing.
     The squares are the sums of w^2 and default to the sums themselves, which is right for counts only.
 
-    Raises ValueError for labels in a bin that has not passed, for more labels than entries and for ages out of range.
+    Raises ValueError for labels in a bin that has not passed, for more labels than entries, for ages out of range and
+    for axes that are not there.
 
     >>> exits = exits_from_cohorts([[[3, 1], [2, 0]]], [5, 6], [2, 1])
     >>> exits.events.tolist(), exits.censored.tolist()
     ([[5.0, 1.0]], [4.0, 1.0])
     """
     came, came2 = squared("events", events, square_events)
+    require_axes("events", came, "causes", "cohorts", "bins")
     waits, waits2 = squared("entries", entries, square_entries)
+    require_axes("entries", waits, "cohorts")
     ages, seen = observed(age, came.shape[-1])
     require_passed("events", came.sum(axis=-3), seen)
     last = np.arange(came.shape[-1]) == ages[..., None] - 1
@@ -104,6 +107,17 @@ def squared(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None) -> tu
     if first.shape != second.shape:
         raise ValueError(f"square_{name}: shape {second.shape}, allowed is that of {name}, {first.shape}")
     return first, second
+
+
+def require_axes(name: str, array: Floats, *axes: str) -> None:
+    """ValueError for an array without these last axes.
+
+    >>> require_axes("events", np.array(3.0), "bins")
+    Traceback (most recent call last):
+    ValueError: events: got shape (), allowed is (..., bins)
+    """
+    if array.ndim < len(axes):
+        raise ValueError(f"{name}: got shape {array.shape}, allowed is (..., {', '.join(axes)})")
 
 
 def observed(age: npt.ArrayLike, bins: int) -> tuple[Ints, Bools]:

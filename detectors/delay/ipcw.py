@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, nonnegative
+from detectors.delay.exits import require_axes
 from detectors.delay.kaplan_meier import from_here_on
 
 
@@ -30,7 +31,7 @@ def ipcw(events: npt.ArrayLike, censored: npt.ArrayLike) -> Floats:
     cancel in a share. Where violating labels come sooner than benign ones use `nowcast`.
 
     Source: Robins and Rotnitzky 1992; Satten and Datta 2001, The American Statistician 55.
-    Raises ValueError for sums that are negative or not finite.
+    Raises ValueError for sums that are negative or not finite and for bins that differ.
 
     >>> weights = ipcw([3, 1, 0, 1], [1, 0, 1, 1])
     >>> weights.round(3).tolist(), (weights * [3, 1, 0, 1]).cumsum().round(3).tolist()
@@ -38,6 +39,7 @@ def ipcw(events: npt.ArrayLike, censored: npt.ArrayLike) -> Floats:
     """
     d = nonnegative("events", events)
     c = nonnegative("censored", censored)
+    require_axes("events", d, "bins")
     if d.shape[-1:] != c.shape[-1:]:
         raise ValueError(f"events has bins {d.shape[-1:]} and censored {c.shape[-1:]}, allowed are equal bins")
     at_risk = from_here_on(d + c)

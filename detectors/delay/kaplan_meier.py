@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy
 
 from detectors.arrays import Floats, require_fraction
-from detectors.delay.exits import squared
+from detectors.delay.exits import require_axes, squared
 from detectors.intervals import wilson
 
 
@@ -70,6 +70,7 @@ def kaplan_meier(
     require_fraction("confidence", confidence)
     d, d2 = squared("events", events, square_events)
     c, c2 = squared("censored", censored, square_censored)
+    require_axes("events", d, "bins")
     if d.shape[-1:] != c.shape[-1:]:
         raise ValueError(f"events has bins {d.shape[-1:]} and censored {c.shape[-1:]}, allowed are equal bins")
     at_risk, at_risk2 = from_here_on(d + c), from_here_on(d2 + c2)

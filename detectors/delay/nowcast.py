@@ -132,11 +132,11 @@ def nowcast(
         raise ValueError(f"least_matured: got {least_matured!r}, allowed are numbers above 1")
     if not 0.0 <= most_never_labelled <= 1.0:
         raise ValueError(f"most_never_labelled: got {most_never_labelled!r}, allowed is 0 to 1")
-    ages, _ = observed(age, np.shape(violating)[-1])
     verdicts = (
-        triangle("violating", violating, square_violating, ages),
-        triangle("benign", benign, square_benign, ages),
+        triangle("violating", violating, square_violating, age),
+        triangle("benign", benign, square_benign, age),
     )
+    ages, _ = observed(age, verdicts[0].sums.shape[-1])
     inside = mask("window", window, verdicts[0].sums.shape[-2])
     chosen, chosen2 = squared("selected", selected, square_selected)
     came = verdicts[0].sums.sum(axis=-1) + verdicts[1].sums.sum(axis=-1)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, nonnegative
+from detectors.delay.exits import require_axes
 from detectors.delay.kaplan_meier import from_here_on, product_limit
 
 
@@ -29,6 +30,7 @@ def restricted_mean(events: npt.ArrayLike, censored: npt.ArrayLike, *, limit: in
     (2.0, nan)
     """
     d, c = nonnegative("events", events), nonnegative("censored", censored)
+    require_axes("events", d, "bins")
     if d.shape[-1:] != c.shape[-1:]:
         raise ValueError(f"events has bins {d.shape[-1:]} and censored {c.shape[-1:]}, allowed are equal bins")
     bins = d.shape[-1]

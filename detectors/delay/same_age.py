@@ -67,11 +67,11 @@ def same_age(
     >>> round(float(found.window), 3), round(float(found.reference), 3), round(float(found.p_value), 4)
     (0.741, 0.919, 0.0011)
     """
-    ages, _ = observed(age, np.shape(violating)[-1])
     verdicts = (
-        triangle("violating", violating, square_violating, ages),
-        triangle("benign", benign, square_benign, ages),
+        triangle("violating", violating, square_violating, age),
+        triangle("benign", benign, square_benign, age),
     )
+    ages, _ = observed(age, verdicts[0].sums.shape[-1])
     cohorts = verdicts[0].sums.shape[-2]
     inside, outside = mask("window", window, cohorts), mask("reference", reference, cohorts)
     if np.any(inside & outside):

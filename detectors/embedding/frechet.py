@@ -52,12 +52,15 @@ def frechet(reference: Moments, current: Moments) -> Frechet:
     noise = float(np.trace(pooled_covariance(reference, current)) * (1.0 / reference.count + 1.0 / current.count))
     apart = reference.mean - current.mean
     mean_part = float((apart * apart).sum())
-    first, second = reference.covariance, current.covariance
+    spread = float(np.trace(reference.covariance) + np.trace(current.covariance))
+    # In units of the spread: products of four variances leave the range of floats, and eigenvalues of tiny ones are 0.
+    unit = spread / reference.dimension or 1.0
+    first, second = reference.covariance / unit, current.covariance / unit
     root = _root(first)
     crossed = np.linalg.eigvalsh(root @ second @ root)
     # Rounding makes zero eigenvalues as negative as positive.
     overlap = float(np.sqrt(np.maximum(crossed, 0.0)).sum())
-    covariance_part = max(float(np.trace(first) + np.trace(second)) - 2.0 * overlap, 0.0)
+    covariance_part = max(spread - 2.0 * unit * overlap, 0.0)
     return Frechet(
         squared=mean_part + covariance_part, mean_part=mean_part, covariance_part=covariance_part, mean_noise=noise
     )

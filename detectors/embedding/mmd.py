@@ -90,7 +90,7 @@ def mmd(reference: Moments, current: Moments, *, alpha: float = 0.05, smallest_e
     MMD^2 = |mean feature of P - mean feature of Q|^2 (Gretton et al. 2012, JMLR 13); the estimate may be negative. It
     is the distance of means of `mean_shift` in the space of features, with its p-value: the asymptotic law of the
     kernel test, a weighted sum of chi-squares with the eigenvalues of the feature covariance as weights. By simulation
-    the size at a nominal 5 % is 4 to 6 % from 50 vectors a side. The test sees any change that the kernel can see at
+    the size at a nominal 5 % is 4 to 6 % from 5 vectors a side. The test sees any change that the kernel can see at
     its bandwidth, but one concentrated in few of many dimensions only with many vectors.
 
     Effect size: MMD, 0 where the estimate of its square is negative; at most sqrt(2). For a Gaussian kernel of

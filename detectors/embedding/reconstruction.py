@@ -6,10 +6,14 @@ It sees new directions, which a distance of means misses; it is blind to moves w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from detectors.embedding.moments import Moments, pooled_covariance
+
+_ROUNDING: Final = 4.0 * float(np.finfo(np.float64).eps)
+"""Times d, the share of a variance that the arithmetic alone may leave outside of a subspace that holds it whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ def reconstruction(reference: Moments, current: Moments, *, components: int) -> 
     With P the projection on the other directions and r the reference mean: tr(P S) for the reference and tr(P (S + (m -
     r)(m - r)^T)) for the current window, S with divisor n. Both follow from the sums, no vector is needed again. (Root
     mean squares are near, but not equal, to the mean errors that other libraries print.) The reference error is too
-    small where n is not far above d: the components were fitted to it. ValueError for `components` outside 1 to d - 1.
+    small where n is not far above d: the components were fitted to it. Errors that are no more than rounding are 0.
+    ValueError for `components` outside 1 to d - 1.
 
     >>> from detectors.embedding import moments
     >>> line = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.1], [0.0, -0.1]])
@@ -51,9 +56,15 @@ def reconstruction(reference: Moments, current: Moments, *, components: int) -> 
     apart = (current.mean - reference.mean) @ outside
     spread = ((outside.T @ current.scatter) * outside.T).sum() / current.count
     whole = float(values.sum())
-    error = float(np.maximum(values[: reference.dimension - components], 0.0).sum())
+    error = _error(float(np.maximum(values[: reference.dimension - components], 0.0).sum()), whole, reference.dimension)
+    moved = float(np.trace(current.scatter)) / current.count + float(((current.mean - reference.mean) ** 2).sum())
     return Reconstruction(
         reference=error,
-        current=float(spread + (apart**2).sum()),
+        current=_error(float(spread + (apart**2).sum()), moved, reference.dimension),
         kept=1.0 - error / whole if whole > 0 else float("nan"),
     )
+
+
+def _error(found: float, whole: float, dimension: int) -> float:
+    """`found`, the part outside of the subspace of `whole`, a mean square; 0 where rounding alone may be it."""
+    return found if found > _ROUNDING * dimension * whole else 0.0

@@ -5,10 +5,15 @@ Only as good as the posteriors: it needs them calibrated for the source, and P(x
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, fractions, nonnegative
+
+RESOLVED: Final = 1e-4
+"""Shares that may still be this far from the limit are none."""
 
 
 def saerens(
@@ -22,8 +27,11 @@ def saerens(
     """The maximum-likelihood target shares: q <- mean over i of p_i q / pi0, normalised over the classes.
 
     `posterior` (items, classes), rows that sum to 1; `source_share` (classes,), all > 0; `count` (items,) repeats an
-    item, so that score bins do. The likelihood is concave: the limit does not depend on the start. NaN without items,
-    or if `steps` did not bring the change below `tolerance` (it is slow where the classes hardly differ).
+    item, so that score bins do. The likelihood is concave: the limit, where it is one point, does not depend on the
+    start. A step changes the shares by their distance from the limit times a rate, the least eigenvalue of what the
+    items tell of the shares over what they would tell with their classes known. NaN without items; if `steps` did not
+    bring the change below `tolerance`; and where the rate is so small that the shares are then not known to 1e-4: the
+    posteriors of two classes go together for all items.
 
     Source: Saerens, Latinne and Decaestecker 2002 (Neural Computation 14). Raises ValueError for other shapes and rows.
 
@@ -46,6 +54,19 @@ def saerens(
         joint = odds * share
         following: Floats = np.sum(weight[:, None] * joint / joint.sum(axis=1, keepdims=True), axis=0)
         if np.abs(following - share).max() < tolerance:
-            return following
+            # Below a rounding error nothing is known of the change.
+            change = max(float(np.abs(following - share).max()), float(np.finfo(np.float64).eps))
+            return following if change <= RESOLVED * _rate(odds, weight, following) else np.full(prior.shape, np.nan)
         share = following
     return np.full(prior.shape, np.nan)
+
+
+def _rate(odds: Floats, weight: Floats, share: Floats) -> float:
+    """By which part the slowest direction comes nearer to the limit in a step at `share`: 1 less the step's derivative.
+
+    With g_j = sum w o_j / (o q) the step is q g, its derivative diag(g) - diag(q) H with H = sum w o o^T / (o q)^2.
+    """
+    each = odds / (odds @ share)[:, None]
+    root = np.sqrt(share)
+    told = root[:, None] * (each.T @ (weight[:, None] * each)) * root
+    return float(np.linalg.eigvalsh(np.eye(len(share)) - np.diag(weight @ each) + told)[0])

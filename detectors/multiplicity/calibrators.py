@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, require_fraction
+from detectors.arrays import LARGEST, Floats, require_fraction
 from detectors.multiplicity.evidence import e_values_or_nan, p_values_or_nan
 
 
 def p_to_e(p_values: npt.ArrayLike, *, kappa: float = 0.5) -> Floats:
-    """E-values kappa p^(kappa - 1) of p-values, of any shape but a single number; NaN stays NaN, p = 0 gives infinity.
+    """E-values kappa p^(kappa - 1) of p-values, of any shape but a single number; NaN stays NaN.
 
     An e-value by any `kappa` in (0, 1), chosen before the data are seen, because its integral over [0, 1] is 1. The
     exchange costs: p = .01 is worth 5, p = .0001 50. Use it to merge tests that come as p-values with e-processes, or
     to test dependent p-values with `e_bh`, not where an e-value can be had directly. It does not heal a p-value that
-    was looked at until it was small.
+    was looked at until it was small. At most 1e100, the most that `e_bh` takes: less evidence is still an e-value.
 
     Source: Vovk and Wang 2021, Annals of Statistics 49:1736-1754, equation 1. Raises ValueError for numbers outside
     [0, 1] and a `kappa` outside (0, 1).
@@ -26,7 +26,7 @@ def p_to_e(p_values: npt.ArrayLike, *, kappa: float = 0.5) -> Floats:
     require_fraction("kappa", kappa)
     p = p_values_or_nan("p_values", p_values)
     with np.errstate(divide="ignore"):
-        return np.asarray(kappa * p ** (kappa - 1.0), dtype=np.float64)
+        return np.minimum(kappa * p ** (kappa - 1.0), LARGEST)
 
 
 def e_to_p(e_values: npt.ArrayLike) -> Floats:

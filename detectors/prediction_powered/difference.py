@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, finite, mask, probabilities
-from detectors.prediction_powered.gate import PredictionPowered, gated, require_proxy_weight, result
+from detectors.prediction_powered.gate import (
+    PredictionPowered,
+    gated,
+    require_proxy_weight,
+    result,
+    rounding,
+    shares,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +77,8 @@ def difference(
     mean leaves the labelled out. A tuned lambda falls back to 0 where `proxy_helps` says no for the v-weighted
     correlation on Kish's n. The variance is multiplied by n' / (n' - 1), and by n' / (n' - 2) with a tuned lambda, n'
     of Kish: the plug-in one is too small with few labels. It is that of the mean over these decisions; for the model's
-    mean on more of the kind add theta (1 - theta) / N. It is 0 where all residuals agree.
+    mean on more of the kind add theta (1 - theta) / N. It is 0 where all residuals agree, and NaN for amounts that are
+    far from 0 beside their spread (`PredictionPowered`).
 
     `effective_n` is the spread of y by weight over the variance. Where lambda is 0 an interval is better taken from
     `hajek`. Assumes known pi > 0 for every decision, Poisson sampling, a proxy not trained on these labels.
@@ -91,8 +99,10 @@ def difference(
         spread_y = np.maximum(vyy - 2.0 * mean_y * vy + mean_y**2 * v, 0.0)
         spread_f = np.maximum(vff - 2.0 * mean_f * vf + mean_f**2 * v, 0.0)
         cross = vyf - mean_y * vf - mean_f * vy + mean_y * mean_f * v
-        flat = spread_f <= 1e-12 * np.maximum(sums.w2ff, 1e-300)
-        correlation = np.where(flat | (spread_y <= 1e-12 * sums.w2yy), np.nan, cross / np.sqrt(spread_f * spread_y))
+        lost_y, lost_f = rounding(sums.labels, sums.w2yy), rounding(sums.labels, sums.w2ff)
+        flat = spread_f <= lost_f
+        likeness = np.clip(cross / np.sqrt(spread_f * spread_y), -1.0, 1.0)
+        correlation = np.where(flat | (spread_y <= lost_y), np.nan, likeness)
         if proxy_weight is None:
             best = np.where(flat, 0.0, cross / spread_f)
             weight = gated(best, correlation, kish, clip=clip, confidence=gate_confidence)
@@ -102,6 +112,11 @@ def difference(
         small = np.where(kish > lost, kish / (kish - lost), np.nan)
         residual = np.maximum(spread_y - 2.0 * weight * cross + weight**2 * spread_f, 0.0)
         variance = np.where(residual > 0, small * residual, 0.0) / sums.w**2
+        amounts = ~shares(sums.wy, sums.wyy) | (weight != 0) & ~shares(sums.wf, sums.wff)
+        # Beside the spread of labels alone that of a perfect proxy is known to be next to nothing, and where all have a
+        # label nothing is left to chance.
+        unknown = amounts & (v != 0) & (np.maximum(residual, spread_y) <= lost_y + weight**2 * lost_f)
+        variance = np.where(unknown, np.nan, variance)
         estimate = mean_y + weight * (sums.decisions_f / sums.decisions - mean_f)
         variance_y = np.maximum(sums.wyy / sums.w - mean_y**2, 0.0)
         effective = np.where(variance > 0, variance_y / variance, np.nan)

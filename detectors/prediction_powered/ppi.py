@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, finite
-from detectors.prediction_powered.gate import PredictionPowered, gated, require_proxy_weight, result
+from detectors.prediction_powered.gate import (
+    PredictionPowered,
+    gated,
+    require_proxy_weight,
+    result,
+    rounding,
+    shares,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +62,8 @@ def ppi(
     together (ppi_py takes ddof = 0 for the covariance); the residual's variance of a tuned lambda has n - 2 degrees of
     freedom. Where N < n, s^2(f~) too is that of labelled and unlabelled together: from N = 1, 2 or 10 alone 95 %
     intervals with lambda 1 would cover 3, 70 or 92 %. A tuned lambda falls back to 0 where `proxy_helps` says no at
-    `gate_confidence`; None turns that off.
+    `gate_confidence`; None turns that off. Amounts far from 0 beside their spread have a variance of NaN
+    (`PredictionPowered`).
 
     Assumes that labels are a random sample of the same population and that f was not trained on them. If it was, split
     the labels into folds, give each label the proxy of the model that has not seen it and each unlabelled decision the
@@ -78,8 +86,12 @@ def ppi(
         pooled_mean = (sums.f + sums.unlabelled_f) / (n + others)
         pooled = np.maximum(sums.ff + sums.unlabelled_ff - (n + others) * pooled_mean**2, 0.0) / (n + others - 1.0)
         var_other = np.where(others < n, pooled, var_other)
-        flat = var_f <= 1e-14 * np.maximum(sums.ff / n, 1e-300)
-        correlation = np.where(flat | (var_y <= 1e-14 * sums.yy / n), np.nan, cov / np.sqrt(var_f * var_y))
+        lost_y, lost_f = (rounding(n, squares) / (n - 1.0) for squares in (sums.yy, sums.ff))
+        lost_other = rounding(others, sums.unlabelled_ff) / np.maximum(others - 1.0, 1.0)
+        lost_pooled = rounding(n + others, sums.ff + sums.unlabelled_ff) / (n + others - 1.0)
+        lost_other = np.where(others < n, lost_pooled, lost_other)
+        flat = var_f <= lost_f
+        correlation = np.where(flat | (var_y <= lost_y), np.nan, np.clip(cov / np.sqrt(var_f * var_y), -1.0, 1.0))
         if proxy_weight is None:
             best = np.where(flat, 0.0, cov / ((1.0 + n / others) * pooled))
             weight = gated(best, correlation, n, clip=clip, confidence=gate_confidence)
@@ -90,5 +102,11 @@ def ppi(
             residual = np.where((weight != 0) & (n > 2), residual * (n - 1.0) / (n - 2.0), residual)
         variance = weight**2 * var_other / others + residual / n
         estimate = mean_y + weight * (mean_other - mean_f)
+        lost = weight**2 * lost_other / others + (lost_y + weight**2 * lost_f) / n
+        amounts = ~shares(sums.y, sums.yy) | (weight != 0) & ~(
+            shares(sums.f, sums.ff) & shares(sums.unlabelled_f, sums.unlabelled_ff)
+        )
+        # Beside the variance of labels alone that of a perfect proxy is known to be next to nothing.
+        variance = np.where(amounts & (np.maximum(variance, var_y / n) <= lost), np.nan, variance)
         effective = np.where(variance > 0, var_y / variance, np.nan)
     return result(known, estimate, variance, weight=weight, correlation=correlation, effective_n=effective)

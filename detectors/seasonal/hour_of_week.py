@@ -48,7 +48,7 @@ class Expectation:
     def residual(self, x: npt.ArrayLike) -> Floats:
         """(x - mean) / sd: in control about mean 0 and sd 1, for any chart of standardised observations.
 
-        NaN where nothing is expected, and where sd is 0. Charts refuse NaN: leave these observations out.
+        NaN where nothing is expected, and where sd is 0 or not known. Charts refuse NaN: leave these observations out.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             found: Floats = (np.asarray(x, dtype=np.float64) - self.mean) / self.sd
@@ -61,7 +61,9 @@ def hour_of_week(seconds: npt.ArrayLike) -> Ints:
     >>> hour_of_week([0, 345_600, 345_599]).tolist()  # Thursday 1 January 1970 00:00, Monday the 5th 00:00, and before
     [72, 0, 167]
     """
-    found: Ints = (np.floor_divide(finite("seconds", seconds), 3600.0).astype(np.int64) + _EPOCH) % BINS
+    # The rest of a week first: exact at any size, where a number of hours may be beyond 64 bits.
+    within = np.fmod(finite("seconds", seconds), 3600.0 * BINS)
+    found: Ints = (np.floor_divide(within, 3600.0).astype(np.int64) + _EPOCH) % BINS
     return found
 
 
@@ -155,7 +157,9 @@ def expectation(
     (R + prior s) / (N + prior s)^2.
 
     Assumes that weeks differ by chance only: a trend needs `forget`, a shift that all hours share is what a chart is
-    for. NaN where a series has no observations, sd also where no hour has been seen twice; sd is 0 where none varies.
+    for. NaN where a series has no observations, sd also where no hour has been seen twice and where what varies is not
+    told from rounding: sums of squares of a mean of 1e7 lose a standard deviation of 1, so take off a usual level
+    first. A sd of 0 is that of zeros.
     Source: the shrinkage is the posterior mean of a normal hierarchy with known variance ratio (Gelman et al., Bayesian
     Data Analysis, 5.4).
 
@@ -183,6 +187,14 @@ def expectation(
         within = np.where(season.square - own > rounding, season.square - own, 0.0)
         freedom = season.count - np.where(season.size > 0.0, season.remembered / season.size, 0.0)
         freedom = np.where(freedom > 1e-9 * season.count, freedom, 0.0)
+
+        def shrunk(squares: Floats) -> Floats:
+            """What sums of squares of hours are as variances, shrunk towards that of all hours."""
+            known = np.where(freedom > 0.0, squares, 0.0)
+            pooled = known.sum(axis=-1, keepdims=True) / freedom.sum(axis=-1, keepdims=True)
+            found: Floats = (known + 4.0 * prior * pooled) / (freedom + 4.0 * prior)
+            return found
+
         if share:
             fractions("season", np.where(np.isnan(mean), 0.0, mean))
             binomial = mean * (1.0 - mean)
@@ -191,9 +203,10 @@ def expectation(
             degrees = np.where(seen, freedom, 0.0).sum(axis=-1, keepdims=True)
             variance = np.maximum(scaled / degrees, 1.0) * binomial
         else:
-            pooled = np.where(freedom > 0.0, within, 0.0).sum(axis=-1, keepdims=True)
-            pooled = pooled / freedom.sum(axis=-1, keepdims=True)
-            variance = (np.where(freedom > 0.0, within, 0.0) + 4.0 * prior * pooled) / (freedom + 4.0 * prior)
+            variance = shrunk(within)
+            # The sums of squares are known to this only: a smaller variance is not known to be one.
+            doubtful = shrunk(rounding)
+            variance = np.where((variance > doubtful) | (doubtful == 0.0), variance, np.nan)
         doubt = variance * (season.remembered + weight) / (season.size + weight) ** 2
         sd = np.sqrt(variance[..., bins] / n + doubt[..., bins])
     return Expectation(mean=mean[..., bins], sd=np.where(n > 0.0, sd, np.nan))

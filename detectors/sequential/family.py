@@ -100,10 +100,15 @@ class EDetectors:
         return Readings(statistic=statistic, threshold=threshold, alarm=statistic > threshold)
 
     def restart(self, which: npt.ArrayLike) -> None:
-        """Start the series of a boolean mask (series,) afresh: after their alarms, or when their model changed."""
-        mask = np.asarray(which, dtype=np.bool_)
-        if mask.shape != self._threshold.shape:
-            raise ValueError(f"which: got shape {mask.shape}, allowed is {self._threshold.shape}")
+        """Start the series of a boolean mask (series,) afresh: after their alarms, or when their model changed.
+
+        Raises ValueError, and changes nothing, for anything else, indices too.
+        """
+        mask = np.asarray(which)
+        if mask.shape != self._threshold.shape or mask.dtype != np.bool_:
+            raise ValueError(
+                f"which: got {mask.dtype} of shape {mask.shape}, allowed are {len(self._threshold)} booleans"
+            )
         value, exponent = np.where(mask, 1.0, self._lanes.value), np.where(mask, 0, self._lanes.exponent)
         self._lanes = Lanes(self._bets, value, exponent, join=self._join)
 

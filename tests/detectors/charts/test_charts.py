@@ -119,7 +119,7 @@ def test_sums_far_below_are_those_of_single_values_at_a_cost_in_proportion_to_th
 
 
 def test_a_head_start_that_is_further_up_than_a_sum_may_go_down_gives_the_same_bits() -> None:
-    spec = Cusum(threshold=9000.0, head_start=0.7, slack=0.3)
+    spec = Cusum(threshold=9000.0, head_start=0.5, slack=0.3)
     single, batched = spec.build(), spec.build()
     x = np.random.default_rng(8).normal(size=600)
 
@@ -283,6 +283,12 @@ def test_the_range_for_a_baseline_holds_the_true_averages_of_charts_made_from_su
     assert 89 <= inside <= 99
 
 
+def test_one_side_may_begin_anywhere_below_its_threshold() -> None:
+    for kind, near in ((Cusum, {}), (BernoulliCusum, {"p0": 0.2, "p1": 0.1}), (PoissonCusum, {"mean1": 2.0})):
+        chart: Any = kind(threshold=8, head_start=0.9, direction="fall", **near)
+        assert chart.run_length(0.2).mean > 1.0
+
+
 @pytest.mark.parametrize("kind", [BernoulliCusum, Cusum, Ewma, PoissonCusum])
 def test_a_threshold_and_a_wanted_average_exclude_each_other(kind: type[Spec]) -> None:
     with pytest.raises(ValueError, match="one of the two"):
@@ -297,6 +303,9 @@ def test_a_threshold_and_a_wanted_average_exclude_each_other(kind: type[Spec]) -
     [
         (Cusum, {"sigma": 0.0}, r"Cusum\.sigma: Expected"),
         (Cusum, {"head_start": 1.0}, r"Cusum\.head_start: Expected"),
+        (Cusum, {"head_start": 0.9}, r"Cusum: got head_start 0\.9 with direction 'both', allowed is at most 0\.5"),
+        (BernoulliCusum, {"head_start": 0.6, "direction": "both"}, "BernoulliCusum: got head_start"),
+        (PoissonCusum, {"head_start": 0.6, "direction": "both"}, "PoissonCusum: got head_start"),
         (Ewma, {"smoothing": 0.0}, r"Ewma\.smoothing: Expected"),
         (BernoulliCusum, {"p0": 0.0}, r"BernoulliCusum\.p0: Expected"),
         (BernoulliCusum, {"p0": 0.2, "p1": 0.1}, "allowed for rise is a share above p0"),

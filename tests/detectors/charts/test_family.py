@@ -281,6 +281,12 @@ def test_parameters_that_a_single_chart_refuses_are_refused() -> None:
         cusum_family([0.0], 1.0, threshold=5.0, head_start=1.0)
     with pytest.raises(ValueError, match="head_start"):
         poisson_cusum_family([4.0], 6.0, threshold=20, head_start=-0.1)
+    with pytest.raises(ValueError, match=r"cusum_family: got head_start 0\.6"):
+        cusum_family([0.0, 0.0], 1.0, threshold=5.0, head_start=[0.5, 0.6])
+    with pytest.raises(ValueError, match=r"PoissonCusum: got head_start 0\.6"):
+        poisson_cusum_family([4.0], 6.0, threshold=20, head_start=0.6, direction="both")
+    with pytest.raises(ValueError, match=r"BernoulliCusum: got head_start 0\.6"):
+        bernoulli_cusum_family([0.1], 0.2, threshold=20, head_start=0.6, direction="both")
     with pytest.raises(ValueError, match="whole thresholds"):
         bernoulli_cusum_family([0.1], 0.2, threshold=[4.5])
     with pytest.raises(ValueError, match=r"p1: got 0\.05"):

@@ -22,7 +22,7 @@ from detectors.charts import (
     shiryaev_roberts_run_length,
     two_sided,
 )
-from detectors.charts.lattice_cusum import Steps
+from detectors.charts.lattice_cusum import Steps, lattice_cusum_run_length
 from detectors.charts.poisson_cusum import _run_length
 
 SHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5)
@@ -319,9 +319,74 @@ def test_a_computed_threshold_has_the_wanted_average(wanted: float) -> None:
     assert ewma_run_length(smoothing=0.15, width=width).mean == pytest.approx(wanted, rel=1e-6)
 
 
+def mean_of_pairs(increments: list[tuple[int, int]], shares: list[float], threshold: int, start: int) -> float:
+    """The mean run length of both statistics together: a state for each pair of them that is reached."""
+    places, begun, moves = {(start, start): 0}, [(start, start)], []
+    for place, (rise, fall) in enumerate(begun):
+        for (up, down), share in zip(increments, shares, strict=True):
+            pair = (max(0, rise + up), max(0, fall + down))
+            if max(pair) < threshold:
+                if pair not in places:
+                    places[pair] = len(begun)
+                    begun.append(pair)
+                moves.append((place, places[pair], share))
+    matrix = np.eye(len(begun))
+    for place, to, share in moves:
+        matrix[place, to] -= share
+    return float(np.linalg.solve(matrix, np.ones(len(begun)))[0])
+
+
+@pytest.mark.parametrize("direction_steps", [Steps(2, 1, 1), Steps(11, 6, 5), Steps(14, 2, 1), Steps(7, 5, 3)])
+def test_both_sides_have_the_mean_of_their_pairs_at_every_head_start_or_none(direction_steps: Steps) -> None:
+    one, rise, fall = direction_steps
+    pairs = [(one - rise, fall - one), (-rise, fall)]
+    p = (rise + fall) / 2 / one
+    for threshold in (1, 2, 9, 10, 25):
+        for start in range(threshold):
+            arguments: Any = {
+                "steps": direction_steps,
+                "threshold": threshold,
+                "head_start": (start + 0.5) / threshold if 2 * start < threshold else start / threshold,
+            }
+            if 2 * start > threshold:
+                with pytest.raises(ValueError, match="head_start"):
+                    lattice_cusum_run_length([1, 0], [p, 1 - p], **arguments)
+                continue
+            expected = mean_of_pairs(pairs, [p, 1 - p], threshold, start)
+            assert lattice_cusum_run_length([1, 0], [p, 1 - p], **arguments).mean == pytest.approx(expected, rel=1e-9)
+
+
+def test_two_normal_sides_with_the_highest_head_start_have_the_simulated_mean() -> None:
+    rng, threshold, slack, runs = np.random.default_rng(77), 4.0, 0.25, 20_000
+    rise = np.full(runs, threshold / 2)
+    fall, count, left = rise.copy(), np.zeros(runs), np.arange(runs)
+    while len(left):
+        z = rng.standard_normal(len(left))
+        rise, fall = np.maximum(0.0, rise + z - slack), np.maximum(0.0, fall - z - slack)
+        count[left] += 1
+        quiet = np.maximum(rise, fall) <= threshold
+        rise, fall, left = rise[quiet], fall[quiet], left[quiet]
+
+    found = cusum_run_length(slack=slack, threshold=threshold, head_start=threshold / 2).mean
+    assert found == pytest.approx(count.mean(), abs=4 * count.std() / math.sqrt(runs))
+
+
+def test_sides_whose_mean_would_be_less_than_one_observation_are_refused() -> None:
+    sides = [cusum_run_length(slack=0.1, threshold=8.0, head_start=start, direction="rise") for start in (7.9, 0.0)]
+
+    with pytest.raises(ValueError, match="at most half of the threshold"):
+        two_sided(sides[0], sides[0], rise_from_zero=sides[1], fall_from_zero=sides[1])
+
+
 def test_impossible_charts_are_refused() -> None:
     with pytest.raises(ValueError, match="head_start"):
         cusum_run_length(slack=0.5, threshold=4.0, head_start=4.1)
+    with pytest.raises(ValueError, match=r"head_start 0\.9"):
+        cusum_run_length(slack=0.25, threshold=8.0, head_start=7.2)
+    with pytest.raises(ValueError, match="cusum_threshold: got head_start"):
+        cusum_threshold(500.0, slack=0.25, head_start=0.9)
+    with pytest.raises(ValueError, match="lattice_cusum_run_length: got head_start"):
+        lattice_cusum_run_length([1, 0], [0.5, 0.5], steps=Steps(2, 1, 1), threshold=10, head_start=0.6)
     with pytest.raises(ValueError, match="steady"):
         cusum_run_length(slack=0.5, threshold=4.0, steady=True)
     with pytest.raises(ValueError, match="smoothing"):

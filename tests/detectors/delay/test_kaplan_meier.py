@@ -1,5 +1,6 @@
 """Kaplan-Meier against Gehan's table, SciPy, the binomial and simulation."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.delay import KaplanMeier, exits_from_cohorts, exits_from_observations, ipcw, kaplan_meier
+from detectors.delay import (
+    KaplanMeier,
+    arrival_curve,
+    chain_ladder,
+    exits_from_cohorts,
+    exits_from_observations,
+    ipcw,
+    kaplan_meier,
+    nowcast,
+    restricted_mean,
+    same_age,
+)
 
 EVENTS = [6, 6, 6, 7, 10, 13, 16, 22, 23]
 CENSORED = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
@@ -198,3 +210,23 @@ def test_bins_that_differ_and_unknown_transforms_are_refused() -> None:
 def test_columns_of_observations_are_refused() -> None:
     with pytest.raises(ValueError, match=r"delay, cause, weight: found shapes \(2, 1\), \(2,\), \(\)"):
         exits_from_observations([[1], [2]], [1, 0])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kaplan_meier(3.0, 1.0),
+        lambda: restricted_mean(3.0, 1.0),
+        lambda: ipcw(3.0, 1.0),
+        lambda: chain_ladder(3.0, 1),
+        lambda: chain_ladder([3.0], 1),
+        lambda: arrival_curve(3.0, 1),
+        lambda: nowcast(3.0, 1.0, selected=5, age=1, window=True),
+        lambda: same_age(3.0, 1.0, selected=5, age=1, window=True, reference=False),
+        lambda: exits_from_cohorts(3.0, 5.0, 1),
+        lambda: exits_from_cohorts([[[3.0]]], 5.0, 1),
+    ],
+)
+def test_numbers_without_bins_are_refused_by_name(call: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r": got shape \(.*\), allowed is \(\.\.\., "):
+        call()

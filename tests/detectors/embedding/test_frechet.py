@@ -48,3 +48,22 @@ def test_the_mean_part_without_drift_is_on_average_its_noise() -> None:
     noise = np.mean([one.mean_noise for one in found])
     assert (scales**2).sum() * (1 / 40 + 1 / 25) == pytest.approx(noise, rel=0.02)
     assert noise == pytest.approx(np.mean([one.mean_part for one in found]), rel=0.1)
+
+
+@pytest.mark.parametrize("exponent", [-150, -100, -30, 30, 80, 99])
+def test_the_unit_of_the_vectors_is_that_of_the_distance(exponent: int) -> None:
+    rng = np.random.default_rng(69)
+    x, y, unit = rng.normal(size=(60, 5)), rng.normal(0.2, 2.0, (50, 5)), 10.0**exponent
+    first, second = np.cov(x.T), np.cov(y.T)
+    bures = np.trace(first + second - 2 * np.real(linalg.sqrtm(first @ second)))
+
+    found = frechet(moments(x * unit), moments(y * unit))
+
+    assert bures == pytest.approx(found.covariance_part / unit / unit, rel=1e-9)
+    assert frechet(moments(x), moments(y)).distance == pytest.approx(found.distance / unit)
+
+
+def test_vectors_that_do_not_vary_are_as_far_as_their_means() -> None:
+    found = frechet(moments(np.ones((5, 3))), moments(np.zeros((4, 3))))
+
+    assert (3.0, 0.0, 0.0) == (found.squared, found.covariance_part, found.mean_noise)

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from scipy.spatial import distance
 
+from detectors.arrays import Floats
 from detectors.embedding import mean_shift, median_bandwidth, merge, mmd, moments, random_features
 
 
@@ -116,6 +117,45 @@ def test_an_even_shift_is_found_at_the_minimum_sample_with_four_fifths_probabili
     ]
 
     assert 0.74 <= np.mean(found) <= 0.86
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_for_single_numbers_and_equal_samples_the_test_is_students(n: int) -> None:
+    rng = np.random.default_rng(63)
+    x, y = rng.normal(size=(n, 1)), rng.normal(2.0, 3.0, (n, 1))
+
+    found = mean_shift(moments(x), moments(y))
+
+    expected = stats.ttest_ind(x[:, 0], y[:, 0])
+    assert float(found.p_value) == pytest.approx(float(expected.pvalue))
+    assert bool(expected.pvalue < 0.05) is bool(found.statistic > found.threshold)
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 5), (10, 10), (5, 50)])
+@pytest.mark.parametrize("spectrum", [np.r_[10.0, np.full(19, 0.05)], 1 / np.arange(1, 21), np.ones(5)])
+def test_few_vectors_keep_the_stated_level_for_any_spectrum(n: int, m: int, spectrum: Floats) -> None:
+    rng, runs, scale = np.random.default_rng(64), 3000, np.sqrt(spectrum)
+    found = [
+        mean_shift(moments(rng.normal(size=(n, scale.size)) * scale), moments(rng.normal(size=(m, scale.size)) * scale))
+        for _ in range(runs)
+    ]
+    p_values = np.array([float(one.p_value) for one in found])
+
+    for alpha, stated in ((0.05, 0.07 if n == m == 5 else 0.06), (0.01, 0.03 if n == m == 5 else 0.017)):
+        assert np.mean(p_values < alpha) <= stated + 3 * np.sqrt(stated / runs)
+    assert (p_values < 0.05).tolist() == [bool(one.statistic > one.threshold) for one in found]
+
+
+@pytest.mark.parametrize("exponent", [-150, -100, -60, -28, 26, 60, 99])
+def test_the_unit_of_the_vectors_changes_no_p_value(exponent: int) -> None:
+    rng = np.random.default_rng(65)
+    x, y, unit = rng.normal(size=(60, 8)), rng.normal(0.2, 1.0, (50, 8)), 10.0**exponent
+    plain, scaled = mean_shift(moments(x), moments(y)), mean_shift(moments(x * unit), moments(y * unit))
+
+    assert float(scaled.p_value) == pytest.approx(float(plain.p_value))
+    assert float(scaled.effect_size) == pytest.approx(float(plain.effect_size))
+    assert float(scaled.threshold) / unit / unit == pytest.approx(float(plain.threshold))
+    assert scaled.minimum_sample == plain.minimum_sample
 
 
 def test_vectors_that_do_not_vary_offer_no_test() -> None:

@@ -43,6 +43,24 @@ def test_a_reference_that_the_subspace_holds_whole_has_no_ratio() -> None:
     assert np.isnan(reconstruction(line, line, components=1).ratio)
 
 
+def test_references_of_exact_rank_have_no_ratio_whatever_rounding_leaves() -> None:
+    rng = np.random.default_rng(68)
+    for _ in range(200):
+        d = int(rng.integers(2, 40))
+        rank = int(rng.integers(1, d))
+        basis = rng.normal(size=(rank, d)) * 10.0 ** rng.uniform(-1, 1, size=(rank, 1))
+        before = rng.normal(size=(100, rank)) @ basis + 1.0
+        within = rng.normal(size=(80, rank)) @ basis + 1.0
+        outside = within + rng.normal(size=d)
+
+        found = reconstruction(moments(before), moments(within), components=rank)
+        moved = reconstruction(moments(before), moments(outside), components=rank)
+
+        assert np.isnan([found.ratio, moved.ratio]).all()
+        assert (0.0, 1.0) == (found.reference, found.kept)
+        assert 0.0 <= found.current < 1e-12 < moved.current
+
+
 @pytest.mark.parametrize("components", [0, 2])
 def test_impossible_components_are_refused(components: int) -> None:
     side = moments(np.eye(2))

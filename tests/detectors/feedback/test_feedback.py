@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy
 
+from detectors.arrays import Floats
 from detectors.feedback import Reason, appeal_shares, appeals_with_audit, bbse, cohens_kappa, rogan_gladen, saerens
 from detectors.intervals import wilson
 
@@ -136,6 +137,43 @@ def test_the_published_prior_of_saerens_example_is_reproduced_also_from_counts()
     found = saerens(np.column_stack([1 - p, p]), [0.5, 0.5], count=[1, 1, 1, 1, 1, 2, 1, 2])
 
     assert 0.31273083 == round(float(found[1]), 8)
+
+
+@pytest.mark.parametrize("differ", [0.0, 1e-7, 1e-6, 3e-6])
+def test_shares_of_classes_that_no_item_tells_apart_are_none(differ: float) -> None:
+    # Two bins, x and not x, whose likelihood ratio is 1 +- `differ`; nine tenths of the target are of the second class.
+    ratio = np.array([1 - differ, 1 + differ])
+    posterior = np.column_stack([1 / (1 + ratio), ratio / (1 + ratio)])
+
+    assert np.isnan(saerens(posterior, [0.5, 0.5], count=1e9 * (0.1 + 0.9 * ratio) / 2)).all()
+
+
+def test_constant_posteriors_tell_shares_only_where_they_are_not_the_source() -> None:
+    assert np.isnan(saerens([[0.7, 0.3]] * 100, [0.7, 0.3])).all()
+    assert np.isnan(saerens([[0.5, 0.25, 0.25], [0.2, 0.4, 0.4], [0.8, 0.1, 0.1]], [0.5, 0.25, 0.25])).all()
+    assert [1.0, 0.0] == pytest.approx(saerens([[0.7, 0.3]] * 100, [0.5, 0.5]).tolist())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_shares_are_those_of_the_greatest_likelihood(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ratio, prior = np.exp(rng.normal(size=(30, 3))), rng.dirichlet(np.full(3, 3.0))
+    posterior = ratio * prior / (ratio @ prior)[:, None]
+    count = rng.integers(1, 50, 30)
+
+    found = saerens(posterior, prior, count=count)
+
+    def loss(q: Floats) -> float:
+        return float(-(count * np.log(posterior / prior @ q)).sum() / count.sum())
+
+    best = scipy.optimize.minimize(
+        loss,
+        np.full(3, 1 / 3),
+        bounds=[(0.0, 1.0)] * 3,
+        constraints=scipy.optimize.LinearConstraint(np.ones((1, 3)), 1.0, 1.0),
+        options={"ftol": 1e-15},
+    )
+    assert best.x.tolist() == pytest.approx(found.tolist(), abs=1e-4)
 
 
 def test_kappa_of_a_classical_table_and_of_no_disagreement_possible() -> None:

@@ -124,6 +124,15 @@ def test_the_exchange_from_p_to_e_and_back_never_gains() -> None:
     assert np.all(e_to_p(p_to_e(p)) >= p)
 
 
+@pytest.mark.parametrize("kappa", [0.01, 0.5])
+def test_p_values_of_nothing_are_evidence_that_e_bh_takes(kappa: float) -> None:
+    e_values = p_to_e([0.0, 1e-250, 0.5], kappa=kappa)
+
+    adjusted = e_bh(e_values)
+    assert e_values.max() <= 1e100
+    assert [True, True, False] == (adjusted >= 1 / ALPHA).tolist()
+
+
 @pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize(("changed", "shift"), [(0, 0.0), (1, 3.0), (2, 1.5)])
 def test_bh_and_by_keep_their_rate_among_overlapping_segments(changed: int, shift: float, two_sided: bool) -> None:

@@ -187,6 +187,48 @@ def test_too_few_labels_never_pass_the_gate() -> None:
     assert [False, False, False] == proxy_helps([1.0, 0.99, np.nan], [4, 3, 100]).tolist()
 
 
+@pytest.mark.parametrize("weight", [None, 0.0, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 3e6, 1e7, 1e8, 1e9, -1e9])
+def test_a_spread_that_the_sums_have_lost_is_no_variance(weight: float | None, offset: float) -> None:
+    rng = np.random.default_rng(9)
+    y, f, other = rng.normal(size=200), rng.normal(size=200), 1.4 * rng.normal(size=500)
+    f += y
+    seen = np.arange(200) % 2 == 0
+
+    def both(moved: float) -> list[float]:
+        pairs = pair_sums_from_labels(y + moved, f + moved, unlabelled_f=other + moved)
+        proxies = proxy_sums_from_labels(y + moved, f + moved, inclusion_probability=0.5, labelled=seen)
+        return [
+            float(found.variance)
+            for found in (ppi(pairs, proxy_weight=weight), difference(proxies, proxy_weight=weight))
+        ]
+
+    # At an offset of 0 it is the variance, which no offset changes.
+    for found, expected in zip(both(offset), both(0.0), strict=True):
+        assert np.isnan(found) if abs(offset) > 1e7 else np.isnan(found) or found == pytest.approx(expected, rel=0.4)
+        assert abs(offset) > 1e6 or found == pytest.approx(expected, rel=0.01)
+
+
+def test_verdicts_that_agree_and_a_full_count_have_no_variance_and_constant_amounts_an_unknown_one() -> None:
+    f, seen = np.array([0.25, 0.5, 0.125, 0.5]), [1, 1, 1, 0]
+    full = proxy_sums_from_labels([1e9, 2e9, 1e9], 0.5, inclusion_probability=1.0, labelled=[1, 1, 1])
+    for constant, expected in ((0.0, 0.0), (1.0, 0.0), (7e9, np.nan)):
+        proxies = proxy_sums_from_labels(np.full(4, constant), f, inclusion_probability=0.3, labelled=seen)
+        pairs = pair_sums_from_labels(np.full(4, constant), f, unlabelled_f=f)
+        for found in (difference(proxies), ppi(pairs)):
+            assert float(found.variance) == pytest.approx(expected, nan_ok=True)
+
+    assert 0.0 == float(difference(full).variance)
+
+
+def test_a_correlation_that_is_none_is_refused() -> None:
+    for wrong in (5.0, np.inf, -3.0):
+        with pytest.raises(ValueError, match="correlation: found"):
+            proxy_helps([0.5, wrong], 50)
+
+    assert [True, False, False] == proxy_helps([1.0, -1.0, np.nan], 50).tolist()
+
+
 def test_without_labels_there_is_no_estimate_and_a_constant_proxy_falls_back() -> None:
     none = ppi(pair_sums_from_labels(np.empty((1, 0)), np.empty((1, 0)), unlabelled_f=[[0.5, 0.6]]))
     flat = ppi(pair_sums_from_labels([0, 1, 1, 0, 1, 1], np.full(6, 0.3), unlabelled_f=[0.3, 0.3]))

@@ -1,6 +1,8 @@
 """The baseline against the calendar and plain means, and a planted season: charts on residuals keep their promise."""
 
+import math
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -191,8 +193,39 @@ def test_a_constant_series_expects_nothing_else_and_judges_nothing(value: float,
     left = merge(forget(season, factor=0.9), season)
 
     for found in (expectation(season, hours(1)), expectation(left, hours(1))):
-        assert [0.0] == np.unique(found.sd).tolist()
+        assert np.isnan(found.sd).all()
         assert np.isnan(found.residual(np.full(BINS, value * (1 + 1e-9)))).all()
+
+
+def test_what_is_always_nothing_has_no_spread() -> None:
+    found = expectation(season_sums(np.zeros(8 * BINS), hours(8)), hours(1))
+
+    assert [0.0] == np.unique(found.sd).tolist()
+    assert np.isnan(found.residual(np.ones(BINS))).all()
+
+
+@pytest.mark.parametrize("level", [1.0, 1e3, 1e5, 1e7, 1e8, 1e10])
+def test_a_spread_is_that_of_the_values_less_their_level_or_unknown(level: float) -> None:
+    x = np.random.default_rng(61).normal(0.0, 0.58, 8 * BINS)
+    expected = expectation(season_sums(x, hours(8)), hours(1)).sd
+
+    found = expectation(season_sums(x + level, hours(8)), hours(1)).sd
+
+    assert np.isnan(found).all() if level >= 1e7 else found.tolist() == pytest.approx(expected.tolist(), rel=1e-3)
+
+
+def test_a_single_hour_of_great_values_is_unknown_beside_known_ones() -> None:
+    x = np.random.default_rng(62).normal(0.0, 0.58, (8, BINS))
+    x[:, 5] += 1e8
+
+    found = expectation(season_sums(x.ravel(), hours(8)), hours(1)).sd
+
+    assert np.isnan(found[5])
+
+
+@pytest.mark.parametrize("seconds", [1e30, 1e20, -1e25, 1e100, -1e100, 2.0**70, -0.5, -1e-20])
+def test_the_hour_of_a_time_of_any_size_is_that_of_whole_numbers(seconds: float) -> None:
+    assert [(math.floor(Fraction(seconds)) // HOUR + 72) % BINS] == hour_of_week([seconds]).tolist()
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.0])

@@ -122,8 +122,9 @@ def test_observations_of_the_wrong_shape_or_range_are_refused_by_name() -> None:
         family.update_sparse([0, 1], [0.5, np.nan])
     with pytest.raises(ValueError, match="series: found a number outside 0 to 16"):
         family.update_sparse([17], [0.5])
-    with pytest.raises(ValueError, match="which: got shape"):
-        family.restart([True])
+    for wrong in ([True], [0] * 16 + [3], np.zeros(17)):
+        with pytest.raises(ValueError, match=r"which: got .* allowed are 17 booleans"):
+            family.restart(wrong)
     with pytest.raises(ValueError, match="carried: got shape"):
         EDetectors(specs(ESr), carried=[0.0])
     with pytest.raises(ValueError, match="carried: got"):
