@@ -6,15 +6,17 @@ time. That differs from the topic where a producer published late.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from io import BufferedReader
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Any, Final, Protocol
 
 from monitor.decode import decode_decisions, decode_many
 from monitor.events import CountedDecision, Event, Review
@@ -22,6 +24,8 @@ from monitor.topics import DECISIONS, SourceTopic
 
 LINES: Final = 4096
 """Lines of a file that are read at once."""
+GZIP: Final = b"\x1f\x8b"
+"""How a gzip file begins."""
 UNKNOWN_TIME: Final = -1
 """Timestamp of records before the first one whose time is known."""
 
@@ -70,7 +74,7 @@ class EventLog(Protocol):
 
 
 class FileLog:
-    """A file of events of one type, one JSON object a line; `.gz` is decompressed. Size and position are bytes.
+    """A file of events of one type, one JSON object a line; gzip is decompressed. Size and position are bytes.
 
     Blank lines are skipped and counted; they keep their line number. A line that is no event has the time of the line
     before.
@@ -92,7 +96,7 @@ class FileLog:
         self.position = self.blank_lines = 0
         latest = UNKNOWN_TIME
         try:
-            with self._path.open("rb") as raw, _lines(raw, self._path) as lines:
+            with self._open() as raw, event_lines(raw, self._path) as lines:
                 numbered = enumerate(lines)
                 while chunk := list(islice(numbered, LINES)):
                     self.position = raw.tell()
@@ -108,6 +112,13 @@ class FileLog:
         except (EOFError, zlib.error) as error:
             raise UnreadableLog(f"{self._path}: expected a whole gzip file: {error}") from error
 
+    def _open(self) -> BufferedReader:
+        raw = self._path.open("rb")
+        if not raw.seekable():
+            raw.close()
+            raise UnreadableLog(f"{self._path}: expected a regular file, which can be read twice, got a pipe")
+        return raw
+
 
 def event_time(event: Event | CountedDecision) -> datetime:
     """When an event happened, as it says itself: of feedback its own time, not its decision's."""
@@ -117,12 +128,20 @@ def event_time(event: Event | CountedDecision) -> datetime:
 
 
 @contextmanager
-def _lines(raw: IO[bytes], path: Path) -> Iterator[Iterable[bytes]]:
-    if path.suffix != ".gz":
-        yield raw
+def event_lines(raw: BufferedReader[Any], path: Path) -> Iterator[Iterable[bytes]]:
+    """The lines of a file that is gzip by its name or its first bytes, or plain; without a byte order mark."""
+    if path.suffix.lower() != ".gz" and not raw.peek(len(GZIP)).startswith(GZIP):
+        yield _without_mark(raw)
         return
     with gzip.GzipFile(fileobj=raw) as lines:
-        yield lines
+        yield _without_mark(lines)
+
+
+def _without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Editors put the mark before the first line, where it would spoil an event."""
+    rest = iter(lines)
+    first = next(rest, b"").removeprefix(codecs.BOM_UTF8)
+    return chain([first] if first else [], rest)
 
 
 def _times(source: SourceTopic, values: list[bytes], latest: int) -> list[int]:

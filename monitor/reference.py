@@ -19,7 +19,9 @@ from monitor.layout import SCORE, Feature, Layout, NumericFeature
 from monitor.snapshot import SeriesKey
 
 FORMAT: Final = 1
-Counts = tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Also exact as a floating-point number."""
+Counts = tuple[Count, ...]
 
 
 class ReferenceSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class ReferenceSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     policy: str
     segment: str
-    decisions: int
+    decisions: Count
     score: Counts
     features: dict[str, Counts]
 
@@ -59,12 +61,7 @@ class InvalidReference(ValueError):  # noqa: N818 - says what the file is
 
 def load_reference(path: Path) -> Reference:
     """Read and check a reference file. InvalidReference names the file and what is wrong."""
-    try:
-        reference = msgspec.json.decode(path.read_bytes(), type=Reference)
-    except OSError as error:
-        raise InvalidReference(f"reference {path}: cannot be read: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
-        raise InvalidReference(f"reference {path}: {error}") from error
+    reference = _decoded(path)
     if reference.format != FORMAT:
         raise InvalidReference(f"reference {path}: format: expected {FORMAT}, got {reference.format}")
     if len({model.model for model in reference.models}) < len(reference.models):
@@ -81,6 +78,17 @@ def load_reference(path: Path) -> Reference:
             if {name: len(counts) for name, counts in series.features.items()} != widths:
                 raise InvalidReference(f"{where}: features: expected bins {widths}")
     return reference
+
+
+def _decoded(path: Path) -> Reference:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Reference)
+    except OSError as error:
+        raise InvalidReference(f"reference {path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidReference(f"reference {path}: expected JSON in UTF-8: {error.reason}") from error
+    except msgspec.MsgspecError as error:
+        raise InvalidReference(f"reference {path}: {error}") from error
 
 
 def _bins_problem(model: ModelReference) -> str:

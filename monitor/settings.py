@@ -5,14 +5,16 @@ Every section has defaults that suit a first look: any model that is met, segmen
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_origin
 
 import msgspec
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +26,7 @@ from pydantic import (
 )
 
 from detectors import Adwin, AnyDetector, PageHinkley
+from monitor import strict_yaml
 from monitor.bounds import DRIFT_THRESHOLDS
 from monitor.cells import DIMENSIONS, Limits
 from monitor.decode import name_is_allowed
@@ -32,7 +35,8 @@ from monitor.layout import POSITIVE_ACTIONS
 from monitor.streams import require_distinct, require_for_shares
 
 PREFIX: Final = "MONITOR_"
-_SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_HOST: Final = r"[A-Za-z0-9._-]+"
+_SERVER: Final = re.compile(rf"(?:\[[0-9A-Fa-f:.]+\]|{_HOST})(?::([0-9]{{1,5}}))?")
 """host, host:port or [IPv6 address]:port: what all Kafka clients in use understand."""
 
 SECOND: Final = 1.0
@@ -58,6 +62,29 @@ def _known_action(value: object) -> object:
 KnownAction = Annotated[Action, BeforeValidator(_known_action)]
 
 
+def _usable_path(path: Path) -> Path:
+    """Not with a NUL or half a surrogate pair, which YAML can write and no system call takes."""
+    try:
+        usable = b"\0" not in bytes(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError("expected a path without NUL and of whole characters")
+    return path
+
+
+UsablePath = Annotated[Path, AfterValidator(_usable_path)]
+
+
+def _nothing_said(value: object) -> object:
+    """A section whose keys are all commented out is null to YAML."""
+    return {} if value is None else value
+
+
+NothingSaid = BeforeValidator(_nothing_said)
+"""Of a mapping: may be empty."""
+
+
 class InvalidSettings(ValueError):  # noqa: N818 - says what the settings are
     """Settings that cannot be used; each line names the place, what is wrong and what is allowed."""
 
@@ -67,12 +94,28 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, told: object) -> object:
+        return _nothing_said(told)
+
 
 def _can_be_looked_up(host: str) -> bool:
     """Not with an empty label, as an unset variable leaves it, or one of more than 63 letters."""
     try:
         host.encode("idna")
     except UnicodeError:
+        return False
+    return True
+
+
+def _is_host(text: str) -> bool:
+    """A name or an address; one of IPv6 without brackets."""
+    if ":" not in text:
+        return re.fullmatch(_HOST, text) is not None and _can_be_looked_up(text)
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
         return False
     return True
 
@@ -87,11 +130,19 @@ class KafkaSettings(Section):
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = None
     username: str | None = None
     password: SecretStr | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    ca_file: UsablePath | None = None
+    cert_file: UsablePath | None = None
+    key_file: UsablePath | None = None
     session_timeout_seconds: Annotated[float, Field(ge=6, le=300)] = 30.0
     commit_interval_seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+    @field_validator(
+        *("instance_id", "sasl_mechanism", "username", "password", "ca_file", "cert_file", "key_file"), mode="before"
+    )
+    @classmethod
+    def _unset(cls, told: object) -> object:
+        """Empty is unset, as in the environment."""
+        return None if told == "" else told
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -124,11 +175,18 @@ class HttpSettings(Section):
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside; restrict it by network policy
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, told: str) -> str:
+        if not _is_host(told):
+            raise ValueError("expected a host name or an address, one of IPv6 without brackets, such as 0.0.0.0 or ::")
+        return told
+
 
 class StateSettings(Section):
     """Where and how often state is kept. The ledger's checkpoints live in Kafka."""
 
-    directory: Path = Path("var/state")
+    directory: UsablePath = Path("var/state")
     checkpoint_interval_seconds: Annotated[float, Field(ge=0.5, le=600)] = 10.0
 
 
@@ -158,7 +216,9 @@ class SegmentSettings(Section):
         ("region",),
         ("modality",),
     )
-    values: dict[Literal["language", "region", "surface"], tuple[str, ...]] = Field(default_factory=dict)
+    values: Annotated[dict[Literal["language", "region", "surface"], tuple[str, ...]], NothingSaid] = Field(
+        default_factory=dict
+    )
 
     @field_validator("kinds")
     @classmethod
@@ -242,7 +302,7 @@ class ModelOverride(ObjectiveOverride):
     thresholds: tuple[Ratio, ...] = ()
     """decision thresholds: become edges of the score bins"""
     positive_actions: tuple[KnownAction, ...] = tuple(sorted(POSITIVE_ACTIONS))
-    policies: dict[str, ObjectiveOverride] = Field(default_factory=dict)
+    policies: Annotated[dict[str, ObjectiveOverride], NothingSaid] = Field(default_factory=dict)
 
     @field_validator("positive_actions")
     @classmethod
@@ -262,8 +322,8 @@ class PrecisionSettings(Section):
 class DriftSettings(Section):
     """Drift against the pinned reference, and streaming detectors on minute series."""
 
-    reference: Path | None = None
-    thresholds: dict[str, Positive] = Field(default_factory=dict)
+    reference: UsablePath | None = None
+    thresholds: Annotated[dict[str, Positive], NothingSaid] = Field(default_factory=dict)
     detectors: tuple[Any, ...] = (Adwin(), PageHinkley())
     minimum_decisions: Annotated[int, Field(ge=1)] = 20
     minimum_labels: Annotated[int, Field(ge=1)] = 10
@@ -323,7 +383,7 @@ class Settings(Section):
     join: JoinSettings = JoinSettings()
     poison: PoisonSettings = PoisonSettings()
     precision: PrecisionSettings = PrecisionSettings()
-    models: dict[str, ModelOverride] = Field(default_factory=dict)
+    models: Annotated[dict[str, ModelOverride], NothingSaid] = Field(default_factory=dict)
     drift: DriftSettings = DriftSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
     log: LogSettings = LogSettings()
@@ -371,30 +431,12 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise InvalidSettings("\n".join(_explain(problem, origin, places) for problem in error.errors())) from error
 
 
-MERGE: Final = "tag:yaml.org,2002:merge"
-"""Tag of `<<`, which takes over the keys of another mapping."""
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses what YAML forbids and PyYAML takes in silence: of two equal keys only the second would count."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
-                if (key.tag, key.value) in found:
-                    raise yaml.MarkedYAMLError(problem=f"`{key.value}` is there twice", problem_mark=key.start_mark)
-                found.add((key.tag, key.value))
-        made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return made
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
+        tree = strict_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidSettings(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (strict_yaml.InvalidYaml, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path}: expected YAML: {error}") from error
     if tree is None:
         return {}
@@ -419,7 +461,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
             allowed = ", ".join(f"{PREFIX}{section.upper()}__..." for section in Settings.model_fields)
             raise InvalidSettings(f"environment {name}: no such setting; allowed are {allowed}")
         # Text stays text (a password 0123 is no number, [a] no list); the sections turn it into what they expect.
-        value = _list(environ[name]) if _takes_a_list(keys) else None
+        value = _list(name, keys, environ[name]) if _takes_a_list(keys) else None
         found.append((name, keys, environ[name] or None if value is None else value))
     return found
 
@@ -443,20 +485,22 @@ def _is_tuple(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
 
-def _list(text: str) -> list[Any] | None:
+def _list(name: str, keys: tuple[str, ...], text: str) -> list[Any] | None:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return None
+        value = strict_yaml.load(text)
+    except strict_yaml.InvalidYaml as error:
+        raise InvalidSettings(f"environment {name}: {'.'.join(keys)}: expected YAML: {error}") from error
     return value if isinstance(value, list) else None
 
 
 def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any, name: str) -> None:
     for key in keys[:-1]:
-        below = tree.setdefault(key, {})
+        below = _nothing_said(tree.get(key))
         if not isinstance(below, dict):
             raise InvalidSettings(f"environment {name}: `{key}` is a value in the file, not a section")
-        tree = below
+        # A copy: by `&` and `*` of YAML, other keys may hold the same mapping.
+        tree[key] = dict(below)
+        tree = tree[key]
     tree[keys[-1]] = value
 
 
@@ -467,8 +511,21 @@ def _explain(problem: Any, origin: str, places: Mapping[tuple[str, ...], str]) -
     if problem["type"] == "extra_forbidden":
         return f"{where}: {key}: no such key; allowed here: {', '.join(_allowed(path[:-1]))}"
     unsaid = problem["type"] == "missing" or isinstance(problem["input"], dict) or path[-1:] == ("password",)
-    given = "" if unsaid else f", got {problem['input']!r}"
-    return f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}{given}"
+    given = "" if unsaid else f", got {problem['input']!r}{_quotes(problem)}"
+    return f"{where}: {key}: {_allowed_value(problem).removeprefix('Value error, ')}{given}"
+
+
+def _allowed_value(problem: Any) -> str:
+    if problem["type"] != "tuple_type":
+        return str(problem["msg"])
+    given = problem["input"]
+    return f"expected a list, such as [{given}]" if isinstance(given, str | int | float) else "expected a list"
+
+
+def _quotes(problem: Any) -> str:
+    """A hint where YAML took for a number, a date or true and false what is to be text."""
+    meant = problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float | date)
+    return "; text such as no, on, 1.0 or 2026-01-31 goes in quotes" if meant else ""
 
 
 def _allowed(path: tuple[str, ...]) -> list[str]:

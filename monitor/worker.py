@@ -438,7 +438,8 @@ class Worker:
             restored=self._evaluation.restored_records(),
             standings={place: self._standing(place, at, positions.get(place)) for place, at in found.items()},
             within=self._settings.watchdog.progress_seconds,
-            commit_within=2 * self._settings.state.checkpoint_interval_seconds,
+            commit_within=2
+            * (self._settings.state.checkpoint_interval_seconds + self._settings.kafka.commit_interval_seconds),
         )
 
     def _standing(self, place: Place, at: Progress, position: int | None) -> Standing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from collections.abc import Iterator
@@ -213,6 +214,29 @@ def test_a_decision_has_its_time_whatever_is_wrong_with_what_is_not_counted(tmp_
     path.write_bytes(b"\n".join(map(encoded, events)))
     (found,) = FileLog(DECISIONS, path).batches()
     assert [START + 1000 * number for number in range(len(wrong))] == found.timestamps
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.jsonl.GZ", "packed"])
+def test_gzip_is_told_by_name_or_content_and_a_byte_order_mark_is_no_part_of_an_event(
+    tmp_path: Path, name: str, mark: bytes
+) -> None:
+    events = [encoded(decision(number, at=START / 1000 + number)) for number in range(2)]
+    content = mark + b"\n".join(events)
+    path = tmp_path / name
+    path.write_bytes(content if name == "x.jsonl" else gzip.compress(content))
+    log = FileLog(DECISIONS, path)
+    for _ in range(2):
+        (found,) = log.batches()
+        assert events == found.values
+        assert [START, START + 1000] == found.timestamps
+        assert log.size == log.position
+
+
+@pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8])
+def test_a_file_with_nothing_in_it_has_no_batches(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.jsonl").write_bytes(content)
+    assert [] == list(FileLog(DECISIONS, tmp_path / "x.jsonl").batches())
 
 
 def test_a_file_without_any_event_has_no_times_and_still_ends(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.event_log import FileLog, UnreadableLog
 from monitor.replay import replay
+from monitor.replay_output import Outputs
 from monitor.settings import Settings, load_settings
 from monitor.topics import DECISIONS, REVIEWS
 from tests.recount import ACTED, WINDOW_MINUTES, Counts, Series, lines, recount
@@ -241,6 +242,19 @@ def test_a_failure_on_the_way_leaves_no_files(settings: Settings, tmp_path: Path
     with pytest.raises(UnreadableLog, match=r"decisions\.jsonl\.gz: expected a whole gzip file"):
         replay([FileLog(DECISIONS, tmp_path / "decisions.jsonl.gz")], settings, tmp_path / "out", version="1")
     assert [] == list((tmp_path / "out").iterdir())
+
+
+def test_a_directory_that_comes_up_meanwhile_leaves_no_files(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="second"), Outputs(tmp_path, ("first", "second"), force=True):
+        (tmp_path / "second").mkdir()
+    assert ["second"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_others(tmp_path: Path) -> None:
+    (tmp_path / "second.partial").mkdir()
+    with pytest.raises(IsADirectoryError, match="second"), Outputs(tmp_path, ("first", "second"), force=False):
+        pass
+    assert ["second.partial"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_nothing_to_replay_gives_empty_files(settings: Settings, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def command(file: Path) -> None:
 def _check_security(file: Path, settings: Settings) -> None:
     kafka = settings.kafka
     told = (kafka.sasl_mechanism, kafka.username, kafka.password, kafka.ca_file, kafka.cert_file, kafka.key_file)
-    if kafka.security_protocol == "PLAINTEXT" and not any(told):
+    if kafka.security_protocol == "PLAINTEXT" and all(one is None for one in told):
         return
     from monitor.commands.kafka import security  # takes seconds to import; most files do not need it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from monitor.topics import DECISIONS
 @click.command
 @options.config_option
 @click.option(
-    "--decisions", type=click.Path(path_type=Path, dir_okay=False), help="File of decisions; .gz is accepted."
+    "--decisions", type=click.Path(path_type=Path, dir_okay=False), help="File of decisions; gzip is accepted."
 )
 @options.since_option
 @options.until_option
@@ -108,7 +109,8 @@ def _logs(
 ) -> Iterator[tuple[Sequence[EventLog], str]]:
     """The logs, and their name in the reference."""
     if decisions is not None:
-        yield [FileLog(DECISIONS, decisions)], decisions.name
+        # A file name may be any bytes, the reference is UTF-8.
+        yield [FileLog(DECISIONS, decisions)], os.fsencode(decisions.name).decode("utf-8", "backslashreplace")
         return
     from monitor.commands.kafka import topic_range
 

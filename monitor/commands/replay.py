@@ -22,7 +22,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command
 @options.config_option
-@click.option("--decisions", type=_FILE, help="File of decisions, one JSON object a line; .gz is accepted.")
+@click.option("--decisions", type=_FILE, help="File of decisions, one JSON object a line; gzip is accepted.")
 @click.option("--reviews", type=_FILE, help="File of reviews.")
 @click.option("--appeals", type=_FILE, help="File of appeals.")
 @click.option("--reports", type=_FILE, help="File of reports.")

@@ -16,6 +16,7 @@ from monitor.commands import options
 from monitor.commands.progress import minute_of, progress
 from monitor.simulate import (
     BUILT_IN,
+    FILE_NAMES,
     DeliveryError,
     EventClock,
     MinuteBatch,
@@ -73,6 +74,7 @@ MAXIMUM_SPEED: Final = 1_000_000
     type=options.Output(folder=True),
     help="Folder for files, with the truth beside them; into Kafka without.",
 )
+@click.option("--force", is_flag=True, help="Overwrite files in the folder.")
 def command(
     config: Path | None,
     name: str,
@@ -83,6 +85,7 @@ def command(
     speed: float,
     drain: bool,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Make traffic with known truth, into the source topics or into files.
 
@@ -91,12 +94,15 @@ def command(
     """
     scenario = _scenario(name, rate)
     if output is not None:
+        taken = [str(output / file) for file in FILE_NAMES if options.is_there(output / file)]
+        if taken and not force:
+            raise options.Refused(f"{', '.join(taken)}: there already; choose another folder or --force")
         minutes = minutes or FILES_MINUTES
         start_ms = options.Instant().convert(FILES_START, None, None) if start_ms is None else start_ms
         _write(scenario, output, seed=seed, start_ms=_whole(start_ms), minutes=minutes, drain=drain)
         return
-    if drain:
-        raise click.UsageError("--drain goes with --output only")
+    if drain or force:
+        raise click.UsageError("--drain and --force go with --output only")
     if start_ms is None:
         start_ms = _start(time.time(), minutes, speed)
     _publish(scenario, config, seed=seed, start_ms=_whole(start_ms), minutes=minutes, speed=speed)

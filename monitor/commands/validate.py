@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import itertools
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
+from pathlib import Path
+from typing import IO, cast
 
 import click
 
 from monitor.commands import options
+from monitor.event_log import event_lines
 from monitor.topics import SOURCES
 from monitor.validate import Level, validate
 
@@ -29,7 +31,7 @@ NAMES = [source.name for source in SOURCES]
 )
 @click.pass_context
 def command(ctx: click.Context, file: IO[bytes], name: str | None, show: int) -> None:
-    """Check a FILE of events, one JSON object a line (`-`: standard input; `.gz` is read as it is).
+    """Check a FILE of events, one JSON object a line (`-`: standard input; gzip is read as it is).
 
     Says line, field and what is allowed. Notes are about what would be accepted but is likely a slip. Exit code 1 when
     an event would be refused.
@@ -38,12 +40,12 @@ def command(ctx: click.Context, file: IO[bytes], name: str | None, show: int) ->
     source = next((source for source in SOURCES if source.name == name), None)
     found = dict.fromkeys(Level, 0)
     events = itertools.count()
-    lines: Iterable[bytes] = gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
     try:
-        for problem in validate(_counted(lines, events), source=source):
-            found[problem.level] += 1
-            if sum(found.values()) <= show:
-                click.echo(str(problem))
+        with io.BufferedReader(cast("io.RawIOBase", file)) as raw, event_lines(raw, Path(path)) as lines:
+            for problem in validate(_counted(lines, events), source=source):
+                found[problem.level] += 1
+                if sum(found.values()) <= show:
+                    click.echo(str(problem))
     except (OSError, EOFError, zlib.error) as error:
         raise options.Refused(f"{path}: cannot be read: {error}") from error
     click.echo(f"{next(events)} events, {found[Level.ERROR]} errors, {found[Level.NOTE]} notes", err=True)

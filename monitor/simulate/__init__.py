@@ -4,7 +4,7 @@
 """
 
 from monitor.simulate.clock import EventClock
-from monitor.simulate.files import write_files
+from monitor.simulate.files import FILE_NAMES, write_files
 from monitor.simulate.generate import generate
 from monitor.simulate.prepared import Prepared
 from monitor.simulate.publish import DeliveryError, Progress, create_producer, publish
@@ -15,6 +15,7 @@ from monitor.simulate.truth import TruthRow
 
 __all__ = [
     "BUILT_IN",
+    "FILE_NAMES",
     "DeliveryError",
     "EventClock",
     "MinuteBatch",

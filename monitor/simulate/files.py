@@ -19,6 +19,8 @@ from monitor.topics import SOURCES
 FILES: Final = {source.topic: f"{source.topic.removeprefix('moderation.')}.jsonl" for source in SOURCES}
 """Kafka topic -> file name."""
 TRUTH_FILE: Final = "truth.jsonl"
+FILE_NAMES: Final = (*FILES.values(), TRUTH_FILE)
+"""Of all that `write_files` writes."""
 
 
 def write_files(
@@ -26,7 +28,7 @@ def write_files(
 ) -> dict[str, int]:
     """Write batches into `directory` (made if need be, files replaced) and return the number of lines by file name."""
     directory.mkdir(parents=True, exist_ok=True)
-    lines = dict.fromkeys([*FILES.values(), TRUTH_FILE], 0)
+    lines = dict.fromkeys(FILE_NAMES, 0)
     encode = msgspec.json.Encoder().encode
     with ExitStack() as stack:
         files = {name: stack.enter_context((directory / name).open("wb")) for name in lines}

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from monitor import strict_yaml
 from monitor.simulate.delays import Delay, Exponential, Lognormal
 from monitor.simulate.designs import AnyDesign
 from monitor.simulate.incidents import AnyIncident, Incident, MissingFeature, Rollout
@@ -211,13 +212,13 @@ def load_scenario(path: Path) -> Scenario:
     Raises ScenarioError (not readable, not YAML, or not a scenario).
     """
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=Scenario)
+        return msgspec.convert(strict_yaml.load(path.read_text(encoding="utf-8")), Scenario)
     except OSError as error:
         raise ScenarioError(f"{path}: cannot read the scenario: {error.strerror}") from error
+    except (strict_yaml.InvalidYaml, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: expected YAML: {error}") from error
     except msgspec.ValidationError as error:
         raise ScenarioError(f"{path}: {error}") from error
-    except msgspec.DecodeError as error:
-        raise ScenarioError(f"{path}: expected YAML: {error}") from error
 
 
 def _distinct(what: str, names: list[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from monitor.assembly import assemble
 from monitor.reference import ModelReference, Reference
 from monitor.settings import load_settings
+from monitor.streaming.security import Security, security_of
 from tests.commands.calls import call
 
 
@@ -39,6 +40,9 @@ def test_a_good_file_is_summed_up(tmp_path: Path) -> None:
         ("drift: {reference: absent.json}", "drift.reference: reference absent.json: cannot be read"),
         ("kafka: {security_protocol: SASL_SSL}", "kafka security: sasl_mechanism is None; allowed: SCRAM-SHA-256"),
         ("kafka: {username: me}", "kafka security: username is set"),
+        ("http: {host: '[::1]'}", "http.host: expected a host name or an address, one of IPv6 without brackets"),
+        ("kafka: {group_id: 2026-99-99}", "expected YAML: cannot be read as the timestamp that it looks like"),
+        ('drift: {reference: "\\0x"}', "drift.reference: expected a path without NUL"),
         ("kafka: {bootstrap_servers: ','}", "kafka.bootstrap_servers: expected host:port, several separated by commas"),
         ("kafka: {bootstrap_servers: 'localhost:abc'}", "several separated by commas, got 'localhost:abc'"),
         ("- a", "expected sections"),
@@ -71,6 +75,20 @@ def test_a_file_of_kafka_that_is_not_pem_is_refused_as_the_worker_does(tmp_path:
         assert f"kafka security: {key}: cannot use {bad}: " in result.stderr
         assert "PEM" in result.stderr
         assert 1 == len(result.stderr.splitlines())
+
+
+def test_an_empty_name_and_password_are_none_to_check_and_worker(tmp_path: Path) -> None:
+    path = written(tmp_path, 'kafka: {username: "", password: ""}')
+    assert 0 == call("check", path).exit_code
+    assert Security() == security_of(load_settings(path, {}).kafka)
+
+
+@pytest.mark.parametrize("key", ["username", "password", "ca_file"])
+def test_check_and_worker_agree_that_a_setting_of_security_is_not_used(tmp_path: Path, key: str) -> None:
+    path = written(tmp_path, f"kafka: {{{key}: x}}")
+    with pytest.raises(ValueError, match=f"kafka security: {key} is set"):
+        security_of(load_settings(path, {}).kafka)
+    assert 2 == call("check", path).exit_code
 
 
 def test_the_fingerprint_is_the_workers(tmp_path: Path) -> None:

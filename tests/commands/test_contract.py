@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from pathlib import Path
@@ -29,16 +30,17 @@ def test_documents_go_into_a_folder_one_file_each(tmp_path: Path) -> None:
     assert expected | {"asyncapi.json": asyncapi()} == found
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_good_events_are_accepted(tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz", "events.jsonl.GZ", "packed"])
+def test_good_events_are_accepted(tmp_path: Path, name: str, mark: bytes) -> None:
     content = b"\n".join(
         json.dumps(json.loads(path.read_bytes())).encode() for path in sorted(EVENTS.glob("*.full.json"))
     )
-    path = tmp_path / ("events.jsonl.gz" if packed else "events.jsonl")
-    path.write_bytes(gzip.compress(content) if packed else content)
-    result = call("validate", path)
-    assert (0, "") == (result.exit_code, result.stdout)
-    assert "5 events, 0 errors, 0 notes" in result.stderr
+    path = tmp_path / name
+    path.write_bytes(mark + content if name == "events.jsonl" else gzip.compress(mark + content))
+    for result in (call("validate", path), call("validate", "-", stdin=path.read_bytes())):
+        assert (0, "") == (result.exit_code, result.stdout)
+        assert "5 events, 0 errors, 0 notes" in result.stderr
 
 
 def test_each_error_is_told_with_line_field_and_what_is_allowed(tmp_path: Path) -> None:

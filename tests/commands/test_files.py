@@ -70,6 +70,42 @@ def test_a_scenario_file_with_a_mistake_is_named(tmp_path: Path) -> None:
     assert "scenario.yaml" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            b"name: 2026-99-99",
+            "expected YAML: cannot be read as the timestamp that it looks like (text goes in quotes), l",
+        ),
+        (b"name: !!int abc", "expected YAML: cannot be read as the int that it looks like"),
+        (b"name: " + b"[" * 5000, "expected YAML: nested too deeply"),
+        (b"name: \xe9", "expected YAML: 'utf-8' codec can't decode"),
+        (b"name: a\nname: b", "expected YAML: `name` is there twice, line 2, column 1"),
+        (b"", "Expected `object`, got `null`"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else "",
+)
+def test_a_scenario_file_that_is_no_yaml_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_bytes(content)
+    result = call("simulate", "--scenario", path, "--output", tmp_path / "out")
+    assert 2 == result.exit_code
+    assert f"{path}: {told}" in result.stderr
+    assert 1 == len(result.stderr.splitlines())
+
+
+def test_simulate_does_not_overwrite_unless_told(tmp_path: Path) -> None:
+    (tmp_path / "truth.jsonl").write_text("mine")
+    arguments = ("simulate", "--scenario", "quiet", "--rate", 60, "--minutes", 1, "--output", tmp_path)
+    result = call(*arguments)
+    assert 2 == result.exit_code
+    assert f"{tmp_path / 'truth.jsonl'}: there already; choose another folder or --force" in result.stderr
+    assert ["truth.jsonl"] == [path.name for path in tmp_path.iterdir()]
+    assert 0 == call(*arguments, "--force").exit_code
+    assert "mine" != (tmp_path / "truth.jsonl").read_text()
+    assert "--drain and --force go with --output only" in call("simulate", "--force").stderr
+
+
 def test_a_reference_is_all_that_drift_needs(files: Path, tmp_path: Path) -> None:
     path = tmp_path / "reference.json"
     arguments = ("reference", "--decisions", files / "decisions.jsonl", "--model", "text-guard", "--output", path)
@@ -125,6 +161,16 @@ def test_replay_does_not_overwrite_unless_told(files: Path, tmp_path: Path) -> N
     assert 2 == result.exit_code
     assert "mine" == (tmp_path / "metrics.prom").read_text()
     assert replayed(files, tmp_path, "--force")["metrics.prom"] != b"mine"
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_written(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.prom").mkdir()
+    (tmp_path / "readings.jsonl").write_text("mine")
+    result = call("replay", "--decisions", files / "decisions.jsonl", "--output", tmp_path, "--force")
+    assert 1 == result.exit_code
+    assert f"{tmp_path / 'metrics.prom'}: cannot be written: Is a directory" in result.stderr
+    assert "mine" == (tmp_path / "readings.jsonl").read_text()
+    assert {"metrics.prom", "readings.jsonl"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_replay_needs_files_or_a_range(files: Path, tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def test_output_that_fails_on_the_way_is_one_line(
         monkeypatch.setattr(Path, "write_bytes", full)
     else:
         (output / file).mkdir(parents=True)
-    result = call(*producers(source)[name], "--output", output)
+    force = ["--force"] if name == "simulate" else []
+    result = call(*producers(source)[name], "--output", output, *force)
     assert 1 == result.exit_code
     assert f"Error: {output}" in result.stderr
     assert ": cannot be written: " in result.stderr
@@ -122,7 +123,7 @@ def test_simulate_refuses_numbers_and_times_without_sense(
 
 
 def test_the_last_start_of_a_simulation_works(tmp_path: Path) -> None:
-    given = ("--scenario", "quiet", "--rate", 60, "--minutes", 1, "--drain", "--output", tmp_path)
+    given = ("--scenario", "quiet", "--rate", 60, "--minutes", 1, "--drain", "--force", "--output", tmp_path)
     assert 0 == call("simulate", "--start", "9979-12-31T23:59:00Z", *given).exit_code
     assert 0 == call("simulate", "--start", "1970-01-01T00:00:00Z", *given).exit_code
 
@@ -185,6 +186,26 @@ def test_a_replay_of_the_ends_of_time_ends(tmp_path: Path, at: str, tick: str) -
     result = call("replay", "--decisions", source, "--output", tmp_path / "out")
     assert 0 == result.exit_code, result.output
     assert {tick} >= {line["at"] for line in lines(tmp_path / "out" / "readings.jsonl")}
+
+
+def test_a_file_name_of_any_bytes_is_told_in_the_reference(tmp_path: Path) -> None:
+    source = decisions(tmp_path, decision("2026-01-05T00:00:00Z")).rename(tmp_path / os.fsdecode(b"d\xe9c.jsonl"))
+    output = tmp_path / "reference.json"
+    result = call("reference", "--decisions", source, "--minimum-decisions", 1, "--output", output)
+    assert 0 == result.exit_code, result.output
+    assert r"d\xe9c.jsonl" == json.loads(output.read_text())["source"]
+
+
+@pytest.mark.parametrize("name", ["replay", "reference"])
+def test_a_pipe_is_refused_as_it_can_be_read_once_only(tmp_path: Path, name: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, decisions(tmp_path, decision("2026-01-05T00:00:00Z")).read_bytes())
+    os.close(writing)
+    path = Path(f"/dev/fd/{reading}")
+    result = call(*producers(path)[name], "--output", tmp_path / "out")
+    os.close(reading)
+    assert 2 == result.exit_code
+    assert f"{path}: expected a regular file, which can be read twice, got a pipe" in result.stderr
 
 
 def test_a_feature_that_no_decision_has_is_refused(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         (tree(score_edges=[0.25, 1.0]), "model m: score_edges: expected ascending numbers between 0 and 1"),
         (tree(series=[series(score=[1, 2])]), "policy p, segment all: score: expected 3 bins"),
         (tree(series=[series(score=[1, 2, -3])]), "score"),
+        (tree(series=[series(score=[1, 2, 2**53 + 1])]), "Expected `int` <= 9007199254740992"),
+        (tree(series=[series(score=[1, 2, 10**30])]), "Expected `int` <= 9007199254740992"),
+        (tree(series=[series(features={"x": [1, 10**30], "k": [3, 4]})]), "Expected `int` <= 9007199254740992"),
+        (tree(series=[series(decisions=10**30)]), "Expected `int` <= 9007199254740992"),
+        (tree(series=[series(decisions=-1)]), "Expected `int` >= 0"),
         (tree(series=[series(features={"x": [1, 2]})]), "features: expected bins"),
         (tree(features=[{"type": "numeric", "name": "x", "edges": [1, 0], "low": 0, "high": 1}]), "feature x: edges"),
         (tree(features=[{"type": "numeric", "name": "x", "edges": [0], "low": 2, "high": 1}]), "low <= high"),
@@ -77,6 +82,18 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_place(tmp_path: Path, co
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidReference, match=r"nothing\.json: cannot be read: No such file"):
         load_reference(tmp_path / "nothing.json")
+
+
+def test_a_file_that_is_not_in_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "reference.json"
+    path.write_bytes(json.dumps(tree()).encode().replace(b'"file"', b'"\xe9"'))
+    with pytest.raises(InvalidReference, match=r"reference\.json: expected JSON in UTF-8: "):
+        load_reference(path)
+
+
+def test_the_largest_counts_are_taken(tmp_path: Path) -> None:
+    found = baselines(load(tmp_path, tree(series=[series(score=[1, 2, 2**53])])))
+    assert [[1, 2, 2**53]] == found["m"].counts(None, [key("p", "all")]).tolist()
 
 
 def baseline() -> Baseline:

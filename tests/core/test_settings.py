@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from detectors import Adwin
-from monitor.settings import InvalidSettings, Section, Settings, load_settings
+from monitor.settings import InvalidSettings, ModelOverride, ObjectiveOverride, Section, Settings, load_settings
 
 SECTIONS = {
     name: field.annotation
@@ -139,7 +139,12 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"time": {"feedback_retention_days": 1e-7}}, "time.feedback_retention_days: Input should be greater"),
         ({"blocks": {"size": 1_048_576, "horizon": 4096}}, "blocks: size, horizon: expected a product of at most"),
         ({"kafka": 5}, "kafka: Input should be a valid dictionary"),
-        ({"topics": None}, "topics: "),
+        ({"http": {"host": None}}, "http.host: Input should be a valid string, got None"),
+        ({"kafka": {"ca_file": "a\0b"}}, "kafka.ca_file: expected a path without NUL and of whole characters, got 'a"),
+        ({"state": {"directory": "\ud800"}}, "state.directory: expected a path without NUL and of whole characters"),
+        ({"drift": {"reference": "\0x"}}, "drift.reference: expected a path without NUL and of whole characters"),
+        ({"models": {"m": {"thresholds": 0.5}}}, "models.m.thresholds: expected a list, such as [0.5], got 0.5"),
+        ({"models": {"m": {"thresholds": None}}}, "models.m.thresholds: expected a list, got None"),
     ],
     ids=str,
 )
@@ -167,6 +172,26 @@ def test_bootstrap_servers_that_all_clients_understand_are_taken(tmp_path: Path,
     assert servers == load(tmp_path, {"kafka": {"bootstrap_servers": servers}}).kafka.bootstrap_servers
 
 
+@pytest.mark.parametrize(
+    "host", ["not a host", "[::1]", "", "a..b", 70 * "a", "a:80", "::g", "http://a", "a/b", "a,b", "0.0.0.0:8080"]
+)
+def test_a_host_that_nothing_can_be_bound_to_is_refused(tmp_path: Path, host: str) -> None:
+    told = refusal(tmp_path, {"http": {"host": host}})
+    assert "monitor.yaml: http.host: expected a host name or an address, one of IPv6 without brackets" in told
+    assert told.endswith(f"got {host!r}")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "::", "::1", "fe80::1%eth0", "monitor-1.example.org"])
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
+    assert host == load(tmp_path, {"http": {"host": host}}).http.host
+
+
+def test_empty_is_unset_in_the_file_as_in_the_environment(tmp_path: Path) -> None:
+    names = ("instance_id", "sasl_mechanism", "username", "password", "ca_file", "cert_file", "key_file")
+    assert Settings() == load(tmp_path, {"kafka": dict.fromkeys(names, "")})
+    assert Settings() == load(tmp_path, **{f"MONITOR_KAFKA__{name.upper()}": "" for name in names})
+
+
 def test_spaces_between_bootstrap_servers_do_not_count(tmp_path: Path) -> None:
     assert "a:1,b:2" == load(tmp_path, {"kafka": {"bootstrap_servers": " a:1, b:2 "}}).kafka.bootstrap_servers
 
@@ -175,6 +200,19 @@ def test_spaces_between_bootstrap_servers_do_not_count(tmp_path: Path) -> None:
 def test_detectors_from_the_environment_are_a_list(tmp_path: Path, text: str) -> None:
     told = refusal(tmp_path, MONITOR_DRIFT__DETECTORS=text)
     assert "environment MONITOR_DRIFT__DETECTORS: drift.detectors: expected a list of detectors" in told
+
+
+@pytest.mark.parametrize("text", ["2026-99-99", "[" * 5000, "[!!int a]", "[{kind: adwin, kind: adwin}]", "[a"])
+def test_a_list_from_the_environment_that_is_no_yaml_is_told_with_the_variable(tmp_path: Path, text: str) -> None:
+    told = refusal(tmp_path, MONITOR_DRIFT__DETECTORS=text)
+    assert told.startswith("environment MONITOR_DRIFT__DETECTORS: drift.detectors: expected YAML: ")
+    assert 1 == len(told.splitlines())
+
+
+@pytest.mark.parametrize(("key", "text"), [("POSITIVE_ACTIONS", "remove"), ("THRESHOLDS", "0.5")])
+def test_one_value_in_the_environment_where_a_list_is_expected_is_told(tmp_path: Path, key: str, text: str) -> None:
+    told = refusal(tmp_path, **{f"MONITOR_MODELS__m__{key}": text})
+    assert f": models.m.{key.lower()}: expected a list, such as [{text}], got '{text}'" in told
 
 
 def test_infinity_from_the_environment_is_refused(tmp_path: Path) -> None:
@@ -199,13 +237,86 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("- a\n- b", "expected sections (kafka, topics, http"),
         ("5", "got int"),
         ("a: b: c", "expected YAML"),
-        ("models: {a: {}}\nhttp: {port: 1}\nmodels: {b: {}}", "`models` is there twice\n  in"),
+        ("models: {a: {}}\nhttp: {port: 1}\nmodels: {b: {}}", "`models` is there twice, line 3, column 1"),
         ("models:\n  a: {objective: 0.5}\n  a: {objective: 0.6}", "`a` is there twice"),
         ("!!python/object/apply:os.system ['true']", "expected YAML"),
+        (
+            "kafka:\n  group_id: 2026-99-99",
+            "cannot be read as the timestamp that it looks like (text goes in quotes), l",
+        ),
+        ("kafka:\n  group_id: 2026-99-99", "quotes), line 2, column 13"),
+        ("models: !!int abc", "cannot be read as the int that it looks like"),
+        ("models: !!int ''", "cannot be read as the int that it looks like"),
+        ("models: !!bool maybe", "cannot be read as the bool that it looks like"),
+        ("models: !!timestamp soon", "cannot be read as the timestamp that it looks like"),
+        (f"http: {{port: {'1' * 5000}}}", "cannot be read as the int that it looks like"),
+        (f"http: {{port: 0x{'f' * 5000}}}", "an integer of more than 64 bits"),
+        ("http: " + "[" * 5000, "expected YAML: nested too deeply"),
+        ("models: !!set [a]", "expected YAML: expected a mapping node"),
+        ("a: \1", "expected YAML: unacceptable character"),
     ],
 )
 def test_a_file_that_is_no_mapping_of_sections_is_refused(tmp_path: Path, content: str, told: str) -> None:
-    assert told in refusal(tmp_path, content)
+    found = refusal(tmp_path, content)
+    assert found.startswith(f"{tmp_path}/monitor.yaml: expected ")
+    assert told in found
+    assert 1 == len(found.splitlines())
+
+
+@pytest.mark.parametrize("content", ["password: 5318-00-08", "password: 5318 'x: '", "{password: a, password: 5318}"])
+def test_yaml_that_cannot_be_read_never_shows_a_password(tmp_path: Path, content: str) -> None:
+    told = refusal(tmp_path, f"kafka:\n  {content}")
+    assert "expected YAML" in told
+    assert "5318" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "segments: {values: {language: [en, no]}}",
+            "segments.values.language.1: Input should be a valid string, got F",
+        ),
+        (
+            "kafka: {group_id: 2026-01-31}",
+            "kafka.group_id: Input should be a valid string, got datetime.date(2026, 1, ",
+        ),
+        ("kafka: {group_id: 5}", "kafka.group_id: Input should be a valid string, got 5"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_than_text_is_to_be_quoted(tmp_path: Path, content: str, told: str) -> None:
+    found = refusal(tmp_path, content)
+    assert told in found
+    assert found.endswith("; text such as no, on, 1.0 or 2026-01-31 goes in quotes")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(f"{section}:\n" for section in Settings.model_fields),
+        "segments: {values: }\ndrift: {thresholds: }",
+    ],
+)
+def test_a_section_without_keys_says_nothing(tmp_path: Path, content: str) -> None:
+    assert Settings() == load(tmp_path, content)
+
+
+def test_a_model_or_policy_without_keys_is_named_and_no_more(tmp_path: Path) -> None:
+    found = load(tmp_path, "models: {m: {policies: {p: }}, n: , o: {policies: }}").models
+    assert {"m", "n", "o"} == set(found)
+    assert found["n"] == found["o"] == ModelOverride()
+    assert {"p": ObjectiveOverride()} == found["m"].policies
+
+
+def test_the_environment_fills_a_section_without_keys(tmp_path: Path) -> None:
+    found = load(tmp_path, "http:\nmodels: {m: }", MONITOR_HTTP__PORT="1", MONITOR_MODELS__m__OBJECTIVE="0.5")
+    assert (1, 0.5) == (found.http.port, found.models["m"].objective)
+
+
+def test_the_environment_changes_no_other_key_that_holds_the_same_mapping(tmp_path: Path) -> None:
+    content = "models: {a: &a {objective: 0.5}, b: *a}"
+    found = load(tmp_path, content, MONITOR_MODELS__a__OBJECTIVE="0.6").models
+    assert (0.6, 0.5) == (found["a"].objective, found["b"].objective)
 
 
 def test_a_mapping_may_take_over_the_keys_of_another(tmp_path: Path) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
+from monitor.assembly import assemble
 from monitor.service.forced_exit import ForcedExit
+from monitor.service.logs import LogCounts
 from monitor.service.obligations import Standing, obligations
 from monitor.service.watchdog import EVENT_LOOP, EX_STALLED, Owed, Patience, Stall, Watchdog, stacks
+from monitor.settings import load_settings
+from monitor.streaming.security import security_of
+from monitor.streaming.transport import Progress
+from monitor.topics import DECISIONS
+from monitor.worker import Worker
 
 PATIENT = Owed(0, within=10.0)
 MOVED = Owed(1, within=10.0)
@@ -109,6 +118,38 @@ def test_commits_have_the_interval_of_checkpoints_on_top() -> None:
         commit_within=5.0,
     )
     assert (10.0, 15.0) == (found["reading t[3]"].within, found["committing t[3]"].within)
+
+
+def busy_for(seconds: int, monkeypatch: pytest.MonkeyPatch, **environ: str) -> Stall | None:
+    """A worker whose partition moves every second, with a commit at each interval; what its watchdog says."""
+
+    async def run() -> Stall | None:
+        settings = load_settings(None, environ)
+        worker = Worker(settings, assemble(settings), security_of(settings.kafka), LogCounts())
+        patience, place = Patience(), (DECISIONS.topic, 0)
+        every = int(settings.kafka.commit_interval_seconds)
+        worker._joined = True
+        for second in range(seconds):
+            at = Progress(None, fetched_at=float(second), committed=second - second % every, committed_at=None)
+            worker._membership.heard(float(second))
+            monkeypatch.setattr("monitor.worker.progress", Mock(return_value={place: at}))
+            monkeypatch.setattr(worker, "_positions", Mock(return_value={place: second + 1}))
+            if stall := patience.look(float(second), worker._obligations()):
+                return stall
+        await worker._outlet.stop(within=1.0)
+        return None
+
+    return asyncio.run(run())
+
+
+def test_a_busy_partition_whose_commits_are_rare_is_no_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    rare = {
+        "MONITOR_KAFKA__SESSION_TIMEOUT_SECONDS": "6",
+        "MONITOR_KAFKA__COMMIT_INTERVAL_SECONDS": "60",
+        "MONITOR_WATCHDOG__PROGRESS_SECONDS": "12",
+        "MONITOR_STATE__CHECKPOINT_INTERVAL_SECONDS": "0.5",
+    }
+    assert busy_for(300, monkeypatch, **rare) is None
 
 
 class World:
