@@ -38,9 +38,6 @@ CLOCK_RECORDS: Final = 64
 The records may lie in the blocks before, as far as the horizon reaches: a block that has just begun is no exception."""
 
 
-NOWHERE: Final = np.empty(0, dtype=np.int64)
-
-
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A refused record: its place in the sequence that was fed, its offset, and why."""
@@ -128,8 +125,7 @@ class OpenBlock:
         """Take decisions; returns, by index, those that are refused."""
         found = read_decisions(values, timestamps, self._keys.table, features=self._settings.features)
         self._take(found.rows)
-        capable = found.places[self._capable.rows(found.rows)] if self._settings.join else NOWHERE
-        if len(capable):
+        if self._settings.join and len(capable := found.places[self._capable.rows(found.rows)]):
             told = read_contexts(values, capable, self._names)
             forwarded = forward_decisions(told, offsets=_at(offsets, capable), timestamps=_at(timestamps, capable))
             self._forwards.append(forwarded)

@@ -34,7 +34,7 @@ class SeenIds:
         self._block_size = self._room = block_size
         self._every = horizon // SWEEPS + 1
         self._most_bits = _bits((horizon + self._every) * block_size)  # all that it ever holds fits
-        self._make(min(LEAST_BITS, self._most_bits))
+        self._make(LEAST_BITS)
         self._first = -1
         """the block that would be number 0 in the table, which stands for an empty slot"""
         self._number = self._swept = 0
@@ -43,7 +43,7 @@ class SeenIds:
     def begin(self, number: int) -> None:
         """Go on to block `number`, which is greater than the one before; forget what has left the horizon."""
         if number - self._number > self._horizon:  # all of it
-            self._make(min(LEAST_BITS, self._most_bits))
+            self._make(LEAST_BITS)
             self._first, self._swept = number - 1, number
         self._number = number
         self._room = self._block_size
@@ -82,7 +82,8 @@ class SeenIds:
         return max(1, self._number - self._first - self._horizon)
 
     def _make(self, bits: int) -> None:
-        """An empty table."""
+        """An empty table of so many bits, or of the most."""
+        bits = min(bits, self._most_bits)
         self._shift = 64 - bits
         self._held = np.zeros(1 << bits, dtype=np.uint64)
         self._block = np.zeros(1 << bits, dtype=np.uint16)

@@ -106,8 +106,9 @@ def standing_of(status: SeriesStatus) -> Standing:
     """What the readings of a series say."""
     minimum = status.objective.minimum_labels if status.objective else 1.0
     # Windows come from short to long.
-    known = {window: one for window, one in status.precision.items() if one.labels >= minimum}
-    known = {window: one for window, one in known.items() if not math.isnan(one.value)}
+    known = {
+        window: one for window, one in status.precision.items() if one.labels >= minimum and not math.isnan(one.value)
+    }
     judged = [known[window] for window in JUDGED_WINDOWS if window in known] or [*known.values()][-1:]
     goal = status.objective.precision if status.objective else math.nan
     if judged and judged[0].upper < goal:

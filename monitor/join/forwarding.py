@@ -247,7 +247,7 @@ def since(forwards: Iterable[Forward], offset: int) -> list[Forward]:
     return kept
 
 
-def count(forwards: Iterable[Forward]) -> int:
+def events_in(forwards: Iterable[Forward]) -> int:
     """Decisions and feedback events."""
     return sum(1 if isinstance(one, ForwardedFeedback) else len(one) for one in forwards)
 

@@ -18,7 +18,7 @@ import structlog
 
 from monitor.blocks import BlockMessage, Clock, ModelBlock, block_first, encode_block, reach_of, rewind, source_of
 from monitor.decode import Reason
-from monitor.join.forwarding import Forward, chunks, count, since
+from monitor.join.forwarding import Forward, chunks, events_in, since
 from monitor.join.index import CorruptIndex, IndexUnavailable
 from monitor.join.joiner import JoinPartition
 from monitor.open_block import DeadLetter
@@ -241,7 +241,7 @@ class Ingest:
         partition.closed += closed
         partition.position = batch.next_offset
         await asyncio.sleep(0)  # nothing else here need wait: let the other stage and the steps have their turn
-        if partition.letters or count(partition.forwards) >= HELD_FORWARDS:
+        if partition.letters or events_in(partition.forwards) >= HELD_FORWARDS:
             await self._hand_over(partition)
         partition.waiting.append((batch.next_offset, acknowledge))
         if closed:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,6 @@ from monitor.cells import KeyTable, Limits
 from monitor.join.forwarding import Contexts
 from monitor.join.name_book import NameBook
 from monitor.join.read_contexts import read_contexts
-from monitor.open_block import NOWHERE
 from monitor.read_decisions import read_decisions
 from monitor.rows import Ints
 from monitor.slices import Slices
@@ -82,4 +82,4 @@ def test_usual_decisions_need_no_decoding() -> None:
 
 
 def test_of_no_decisions_there_is_nothing_to_read() -> None:
-    assert "([], [], [], [], [])" == listed(read_contexts([None, b"junk"], NOWHERE, NameBook()))
+    assert "([], [], [], [], [])" == listed(read_contexts([None, b"junk"], np.empty(0, dtype=np.int64), NameBook()))
