@@ -5,9 +5,17 @@ from libc cimport math
 
 cdef double _NAN
 cdef double _INFINITY
+cdef double _LOWEST
 cdef double _HIGHEST
 cdef double _MOST_ROUNDINGS
 cdef double _AGREE
+
+@cython.locals(index=Py_ssize_t, z=double, up=double, down=double)
+cpdef tuple cusum(
+    const double[::1] values, double[::1] statistics, double[::1] thresholds,
+    double target, double sigma, double slack, double threshold, bint rises, bint falls,
+    double rise, double lowest_rise, double fall, double lowest_fall, long long n
+)
 
 @cython.locals(index=Py_ssize_t, x=double, up=double, down=double)
 cpdef tuple page_hinkley(

@@ -20,6 +20,10 @@ Doubles: TypeAlias = "memoryview[float]"
 _NAN = float("nan")
 _INFINITY = float("inf")
 
+LOWEST = -4096.0
+"""A sum of `cusum` that has been lower starts again at its lowest, so that rounding does not grow with the stream."""
+_LOWEST = LOWEST
+
 POWER = 512
 """Step of the exponents that `e_detector` carries: no factor is above 1e100, so products stay below 2^1023."""
 _HIGHEST = 2.0**POWER
@@ -28,6 +32,44 @@ ROUNDINGS = 8.0
 """Error of an e-value that was not carried, in `confidence_sequence`."""
 _MOST_ROUNDINGS = 1024.0
 _AGREE = 1e-13
+
+
+def cusum(
+    values: Doubles,
+    statistics: Doubles,
+    thresholds: Doubles,
+    target: float,
+    sigma: float,
+    slack: float,
+    threshold: float,
+    rises: bool,
+    falls: bool,
+    rise: float,
+    lowest_rise: float,
+    fall: float,
+    lowest_fall: float,
+    n: int,
+) -> tuple[float, float, float, float, int]:
+    """Running sums of what is beyond the slack, less the lowest that each has been (`charts.cusum`)."""
+    for index in range(len(values)):
+        n += 1
+        z = (values[index] - target) / sigma
+        up = down = 0.0
+        if rises:
+            rise += z - slack
+            lowest_rise = min(lowest_rise, rise)
+            up = rise - lowest_rise
+            if lowest_rise < _LOWEST:
+                rise, lowest_rise = up, 0.0
+        if falls:
+            fall += -z - slack
+            lowest_fall = min(lowest_fall, fall)
+            down = fall - lowest_fall
+            if lowest_fall < _LOWEST:
+                fall, lowest_fall = down, 0.0
+        statistics[index] = max(up, down)
+        thresholds[index] = threshold
+    return rise, lowest_rise, fall, lowest_fall, n
 
 
 def page_hinkley(

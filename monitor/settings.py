@@ -356,7 +356,10 @@ class DriftSettings(Section):
 
 
 class WatchdogSettings(Section):
-    """How long the worker may make no progress before it ends itself for a restart."""
+    """How long the worker may make no progress before it ends itself for a restart.
+
+    For `progress_seconds` it tries to write a record, too.
+    """
 
     progress_seconds: Annotated[float, Field(ge=10, le=3600)] = 120.0
     loop_seconds: Annotated[float, Field(ge=5, le=3600)] = 60.0

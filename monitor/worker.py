@@ -124,7 +124,12 @@ class Worker:
         self._version = version("moderation-monitor")
         kafka = settings.kafka
         self._membership = Membership(session_timeout=kafka.session_timeout_seconds)
-        self._outlet = KafkaOutlet(kafka.bootstrap_servers, security, client_id=kafka.group_id)
+        self._outlet = KafkaOutlet(
+            kafka.bootstrap_servers,
+            security,
+            client_id=kafka.group_id,
+            timeout=settings.watchdog.progress_seconds,
+        )
         self._ingest = Ingest(
             pipeline.summarise,
             self._outlet,

@@ -6,34 +6,19 @@ length a guess (`average_run_length_range`), and observations that depend on eac
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from functools import partial
+from typing import Annotated, ClassVar, cast
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
-from detectors.arrays import Floats
+from detectors import step_loops
 from detectors.charts.design import designed_threshold, require_head_start, require_one_design
 from detectors.charts.normal_run_length import baseline_range, cusum_run_length, cusum_threshold
 from detectors.charts.run_length import RunLength
-from detectors.contract import (
-    Direction,
-    Reading,
-    Readings,
-    Sides,
-    Spec,
-    directions_of,
-    require_observation,
-    require_observations,
-)
-
-LOWEST: Final = -4096.0
-"""A sum that has been lower starts again at its lowest, so that rounding does not grow with the stream."""
-
-SHORTEST: Final = 16
-LONGEST: Final = 4096
-"""How long a piece of an array is that is summed up at once: at least, and at first."""
+from detectors.contract import Direction, Reading, Sides, Spec, directions_of
+from detectors.step_loops import Doubles
+from detectors.stepwise import Stepwise
 
 
 class CusumState(msgspec.Struct, frozen=True):
@@ -121,7 +106,7 @@ class Cusum(Spec, frozen=True, tag="cusum"):
         if state is None:
             start = self.head_start * threshold
             state = CusumState(lowest_rise=-start, lowest_fall=-start)
-        return CusumLogic(self, threshold=threshold, state=state)
+        return CusumLogic(self, partial(_steps, threshold), state)
 
     def _run_length(self, shift: float, spread: float, *, steady: bool = False) -> RunLength:
         threshold = self.decision_interval()
@@ -135,83 +120,17 @@ class Cusum(Spec, frozen=True, tag="cusum"):
         )
 
 
-class CusumLogic:
-    """The running chart: two sums, their lowest values and a count."""
-
-    def __init__(self, spec: Cusum, *, threshold: float, state: CusumState) -> None:
-        self._spec = spec
-        self._threshold = threshold
-        self._state = state
+class CusumLogic(Stepwise[Cusum, CusumState]):
+    """The running chart: two sums, their lowest values and a count. It says something from the first observation on."""
 
     def update(self, x: float) -> Reading:
         """Take one observation. Raises ValueError for NaN and infinity."""
-        require_observation(x, Cusum)
-        spec, old = self._spec, self._state
-        z = (x - spec.target) / spec.sigma
-        rise, lowest_rise, fall, lowest_fall = old.rise, old.lowest_rise, old.fall, old.lowest_fall
-        if spec.direction != "fall":
-            rise, lowest_rise = _advanced(rise, lowest_rise, z - spec.slack)
-        if spec.direction != "rise":
-            fall, lowest_fall = _advanced(fall, lowest_fall, -z - spec.slack)
-        self._state = CusumState(rise, lowest_rise, fall, lowest_fall, old.n + 1)
-        statistic = max(
-            rise - lowest_rise if spec.direction != "fall" else 0.0,
-            fall - lowest_fall if spec.direction != "rise" else 0.0,
-        )
-        return Reading(statistic=statistic, threshold=self._threshold, alarm=statistic > self._threshold)
-
-    def update_many(self, x: npt.ArrayLike) -> Readings:
-        """Take observations of shape (n,), oldest first; the same bits as one by one."""
-        values = require_observations(x, Cusum)
-        spec, old = self._spec, self._state
-        z = (values - spec.target) / spec.sigma
-        rise, lowest_rise, fall, lowest_fall = old.rise, old.lowest_rise, old.fall, old.lowest_fall
-        statistic = np.zeros(len(z))
-        if spec.direction != "fall":
-            statistic, rise, lowest_rise = held_sum(z - spec.slack, rise, lowest_rise)
-        if spec.direction != "rise":
-            falling, fall, lowest_fall = held_sum(-z - spec.slack, fall, lowest_fall)
-            statistic = np.maximum(statistic, falling)
-        self._state = CusumState(rise, lowest_rise, fall, lowest_fall, old.n + len(z))
-        return Readings(
-            statistic=statistic, threshold=np.full(len(z), self._threshold), alarm=statistic > self._threshold
-        )
-
-    def snapshot(self) -> CusumState:
-        """The five numbers."""
-        return self._state
+        return cast(Reading, super().update(x))
 
 
-def held_sum(increments: Floats, total: float, lowest: float) -> tuple[Floats, float, float]:
-    """The sum of `increments` (n,) less the lowest that it has been, the sum, and the lowest; both go on from before.
-
-    Where the sum is below `LOWEST` both begin again at 0: a rule of the state, so that it does not matter how a stream
-    is cut into arrays. The sums are those of one addition after the other, to the last bit. They are taken in pieces of
-    twice the length that the last one had up to such a place: additions that a place makes void are at most as many as
-    those before it, or 16.
-
-    >>> held_sum(np.array([1.0, -3.0, 0.5]), 0.0, 0.0)
-    (array([1. , 0. , 0.5]), -1.5, -2.0)
-    """
-    # A head start may have put the lowest below `LOWEST`: the first observation ends that.
-    done, length = 0, LONGEST if lowest >= LOWEST else 1
-    parts: list[Floats] = []
-    while done < len(increments) or not parts:
-        sums = np.add.accumulate(np.concatenate([[total], increments[done : done + length]]))[1:]
-        if len(sums) and sums.min() < LOWEST:
-            sums = sums[: int(np.argmax(sums < LOWEST)) + 1]
-        lows = np.minimum(np.minimum.accumulate(sums), lowest)
-        parts.append(sums - lows)
-        if len(sums):
-            total, lowest = float(sums[-1]), float(lows[-1])
-            if lowest < LOWEST:
-                total, lowest = total - lowest, 0.0
-        done += len(sums)
-        length = max(SHORTEST, 2 * len(sums))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts), total, lowest
-
-
-def _advanced(total: float, lowest: float, increment: float) -> tuple[float, float]:
-    total += increment
-    lowest = min(lowest, total)
-    return (total - lowest, 0.0) if lowest < LOWEST else (total, lowest)
+def _steps(
+    threshold: float, spec: Cusum, old: CusumState, values: Doubles, statistics: Doubles, thresholds: Doubles
+) -> CusumState:
+    rises, falls = spec.direction != "fall", spec.direction != "rise"
+    parameters = (spec.target, spec.sigma, spec.slack, threshold, rises, falls)
+    return CusumState(*step_loops.cusum(values, statistics, thresholds, *parameters, *msgspec.structs.astuple(old)))

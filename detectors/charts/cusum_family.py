@@ -8,12 +8,15 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from detectors import step_loops
 from detectors.arrays import Floats, Ints
-from detectors.charts.cusum import LOWEST, Cusum, held_sum
+from detectors.charts.cusum import Cusum
 from detectors.charts.design import family_threshold, require_head_start
 from detectors.charts.family import ChartFamily, State, table
 from detectors.charts.normal_run_length import cusum_threshold
 from detectors.contract import Sides, Spec
+from detectors.step_loops import LOWEST
+from detectors.stepwise import memory
 
 
 def cusum_family(
@@ -86,15 +89,28 @@ class CusumArithmetic:
 
     def run(self, state: State, chart: int, x: Floats) -> Floats:
         """Along one chart."""
-        target, sigma, slack = self.table[:3, chart]
-        z = (x - target) / sigma
-        statistic = np.zeros(len(x))
-        for sign, side, (total, lowest) in ((1.0, "rise", state[:2]), (-1.0, "fall", state[2:])):
-            if self.direction in (side, "both"):
-                held, total[chart], lowest[chart] = held_sum(
-                    sign * z - slack, float(total[chart]), float(lowest[chart])
-                )
-                statistic = np.maximum(statistic, held)
+        statistic, threshold = np.empty((2, len(x)))
+        target, sigma, slack, limit = self.table[:4, chart].tolist()
+        rise, lowest_rise, fall, lowest_fall = (float(array[chart]) for array in state)
+        rises, falls = self.direction != "fall", self.direction != "rise"
+        *carried, _ = step_loops.cusum(
+            memory(np.ascontiguousarray(x)),
+            memory(statistic),
+            memory(threshold),
+            target,
+            sigma,
+            slack,
+            limit,
+            rises,
+            falls,
+            rise,
+            lowest_rise,
+            fall,
+            lowest_fall,
+            0,
+        )
+        for array, value in zip(state, carried, strict=True):
+            array[chart] = value
         return statistic
 
     def parameters(self) -> bytes:

@@ -45,9 +45,23 @@ class Outlet(Protocol):
 
 
 class KafkaOutlet:
-    """An `Outlet` on a producer of its own, which tries to write a record for `timeout` seconds."""
+    """An `Outlet` on a producer of its own, which tries to write a record for `timeout` seconds.
 
-    def __init__(self, bootstrap_servers: str, security: Security, *, client_id: str, timeout: float = 30.0) -> None:
+    A request that is not answered within `request_timeout` seconds is sent again, to another broker where that one has
+    lost the partition. Both are by default what they are in Kafka's own producer (`delivery.timeout.ms`,
+    `request.timeout.ms`): a broker that is silent for a minute costs that minute and no restart. With a `timeout` that
+    is less, the request has no more either.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        security: Security,
+        *,
+        client_id: str,
+        timeout: float = 120.0,
+        request_timeout: float = 30.0,
+    ) -> None:
         self._timeout = timeout
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
@@ -57,9 +71,12 @@ class KafkaOutlet:
             compression_type="snappy",  # aiokafka runs LZ4 at its slowest level: five times the time for a fifth less
             max_request_size=MAX_RECORD_BYTES,
             linger_ms=0,
-            request_timeout_ms=int(1000 * timeout),
+            request_timeout_ms=int(1000 * min(request_timeout, timeout)),
             **aiokafka_options(security),
         )
+        # aiokafka has one setting for both, and gives a batch up with its first request that is not answered.
+        self._producer._request_timeout_ms = int(1000 * timeout)  # noqa: SLF001
+        self._producer._message_accumulator._batch_ttl = timeout  # noqa: SLF001
 
     async def start(self) -> None:
         """Connect; KafkaError when no broker answers."""

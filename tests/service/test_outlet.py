@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,24 @@ async def test_who_cannot_write_for_the_time_allowed_says_so(broker: EmbeddedBro
         broker.go_down()
         with pytest.raises(Unwritable, match=r"Kafka took no record for 0\.5 seconds: "):
             await outlet.write([record(10), record(20)])
+    finally:
+        await outlet.stop(within=1.0)
+
+
+async def test_a_broker_that_is_away_for_longer_than_one_request_may_take_costs_no_record(
+    broker: EmbeddedBroker,
+) -> None:
+    outlet = KafkaOutlet(broker.bootstrap, Security(), client_id="test", request_timeout=TIMEOUT_SECONDS)
+    await outlet.start()
+    try:
+        await outlet.write([record(10)])
+        broker.go_down()
+        # The second fills a batch of its own, for which the third has to wait.
+        writing = asyncio.create_task(outlet.write([record(10), record(20_000), record(20)]))
+        ended, _ = await asyncio.wait({writing}, timeout=3 * TIMEOUT_SECONDS)
+        assert not ended
+        broker.come_up()
+        await asyncio.wait_for(writing, 30)
     finally:
         await outlet.stop(within=1.0)
 

@@ -15,11 +15,13 @@ from unittest.mock import AsyncMock, Mock
 
 import faust
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.sender import Sender, SendProduceReqHandler
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
@@ -274,3 +276,10 @@ def consumer_of(app: faust.App) -> Iterator[Any]:
 
 def callbacks() -> dict[str, Any]:
     return {"callback": Mock(), "on_partitions_revoked": Mock(), "on_partitions_assigned": Mock()}
+
+
+def test_a_producer_has_one_setting_for_a_request_and_for_a_batch_which_the_outlet_sets_apart() -> None:
+    assert "self._request_timeout_ms / 1000," in getsource(AIOKafkaProducer.send)  # waiting for room in a batch
+    assert "request_timeout_ms" in parameters(Sender.__init__)  # requests keep what they were told
+    assert "MessageBatch(tp, builder, self._batch_ttl," in getsource(MessageAccumulator)
+    assert "batch.expired()" in getsource(SendProduceReqHandler._can_retry)
