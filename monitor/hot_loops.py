@@ -13,6 +13,7 @@ from typing import Final
 MODULES: Final = (
     "detectors.step_loops",
     "monitor.decision_sums",
+    "monitor.exposition_lines",
     "monitor.name_codes",
     "monitor.scan",
     "monitor.seen_loops",
