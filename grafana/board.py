@@ -15,13 +15,14 @@ from grafana_foundation_sdk.models import dashboard
 from grafana.panels import DATASOURCE
 from grafana.promql import select
 from monitor import catalogue
+from monitor.bounds import JUDGED_WINDOWS
 
 FLEET_UID: Final = "moderation-fleet"
 MODEL_UID: Final = "moderation-model"
 TAG: Final = "moderation-monitor"
 
 ALL: Final = dashboard.VariableOption(selected=True, text="All", value="$__all")
-WINDOW: Final = dashboard.VariableOption(selected=True, text="1h", value="1h")
+WINDOW: Final = dashboard.VariableOption(selected=True, text=JUDGED_WINDOWS[0], value=JUDGED_WINDOWS[0])
 WHOLE: Final = dashboard.VariableOption(selected=True, text="all", value="all")
 READINGS: Final = catalogue.WINDOW_DECISIONS
 """The metric that has every combination of labels of the watched models."""

@@ -26,6 +26,7 @@ from monitor.feature_bins import Sample, TooManyFeatures, features, score_edges
 from monitor.layout import SCORE
 from monitor.ledger import ModelLedger
 from monitor.offline import OfflinePipeline
+from monitor.outputs import Outputs
 from monitor.reference import FORMAT, Baseline, InvalidReference, ModelReference, Reference, ReferenceSeries
 from monitor.settings import Settings
 from monitor.streams import StreamSettings
@@ -87,9 +88,12 @@ def pin(
 
 
 def write_reference(reference: Reference, path: Path) -> None:
-    """Write a reference for `load_reference`; the same reference gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(reference), indent=1) + b"\n")
+    """Write a reference for `load_reference`; the same reference gives the same bytes.
+
+    It replaces a former one when it is complete: a worker that starts meanwhile reads the one or the other.
+    """
+    with Outputs(path.parent, [path.name], force=True) as files:
+        files[path.name].write(msgspec.json.format(msgspec.json.encode(reference), indent=1) + b"\n")
 
 
 @dataclass(slots=True)

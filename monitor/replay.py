@@ -16,7 +16,8 @@ from monitor.event_log import EventLog
 from monitor.export import families
 from monitor.exposition import Renderer
 from monitor.offline import OfflinePipeline
-from monitor.replay_output import DEAD_LETTERS, METRICS, READINGS, DeadLetterWriter, Outputs, ReadingWriter
+from monitor.outputs import Outputs
+from monitor.replay_output import DEAD_LETTERS, METRICS, READINGS, DeadLetterWriter, ReadingWriter
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot
 from monitor.summarise import MINUTE_MS

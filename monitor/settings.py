@@ -73,6 +73,9 @@ def _usable_path(path: Path) -> Path:
     return path
 
 
+Text = Annotated[str, Field(min_length=1)]
+"""With a constraint pydantic also refuses half a surrogate pair, which YAML can write and nobody can send."""
+
 UsablePath = Annotated[Path, AfterValidator(_usable_path)]
 
 
@@ -101,10 +104,14 @@ class Section(BaseModel):
 
 
 def _can_be_looked_up(host: str) -> bool:
-    """Not with an empty label, as an unset variable leaves it, or one of more than 63 letters."""
+    """Not with an empty label, as an unset variable leaves it, one of more than 63 letters, or brackets around anything
+    but an address of IPv6."""
     try:
-        host.encode("idna")
-    except UnicodeError:
+        if host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+        else:
+            host.encode("idna")
+    except (UnicodeError, ipaddress.AddressValueError):
         return False
     return True
 
@@ -124,11 +131,11 @@ class KafkaSettings(Section):
     """How to reach Kafka."""
 
     bootstrap_servers: Annotated[str, Field(min_length=1)] = "localhost:9092"
-    group_id: Annotated[str, Field(min_length=1)] = "moderation-monitor"
-    instance_id: str | None = Field(default=None, description="static group member, such as the name of the pod")
+    group_id: Text = "moderation-monitor"
+    instance_id: Text | None = Field(default=None, description="static group member, such as the name of the pod")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = None
-    username: str | None = None
+    username: Text | None = None
     password: SecretStr | None = None
     ca_file: UsablePath | None = None
     cert_file: UsablePath | None = None

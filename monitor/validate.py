@@ -24,6 +24,9 @@ from monitor.topics import APPEALS, DECISIONS, LAUNCHES, REPORTS, REVIEWS, SOURC
 MAX_SHOWN: Final = 60
 """Characters of a wrong value that a message repeats."""
 
+_READ: Final = msgspec.json.Decoder(float_hook=float)
+"""Without the hook a number beyond a double is an error also in a field that is ignored."""
+
 _PLAIN: Final[dict[Any, str]] = {
     bool: "true or false",
     str: "a string",
@@ -99,7 +102,7 @@ def guess(event: dict[str, Any]) -> SourceTopic | None:
 
 def _check_line(number: int, line: bytes, source: SourceTopic | None) -> Iterator[Problem]:
     try:
-        raw = msgspec.json.decode(line)
+        raw = _READ.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         yield Problem(number, None, "", f"expected one JSON object in UTF-8: {error}")
         return

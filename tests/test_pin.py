@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections import Counter
@@ -103,6 +104,23 @@ def test_numeric_bins_hold_equal_shares(reference: Reference) -> None:
     counts = np.sum([series.features["length"] for series in pinned.series if series.segment == "all"], axis=0)
     assert 10 == len(counts)
     assert np.allclose(counts / counts.sum(), 0.1, atol=0.02)
+
+
+def test_a_reference_that_cannot_be_written_leaves_the_former_one_whole(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reference.json"
+    write_reference(reference, path)
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("monitor.pin.msgspec.json.format", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_reference(reference, path)
+    assert before == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
 
 
 def test_the_file_is_read_back_and_always_the_same(folder: Path, reference: Reference, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.event_log import FileLog, UnreadableLog
+from monitor.outputs import Outputs
 from monitor.replay import replay
-from monitor.replay_output import Outputs
 from monitor.settings import Settings, load_settings
 from monitor.topics import DECISIONS, REVIEWS
 from tests.recount import ACTED, WINDOW_MINUTES, Counts, Series, lines, recount

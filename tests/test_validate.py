@@ -109,6 +109,13 @@ def test_lines_that_are_not_json_objects_are_told_and_empty_lines_skipped() -> N
     assert all("expected one JSON object" in problem.message for problem in problems)
 
 
+def test_a_number_beyond_a_double_matters_only_where_something_is_read() -> None:
+    [line] = lines(DECISION)
+    ignored, read = (line.replace(b"}", b', "%s": 1e999}' % name) for name in (b"colour", b"threshold"))
+    assert [Level.NOTE] == [problem.level for problem in validate([ignored], source=DECISIONS)]
+    assert [Level.ERROR] == [problem.level for problem in validate([read], source=DECISIONS)]
+
+
 def test_long_values_are_cut() -> None:
     [problem] = validate(lines(DECISION | {"model": "x" * 5000}))
     assert len(problem.message) < 300

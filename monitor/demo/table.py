@@ -12,9 +12,9 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from monitor.bounds import SIGNIFICANT_P_VALUE
+from monitor.bounds import JUDGED_WINDOWS, SIGNIFICANT_P_VALUE
 
-WINDOW: Final = "1h"
+WINDOW: Final = JUDGED_WINDOWS[0]
 PAGE: Final = 1000
 Row = dict[str, Any]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from monitor.bounds import JUDGED_WINDOWS
 from monitor.http.markup import Child, Markup, joined, tag
 from monitor.http.numbers import DASH, count, interval, percent
 from monitor.http.readings import WHOLE
@@ -59,7 +60,7 @@ def pill(text: str, kind: str) -> Markup:
 
 def _headline(windows: Sequence[str]) -> str:
     """The window of the columns that are shown for one window only."""
-    return "1h" if "1h" in windows else (windows[0] if windows else "")
+    return JUDGED_WINDOWS[0] if JUDGED_WINDOWS[0] in windows else (windows[0] if windows else "")
 
 
 def _row(status: SeriesStatus, windows: Sequence[str], main: str, titles: Sequence[str], axis: float) -> Markup:

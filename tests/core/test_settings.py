@@ -142,6 +142,9 @@ def test_unknown_keys_of_models_and_policies_are_refused(tmp_path: Path) -> None
         ({"http": {"host": None}}, "http.host: Input should be a valid string, got None"),
         ({"kafka": {"ca_file": "a\0b"}}, "kafka.ca_file: expected a path without NUL and of whole characters, got 'a"),
         ({"state": {"directory": "\ud800"}}, "state.directory: expected a path without NUL and of whole characters"),
+        ({"kafka": {"group_id": "\ud800"}}, "kafka.group_id: Input should be a valid string, unable to parse"),
+        ({"kafka": {"instance_id": "\ud800"}}, "kafka.instance_id: Input should be a valid string, unable to parse"),
+        ({"kafka": {"username": "\ud800"}}, "kafka.username: Input should be a valid string, unable to parse"),
         ({"drift": {"reference": "\0x"}}, "drift.reference: expected a path without NUL and of whole characters"),
         ({"models": {"m": {"thresholds": 0.5}}}, "models.m.thresholds: expected a list, such as [0.5], got 0.5"),
         ({"models": {"m": {"thresholds": None}}}, "models.m.thresholds: expected a list, got None"),
@@ -156,7 +159,20 @@ def test_a_wrong_value_is_told_with_file_key_what_is_allowed_and_what_was_found(
     assert told in found
 
 
-NO_SERVERS = [",", "localhost:abc", "localhost:", "localhost:0", "a:70000", "a:1,", ":9092", "a b:1", "::1", "k://a:1"]
+NO_SERVERS = [
+    ",",
+    "[abcd]:9092",
+    "[::1::2]:9092",
+    "localhost:abc",
+    "localhost:",
+    "localhost:0",
+    "a:70000",
+    "a:1,",
+    ":9092",
+    "a b:1",
+    "::1",
+    "k://a:1",
+]
 
 
 @pytest.mark.parametrize("servers", [*NO_SERVERS, "a..b:1", ".:1", 70 * "a", f"{70 * 'a'}.svc:9092"])
