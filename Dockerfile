@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="moderation-monitor" \
 RUN groupadd --system --gid 10001 monitor \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/moderation-monitor --create-home --shell /usr/sbin/nologin monitor
 COPY --from=build /opt/venv /opt/venv
-# No settings: the environment would win over a mounted file. The default of the state directory, var/state, is relative:
+# No settings: the environment would win over a mounted file, which `--config` or MONITOR_CONFIG names. The default of the state directory, var/state, is relative:
 # below WORKDIR it is in the volume.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
 WORKDIR /var/lib/moderation-monitor

@@ -1,6 +1,6 @@
 """The modules that are compiled when the package is built or installed: are they there?
 
-Their sources are *.pyx, or *.py beside a *.pxd. Without them everything works alike, at about a third of the speed.
+Their sources are *.pyx, or *.py beside a *.pxd. Without them everything works alike, at about a fifth of the speed.
 `python -m monitor.hot_loops` exits 1 if any is missing.
 """
 

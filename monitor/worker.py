@@ -245,7 +245,7 @@ class Worker:
         port = server.start()
         log.info("serving", host=self._settings.http.host, port=port)
         if absent := missing():
-            why = "hot loops not compiled, decisions are read at a third of the speed: install again with a C compiler"
+            why = "hot loops not compiled, decisions are read at a fifth of the speed: install again with a C compiler"
             log.warning(why, modules=absent)
         return server
 

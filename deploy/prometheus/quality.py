@@ -27,8 +27,8 @@ WHOLE: Final = 'segment="all"'
 DRIFT_STATISTIC: Final = 'statistic="psi"'
 SILENT_AFTER_DECISIONS: Final = 200
 """Decisions in the hour before; with 50 expected in 15 minutes, none by chance has probability exp(-50)."""
-BUSY_QUARTERS: Final = ("15m", "30m", "45m")
-"""How long ago quarters of that hour ended. Each needs a decision, or a model that decides in batches would stop."""
+BUSY_QUARTERS: Final = ("15m", "30m", "45m", "60m")
+"""How long ago quarters of that hour ended. Each needs a decision: a batch of half an hour is none of a busy model."""
 
 HOUR_LABELS: Final = "series:moderation_precision_effective_labels:max_1h"
 LABELS_LAST: Final = "90m"

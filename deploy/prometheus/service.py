@@ -292,7 +292,8 @@ JOIN_HELD: Final = Alert(
 STATE_CORRUPT: Final = Alert(
     name="MonitorStateCorrupt",
     severity=Severity.WARNING,
-    # A worker that finds the damage when it starts shows 1 from its first sample on: no increase. Its age tells that
+    # A worker that finds the damage when it starts, or follows one that ended for it, shows 1 from its first sample on:
+    # no increase. Its age tells that
     # this is new; a missing earlier sample would not, as Prometheus may have been away.
     expr=(
         f"increase({_CORRUPT}[15m]) > 0\nor\n(\n  {_CORRUPT} > 0\n"

@@ -357,7 +357,7 @@ class Ingest:
 
     def _discard(self, number: int, error: CorruptIndex) -> None:
         if self._indexes is not None:
-            self._indexes.discard(number, str(error))
+            self._indexes.discard(number, str(error), ending=True)
 
     async def _hand_over(self, partition: _Partition) -> None:
         """Begin to write dead letters and what goes to the join."""

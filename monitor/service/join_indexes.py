@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from monitor.snapshot import JoinStatistics
 log = structlog.get_logger(__name__)
 
 QUARANTINE: Final = "quarantine"
+UNTOLD: Final = "untold"
+"""A file that says: the process that met the damage ended before anybody could ask it."""
 UNAVAILABLE: Final = "unavailable"
 CORRUPT: Final = "corrupt"
 
@@ -36,6 +39,13 @@ class JoinIndexes:
     failures: dict[str, int] = field(default_factory=lambda: {UNAVAILABLE: 0, CORRUPT: 0})
     """how often an index could not be written or opened, and how often one was set aside"""
     _open: dict[int, RocksIndex] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            (self.directory / UNTOLD).unlink()
+        except OSError:
+            return  # there is none, or the disk refuses, which whoever opens an index will say
+        self.failures[CORRUPT] += 1
 
     def position(self, partition: int) -> int:
         """Where reading has to start for the index of a partition."""
@@ -63,9 +73,15 @@ class JoinIndexes:
         for partition in list(self._open):
             self.close(partition)
 
-    def discard(self, partition: int, damage: str) -> None:
-        """Set an index aside that cannot be read; whoever opens it next rebuilds it."""
+    def discard(self, partition: int, damage: str, *, ending: bool = False) -> None:
+        """Set an index aside that cannot be read; whoever opens it next rebuilds it.
+
+        `ending`: this process ends for it, so it counts with the next one.
+        """
         self.failures[CORRUPT] += 1
+        if ending:
+            with contextlib.suppress(OSError):  # the log has it all the same
+                (self.directory / UNTOLD).touch()
         self.close(partition)
         folder = self._folder(partition)
         try:

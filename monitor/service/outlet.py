@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -63,7 +64,8 @@ class KafkaOutlet:
         request_timeout: float = 30.0,
     ) -> None:
         self._timeout = timeout
-        self._producer = AIOKafkaProducer(
+        self._create = partial(
+            AIOKafkaProducer,
             bootstrap_servers=bootstrap_servers,
             client_id=client_id,
             acks="all",
@@ -74,20 +76,27 @@ class KafkaOutlet:
             request_timeout_ms=int(1000 * min(request_timeout, timeout)),
             **aiokafka_options(security),
         )
-        # aiokafka has one setting for both, and gives a batch up with its first request that is not answered.
-        self._producer._request_timeout_ms = int(1000 * timeout)  # noqa: SLF001
-        self._producer._message_accumulator._batch_ttl = timeout  # noqa: SLF001
+        self._producer: Any = _Absent("before it was started")
 
     async def start(self) -> None:
         """Connect; KafkaError when no broker answers."""
-        await self._producer.start()
+        producer = self._create()
+        # aiokafka has one setting for both, and gives a batch up with its first request that is not answered.
+        producer._request_timeout_ms = int(1000 * self._timeout)  # noqa: SLF001
+        producer._message_accumulator._batch_ttl = self._timeout  # noqa: SLF001
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
 
     async def stop(self, *, within: float) -> None:
         """Close, but wait no longer than `within` seconds for what is on its way."""
         try:
             await asyncio.wait_for(self._producer.stop(), within)
         except TimeoutError:
-            self._producer = _Closed()
+            self._producer = _Absent("after it was closed")
 
     async def write(self, records: Iterable[Record]) -> None:
         """Write records in order; returns when all are acknowledged. Unwritable: Kafka is away for too long."""
@@ -115,11 +124,14 @@ class KafkaOutlet:
         return len(await self._producer.partitions_for(topic))
 
 
-class _Closed:
-    """Stands where a producer was that could not be closed in time."""
+class _Absent:
+    """Stands where there is no producer: not yet, or not any more, as one could not be closed in time."""
+
+    def __init__(self, when: str) -> None:
+        self._when = when
 
     def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"outlet: {name} after the outlet was closed")
+        raise RuntimeError(f"outlet: {name} {self._when}")
 
 
 def dead_letter(

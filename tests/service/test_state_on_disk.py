@@ -169,6 +169,16 @@ def test_a_damaged_index_is_set_aside_and_begun_anew(pipeline: Pipeline, tmp_pat
     indexes.close_all()
 
 
+def test_damage_that_ends_the_process_counts_with_the_next_one_once(pipeline: Pipeline, tmp_path: Path) -> None:
+    _, indexes = opened(pipeline, tmp_path)
+    indexes.join(3, log_start=0, summarise_from=0)
+    indexes.discard(3, "damage", ending=True)
+    indexes.close_all()
+
+    after = [opened(pipeline, tmp_path)[1] for _ in range(2)]
+    assert [1, 0] == [one.failures[CORRUPT] for one in after]
+
+
 def test_a_quarantine_keeps_the_last_pieces_only(tmp_path: Path) -> None:
     for number in range(KEPT + 3):
         piece = tmp_path / "7"
