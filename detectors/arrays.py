@@ -44,9 +44,15 @@ def finite(name: str, values: npt.ArrayLike) -> Floats:
 
 
 def nonnegative(name: str, values: npt.ArrayLike) -> Floats:
-    """Finite numbers of at least 0: counts, weights, sums of squares."""
+    """Finite numbers of at least 0: counts, weights, and sums of them."""
     array = np.asarray(values, dtype=np.float64)
-    return _all(name, array, (array >= 0) & (array < np.inf), "finite numbers >= 0")
+    return _all(name, array, (array >= 0) & (array <= LARGEST), f"finite numbers >= 0, at most {LARGEST:g}")
+
+
+def nonnegative_squares(name: str, values: npt.ArrayLike) -> Floats:
+    """Finite numbers of at least 0: variances and sums of squares of what `nonnegative` and `finite` allow."""
+    array = np.asarray(values, dtype=np.float64)
+    return _all(name, array, (array >= 0) & (array <= LARGEST**2), f"finite numbers >= 0, at most {LARGEST**2:g}")
 
 
 def fractions(name: str, values: npt.ArrayLike) -> Floats:

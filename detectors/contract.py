@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import LARGEST, Bools, Floats
+from detectors.parameters import convert_fields
 
 MOST: Final = 1e9
 """The greatest count: times the whole steps of any chart it stays exact; sums of these end at a ceiling."""
@@ -118,11 +119,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     domain: ClassVar[Domain] = Domain.REAL
 
     def __post_init__(self) -> None:
-        for field in msgspec.structs.fields(self):
-            try:
-                msgspec.convert(getattr(self, field.name), field.type)
-            except msgspec.ValidationError as error:
-                raise ValueError(f"{type(self).__name__}.{field.name}: {error}") from None
+        convert_fields(self)
 
     @classmethod
     def example(cls) -> Self:

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, Ints, nonnegative
+from detectors.arrays import Floats, Ints, none_without, nonnegative, nonnegative_squares
 
 
 class Role(StrEnum):
@@ -94,8 +94,8 @@ def window_sums(
     action rate, share of overturned among decided appeals), `mature_*` the sums that arrived (all labels are in).
     `decisions` are added over the dimensions of reviewers: put them into any cell of their segment and version.
 
-    Raises ValueError for sums that are negative or not finite, for shapes that differ, and for a cell with labels but
-    no mature labels, or with labels but no squares.
+    Raises ValueError for sums that are negative or not finite, for shapes that differ, for a cell with labels but no
+    mature labels, or with labels but no squares, and the reverse, and for fewer mature labels than arrived.
 
     >>> window_sums([90.0, 40.0], [10.0, 10.0]).rate.__round__(4)
     0.8667
@@ -104,8 +104,8 @@ def window_sums(
     found = WindowSums(
         positive=yes,
         negative=no,
-        square_positive=yes if square_positive is None else nonnegative("square_positive", square_positive),
-        square_negative=no if square_negative is None else nonnegative("square_negative", square_negative),
+        square_positive=yes if square_positive is None else nonnegative_squares("square_positive", square_positive),
+        square_negative=no if square_negative is None else nonnegative_squares("square_negative", square_negative),
         decisions=np.zeros_like(yes) if decisions is None else nonnegative("decisions", decisions),
         mature_positive=yes if mature_positive is None else nonnegative("mature_positive", mature_positive),
         mature_negative=no if mature_negative is None else nonnegative("mature_negative", mature_negative),
@@ -123,6 +123,13 @@ def window_sums(
         if np.any((arrived > 0) & (needed == 0)):
             place = int(np.flatnonzero((arrived > 0) & (needed == 0))[0])
             raise ValueError(f"{name}: found 0 at position {place} where labels arrived, allowed are sums > 0 there")
+        none_without(name, needed, arrived > 0)
+    for name, arrived, mature in (
+        ("mature_positive", yes, found.mature_positive),
+        ("mature_negative", no, found.mature_negative),
+    ):
+        if np.any(mature < arrived * (1.0 - 1e-9)):
+            raise ValueError(f"{name}: found less than arrived, allowed are sums of w / G with G of 1 at most")
     if decisions is None:
         found = WindowSums(**{**_arrays(found), "decisions": found.mature_positive + found.mature_negative})
     return found

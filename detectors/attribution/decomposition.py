@@ -43,7 +43,7 @@ class Decomposition:
 
     `reference` and `current` are the rates as reported, `change` the observed change (the one handed in, or current -
     reference). `residual` is what the cells do not explain of it: rounding of 1e-16, unless the observed change comes
-    from another estimator. All are NaN where a window has no labels.
+    from another estimator. All but the rate of the other window are NaN where one has no labels.
     """
 
     factors: tuple[Factor, ...]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats
+from detectors.arrays import Bools, Floats, nonnegative
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,13 +77,10 @@ def histograms(reference: npt.ArrayLike, current: npt.ArrayLike) -> Histograms:
     >>> histograms([2, 3], [[1, 1], [4, 0]]).current_total.tolist()
     [2.0, 4.0]
     """
-    left = np.asarray(reference, dtype=np.float64)
-    right = np.asarray(current, dtype=np.float64)
+    left, right = nonnegative("reference counts", reference), nonnegative("current counts", current)
     for name, counts in (("reference", left), ("current", right)):
         if counts.ndim == 0 or counts.shape[-1] == 0:
             raise ValueError(f"{name} counts: shape {counts.shape}, allowed is (..., bins) with at least one bin")
-        if not np.all((counts >= 0) & (counts < np.inf)):
-            raise ValueError(f"{name} counts: found a negative, NaN or infinite count, allowed are finite counts >= 0")
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"reference has {left.shape[-1]} bins and current {right.shape[-1]}, allowed are equal bins")
     left, right = np.broadcast_arrays(left, right)

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from detectors.arrays import nonnegative, require_fraction
+from detectors.arrays import Floats, nonnegative, require_fraction
 from detectors.estimation.estimate import Estimate
+from detectors.estimation.stratified import StratifiedEstimate
 from detectors.intervals.interval import Interval
 from detectors.intervals.wilson import wilson
 
@@ -49,8 +50,10 @@ def total_interval(estimate: Estimate, *, typical: npt.ArrayLike | None = None, 
     `typical` is variance / total of a longer window and replaces g. Without it 95 % limits cover 90 % with five
     violating labels of unequal weight and 93 % with twenty, with it 95 %.
 
-    NaN where the estimate is, and where it is 0 and nothing typical is given: nothing was found, and the sums do not
-    say how much could have been missed. Raises ValueError for a typical scale that is negative or not finite.
+    NaN where the estimate is, and where nothing typical is given and the estimate is 0, or stratified with labels that
+    agree in each stratum: the sums do not say how much could have been missed. It is for what is rare: of a stratified
+    total of common items take the interval of their share, times N. Raises ValueError for a typical scale that is
+    negative or not finite.
 
     >>> import numpy as np
     >>> from detectors.estimation import horvitz_thompson_total
@@ -61,9 +64,16 @@ def total_interval(estimate: Estimate, *, typical: npt.ArrayLike | None = None, 
     z = scipy.special.ndtri(0.5 + 0.5 * require_fraction("confidence", confidence))
     with np.errstate(divide="ignore", invalid="ignore"):
         total = np.where(estimate.estimate >= 0, estimate.estimate, np.nan)
-        scale = z * z * (estimate.variance / total if typical is None else nonnegative("typical", typical))
+        scale = z * z * (_measured(estimate) / total if typical is None else nonnegative("typical", typical))
         half = np.sqrt(total * scale + 0.25 * scale**2)
         upper = total + 0.5 * scale + half
         # Both are 0 where the total and what is typical are.
         lower = np.where(upper == 0, 0.0, total * (total / upper))
     return Interval(lower=lower, upper=upper)
+
+
+def _measured(estimate: Estimate) -> Floats:
+    """The variance, NaN where it is 0 only because few labels agree."""
+    if not isinstance(estimate, StratifiedEstimate):
+        return estimate.variance
+    return np.where((estimate.variance == 0) & ~estimate.complete, np.nan, estimate.variance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import binary, nonnegative, probabilities, single, without_squares
+from detectors.arrays import binary, nonnegative, nonnegative_squares, probabilities, single, without_squares
 from detectors.estimation.estimate import Estimate, Reason, reasons
 from detectors.intervals.typical_weights import shrunk_weight
 
@@ -52,8 +52,8 @@ def hajek(
     sums = (
         nonnegative("weight_violating", weight_violating),
         nonnegative("weight_benign", weight_benign),
-        nonnegative("square_violating", square_violating),
-        nonnegative("square_benign", square_benign),
+        nonnegative_squares("square_violating", square_violating),
+        nonnegative_squares("square_benign", square_benign),
     )
     fpc_violating = (
         sums[0] if correction_violating is None else nonnegative("correction_violating", correction_violating)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import binary, none_without, nonnegative, probabilities, single, some_with
+from detectors.arrays import binary, none_without, nonnegative, nonnegative_squares, probabilities, single, some_with
 from detectors.estimation.estimate import Estimate, Reason, reasons
 
 
@@ -38,7 +38,7 @@ def horvitz_thompson_total(
     """
     total, total2, fpc, count = np.broadcast_arrays(
         nonnegative("weighted", weighted),
-        nonnegative("square", square),
+        nonnegative_squares("square", square),
         nonnegative("correction", correction),
         nonnegative("labels", labels),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import none_without, nonnegative, some_with
+from detectors.arrays import none_without, nonnegative, nonnegative_squares, some_with
 from detectors.estimation.strata import collapse
 from detectors.estimation.stratified import StratifiedEstimate, require_strata, summary
 
@@ -57,8 +57,8 @@ def post_stratified(
         nonnegative("labels", labels),
         nonnegative("weight_violating", weight_violating),
         nonnegative("weight_benign", weight_benign),
-        nonnegative("square_violating", square_violating),
-        nonnegative("square_benign", square_benign),
+        nonnegative_squares("square_violating", square_violating),
+        nonnegative_squares("square_benign", square_benign),
     )
     require_strata(size, count)
     weight = violating + benign

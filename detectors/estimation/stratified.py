@@ -11,16 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, Ints, finite, none_without, nonnegative
+from detectors.arrays import Bools, Floats, Ints, finite, none_without, nonnegative, nonnegative_squares
 from detectors.estimation.estimate import Estimate, Reason, reasons
 from detectors.estimation.strata import collapse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StratifiedEstimate(Estimate):
-    """An Estimate, and `collapsed`: how many strata held too few labels and borrowed from neighbours."""
+    """An Estimate, and `collapsed`: how many strata held too few labels and borrowed from neighbours.
+
+    `complete`: whether all decisions were reviewed. Where they were not, a variance of 0 says only that the labels of
+    each stratum agree.
+    """
 
     collapsed: Ints
+    complete: Bools
 
 
 def stratified_mean(
@@ -34,8 +39,9 @@ def stratified_mean(
 
     A stratum without labels takes the mean of its neighbour (joined to the next that has labels, at the end to the one
     before). One with a single label keeps its mean and takes its variance from the labels of its neighbour and itself.
-    `collapsed` counts both. TOO_FEW_LABELS with fewer than two in all. `effective_n` is Kish's, N^2 / sum N_h^2/n_h;
-    `interval_n` is NaN: for shares see `post_stratified`.
+    `collapsed` counts both. Squares hold a spread down to some 1e-8 sqrt(n) of the mean; of amounts that vary less take
+    a usual one off before they are summed up, or the variance is 0. TOO_FEW_LABELS with fewer than two in all.
+    `effective_n` is Kish's, N^2 / sum N_h^2/n_h; `interval_n` is NaN: for shares see `post_stratified`.
 
     Source: Cochran 1977, Sampling Techniques, sections 5.3 and 5A.12 (collapsed strata). Raises ValueError for sums
     that are not finite, negative counts, more labels than decisions, sums without labels, and squares too small for
@@ -51,7 +57,7 @@ def stratified_mean(
         nonnegative("sizes", sizes),
         nonnegative("labels", labels),
         finite("total", total),
-        nonnegative("squares", squares),
+        nonnegative_squares("squares", squares),
     )
     require_strata(size, count)
     none_without("total", sum_y, count > 0)
@@ -88,6 +94,7 @@ def stratified_total(
         interval_n=mean.interval_n,
         reason=mean.reason,
         collapsed=mean.collapsed,
+        complete=mean.complete,
     )
 
 
@@ -128,4 +135,5 @@ def summary(
         interval_n=nothing if interval_n is None else np.where(known, interval_n, 0.0),
         reason=reason,
         collapsed=collapsed,
+        complete=(labels == size).all(axis=-1),
     )

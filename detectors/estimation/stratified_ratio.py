@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import finite, nonnegative
+from detectors.arrays import finite, none_without, nonnegative, nonnegative_squares
 from detectors.estimation.estimate import Reason
+from detectors.estimation.ratio import require_covariance
 from detectors.estimation.stratified import StratifiedEstimate, stratified_total
 
 
@@ -36,7 +37,8 @@ def stratified_ratio(
     `interval_n` is NaN, a ratio of amounts is no share.
 
     Source: Cochran 1977, Sampling Techniques, section 6.11. Raises ValueError for sums that are not finite, for a
-    `denominator` below 0, negative counts, more labels than decisions, and squares too small for their total.
+    `denominator` below 0, negative counts, more labels than decisions, squares too small for their total, and
+    products too large for their squares.
 
     >>> found = stratified_ratio(
     ...     [1000, 200], [4, 4], numerator=[2, 9], denominator=[8, 12], numerator_squares=[2, 23],
@@ -54,11 +56,13 @@ def stratified_ratio(
     r = np.where(known, estimate, 0.0)[..., np.newaxis]
     u, uu, vv, uv, count = (
         finite("numerator", numerator),
-        nonnegative("numerator_squares", numerator_squares),
-        nonnegative("denominator_squares", denominator_squares),
+        nonnegative_squares("numerator_squares", numerator_squares),
+        nonnegative_squares("denominator_squares", denominator_squares),
         finite("products", products),
         nonnegative("labels", labels),
     )
+    none_without("products", uv, count > 0)
+    require_covariance("products", uv, uu, vv)
     residual = u - r * v
     squares = uu - 2.0 * r * uv + r**2 * vv
     # Rounding may leave the squares of a nearly constant ratio a hair below what their sum needs.
@@ -74,4 +78,5 @@ def stratified_ratio(
         interval_n=spread.interval_n,
         reason=np.where(empty, np.uint8(Reason.EMPTY_DENOMINATOR), spread.reason).astype(np.uint8),
         collapsed=spread.collapsed,
+        complete=spread.complete,
     )

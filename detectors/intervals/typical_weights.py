@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, nonnegative
+from detectors.arrays import Floats, nonnegative, nonnegative_squares
 
 ASSUMED_LABELS: Final = 2.0
 """Strength, in labels, of the mean weight of all labels as a guess at the weight of one verdict. By simulation 1 is too
@@ -58,8 +58,8 @@ def typical_weights(
     sums = (
         nonnegative("weight_violating", weight_violating),
         nonnegative("weight_benign", weight_benign),
-        nonnegative("square_violating", square_violating),
-        nonnegative("square_benign", square_benign),
+        nonnegative_squares("square_violating", square_violating),
+        nonnegative_squares("square_benign", square_benign),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = (sums[2] + sums[3]) / (sums[0] + sums[1])

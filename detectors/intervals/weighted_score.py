@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Floats, nonnegative, without_squares
+from detectors.arrays import Floats, nonnegative, nonnegative_squares, without_squares
 from detectors.intervals.interval import Interval
 from detectors.intervals.modified_wilson import modified_wilson
 from detectors.intervals.typical_weights import shrunk_weight
@@ -76,8 +76,8 @@ def weighted_score(
     sums = (
         nonnegative("weight_violating", weight_violating),
         nonnegative("weight_benign", weight_benign),
-        nonnegative("square_violating", square_violating),
-        nonnegative("square_benign", square_benign),
+        nonnegative_squares("square_violating", square_violating),
+        nonnegative_squares("square_benign", square_benign),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_weight = (sums[2] + sums[3]) / (sums[0] + sums[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from detectors.arrays import finite
+from detectors.parameters import convert_fields
 
 
 class Contrast(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Contrast(msgspec.Struct, frozen=True):
     more_is_better: bool = True
 
     def __post_init__(self) -> None:
+        convert_fields(self)
         if not len(self.violating) == len(self.benign) >= 1:
             raise ValueError("contrast: violating and benign need the same number of entries, at least one")
         finite("violating", self.violating)

@@ -14,6 +14,7 @@ from detectors.arrays import Floats, finite, fractions, probabilities, require_f
 from detectors.intervals import Interval
 from detectors.launch.contrast import Contrast
 from detectors.launch.outcomes import Outcomes
+from detectors.parameters import convert_fields
 
 _HALVINGS = 34  # of the reach: bounds to 1e-10 of it
 
@@ -35,6 +36,7 @@ class Design(msgspec.Struct, frozen=True):
     bets: tuple[float, ...] = (0.9, 0.45, 0.225, 0.1125, 0.05625, 0.028125, 0.0140625)
 
     def __post_init__(self) -> None:
+        convert_fields(self)
         probabilities("inclusion_probability", self.inclusion_probability)
         if not self.inclusion_probability or not self.bets:
             raise ValueError("design: needs at least one stratum and one bet")

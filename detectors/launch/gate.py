@@ -14,6 +14,7 @@ from detectors.intervals import Interval
 from detectors.launch.contrast import Contrast
 from detectors.launch.evidence import Design, confidence_sequence, log_e_value
 from detectors.launch.outcomes import KINDS, Outcomes
+from detectors.parameters import convert_fields
 
 
 class Verdict(StrEnum):
@@ -31,6 +32,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     name: str
     contrast: Contrast
     margin: float
+
+    def __post_init__(self) -> None:
+        convert_fields(self)
 
 
 class EndpointEvidence(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alpha_interval: float = 0.05
 
     def __post_init__(self) -> None:
+        convert_fields(self)
         for name in ("alpha_pass", "alpha_block", "alpha_segments", "alpha_interval"):
             require_fraction(name, getattr(self, name))
         if not self.endpoints or not self.segments:

@@ -121,4 +121,5 @@ def _fixed(mean: float, null_variance: float, variance: float, *, alpha: float, 
         return float("inf")
     z_alpha = -float(scipy.special.ndtri(require_fraction("alpha", alpha)))
     z_beta = float(scipy.special.ndtri(require_fraction("power", power)))
-    return float((z_alpha * null_variance**0.5 + z_beta * variance**0.5) ** 2 / mean**2)
+    # Not above 0 where alpha alone has the power.
+    return float(max(z_alpha * null_variance**0.5 + z_beta * variance**0.5, 0.0) ** 2 / mean**2)

@@ -99,7 +99,7 @@ def outcomes(
             raise ValueError(f"{name}: found a value that is not 0 or 1")
     if not np.all((verdict == 0) | (verdict == 1) | np.isnan(verdict)):
         raise ValueError("violating: allowed are 1, 0 and NaN for not sampled")
-    if not np.issubdtype(row.dtype, np.integer) or np.any((row < 0) | (row >= strata)):
+    if (row.size and not np.issubdtype(row.dtype, np.integer)) or np.any((row < 0) | (row >= strata)):
         raise ValueError(f"stratum: allowed are whole numbers from 0 to {strata - 1}")
     alone = champion != challenger
     kind = 3 * (champion[alone] == 1) + np.where(np.isnan(verdict[alone]), 2, verdict[alone] == 0)

@@ -25,9 +25,9 @@ class LordState(msgspec.Struct, frozen=True):
 class LordPlusPlus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Reject p_t <= alpha_t = w0 g_t + (alpha - w0) g_{t - tau_1} + alpha sum over j >= 2 of g_{t - tau_j}.
 
-    tau_j is the number of the j-th discovery, g_j = .07720838 ln(max(j, 2)) / (j exp(sqrt(ln j))) sums to 1, and w0 is
-    `initial_wealth`, alpha / 10 unless told. A test spends, a discovery earns alpha: after long without one hardly
-    anything is rejected. Only the latest 1000 discoveries are remembered; to forget one only lowers levels.
+    tau_j is the number of the j-th discovery, g_j = .07720838 ln(max(j, 2)) / (j exp(sqrt(ln j))) sums to .976, and
+    w0 is `initial_wealth`, alpha / 10 unless told. A test spends, a discovery earns alpha: after long without one
+    hardly anything is rejected. Only the latest 1000 discoveries are remembered; to forget one only lowers levels.
 
     Controls the false discovery rate at alpha at each time for null p-values that are independent of each other and of
     the rest. Segments that overlap, and the same segment tested again on a window that shares data, are dependent:

@@ -91,5 +91,6 @@ def earned_levels(
         earned = np.full(len(latest), alpha)
         if len(latest) == discovered:
             earned[0] -= wealth
-        level += share(times[:, None] - np.array(latest)) @ earned
+        # No matrix product: the order of its sum, and so the last bit, depends on how many levels there are.
+        level += (share(times[:, None] - np.array(latest)) * earned).sum(axis=-1)
     return np.asarray(level, dtype=np.float64)

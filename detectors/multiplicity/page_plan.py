@@ -6,14 +6,17 @@ An alarm is a page and restarts its chart. Alarms that are shown as one page (an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from detectors.arrays import Bools, Floats, fractions, nonnegative, require_fraction
 from detectors.charts import BernoulliCusum
 from detectors.intervals import wilson
+
+_SMALL: Final = 0.01
+_SERIES: Final = [(-1.0) ** k / (k * (k - 1.0)) for k in range(9, 1, -1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,8 +203,14 @@ def bernoulli_information(p1: npt.ArrayLike, p0: npt.ArrayLike) -> Floats:
     changed, base = fractions("p1", p1), fractions("p0", p0)
     if ((changed == base) | (base == 0) | (base == 1) | (changed == 0) | (changed == 1)).any():
         raise ValueError("p1, p0: allowed are different shares within (0, 1)")
-    information = scipy.special.rel_entr(changed, base) + scipy.special.rel_entr(1.0 - changed, 1.0 - base)
-    return np.asarray(information, dtype=np.float64)
+    change = changed - base
+    return np.asarray(base * _excess(change / base) + (1.0 - base) * _excess(-change / (1.0 - base)))
+
+
+def _excess(x: Floats) -> Floats:
+    """(1 + x) ln(1 + x) - x, which is never negative: two of them add up without cancelling."""
+    whole = (1.0 + x) * np.log1p(x) - x
+    return np.where(np.abs(x) < _SMALL, x**2 * np.polyval(_SERIES, x), whole)
 
 
 def _told(values: npt.ArrayLike, runs: Bools, *, otherwise: float) -> Floats:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import AnyDetector, Direction, Domain, Logic, Reading, Spec, StateMismatch, resume, save
+from detectors import AnyDetector, Cusum, Direction, Domain, Logic, Reading, Spec, StateMismatch, resume, save
 
 every_detector = pytest.mark.parametrize("kind", typing.get_args(AnyDetector), ids=lambda kind: kind.__name__)
 ELEMENTS = {
@@ -184,6 +184,14 @@ def test_a_state_saved_with_other_parameters_is_not_continued(kind: type[Spec]) 
 
     with pytest.raises(StateMismatch, match="other parameters"):
         resume(kind(), saved)
+
+
+def test_a_state_finds_a_specification_again_whose_numbers_were_written_otherwise() -> None:
+    spec = Cusum(target=0, sigma=np.float64(1.0), threshold=5)
+    same = Cusum(target=0.0, sigma=1.0, threshold=5.0)
+
+    assert spec.fingerprint() == same.fingerprint()
+    assert spec.build().snapshot() == resume(same, save(spec, spec.build())).snapshot()
 
 
 @every_detector

@@ -67,3 +67,16 @@ def test_collapsing_to_an_unknown_dimension_is_refused() -> None:
 
 def test_a_window_without_labels_has_no_rate() -> None:
     assert np.isnan(window_sums([0.0], [0.0], decisions=[5.0]).rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "sums"),
+    [
+        ("mature_positive", {"mature_positive": [10.0, 5.0]}),
+        ("square_positive", {"square_positive": [10.0, 5.0]}),
+        ("mature_negative", {"mature_negative": [1.0, 0.5]}),
+    ],
+)
+def test_sums_of_labels_that_did_not_arrive_are_refused(name: str, sums: dict[str, list[float]]) -> None:
+    with pytest.raises(ValueError, match=f"{name}: found"):
+        window_sums([10.0, 0.0], [1.0, 1.0], **sums)

@@ -14,6 +14,7 @@ from detectors.estimation import (
     horvitz_thompson_mean,
     horvitz_thompson_total,
     share_interval,
+    stratified_total,
     total_interval,
 )
 
@@ -127,3 +128,17 @@ def test_sums_that_no_labels_have_are_refused() -> None:
         horvitz_thompson_total(0.0, 0.0, correction=10.0, labels=0)
     with pytest.raises(ValueError, match=r"square: found 0\.0 at position 1, allowed are sums > 0"):
         horvitz_thompson_total([0.0, 10.0], 0.0, correction=0.0, labels=4)
+
+
+def test_labels_that_agree_are_not_taken_for_certain_unless_all_were_reviewed() -> None:
+    found = stratified_total(
+        [[1000, 200], [10, 5]], [[2, 20], [10, 5]], total=[[2, 0], [10, 0]], squares=[[2, 0], [10, 0]]
+    )
+    interval = total_interval(found)
+
+    assert [1000.0, 10.0] == found.estimate.tolist()
+    assert [False, True] == found.complete.tolist()
+    assert [True, False] == np.isnan(interval.lower).tolist() == np.isnan(interval.upper).tolist()
+    assert (10.0, 10.0) == (interval.lower[1], interval.upper[1])
+    told = total_interval(found, typical=30.0)
+    assert told.lower[0] < 1000.0 < told.upper[0]

@@ -50,3 +50,23 @@ def test_no_labels_and_an_empty_denominator_are_told_apart() -> None:
     assert [Reason.NO_LABELS, Reason.EMPTY_DENOMINATOR, Reason.IDENTIFIED] == found.reason.tolist()
     assert [True, True, False] == np.isnan(found.estimate).tolist()
     assert 0.5 == found.estimate[2]
+
+
+def test_the_variance_of_a_ratio_that_hardly_varies_is_that_of_its_residuals() -> None:
+    rng = np.random.default_rng(3)
+    u, v, pi = 1e8 + rng.normal(size=200), np.ones(200), np.full(200, 0.2)
+    # Taking 1e8 off is exact for the residuals.
+    away = u - 1e8
+    residual = away - away.mean()
+
+    found = ratio_from_labels(u, v, pi)
+
+    assert float(found.variance) == pytest.approx(np.sum(0.8 / 0.04 * residual**2) / 1000.0**2, rel=1e-6)
+
+
+def test_covariances_that_no_labels_have_and_totals_without_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"covariance: found 50\.0, allowed is at most 1\.0"):
+        ratio(5.0, 10.0, numerator_variance=1.0, denominator_variance=1.0, covariance=50.0, labels=3)
+    with pytest.raises(ValueError, match="numerator: found 5"):
+        ratio(5.0, 0.0, numerator_variance=1.0, denominator_variance=1.0, covariance=0.5, labels=0)
+    assert not ratio_from_labels([], [], []).estimate >= 0

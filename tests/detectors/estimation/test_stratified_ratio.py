@@ -108,3 +108,17 @@ def test_each_reason_is_told_beside_a_series_that_is_identified() -> None:
     assert expected == found.reason.tolist()
     assert missing == np.isnan(found.estimate).tolist() == np.isnan(found.variance).tolist()
     assert 0.5 == found.estimate[4]
+
+
+@pytest.mark.parametrize(("labels", "products"), [([3, 0], [1000.0, 0.0]), ([3, 0], [14.0, 7.0])])
+def test_products_that_no_labels_have_are_refused(labels: list[int], products: list[float]) -> None:
+    with pytest.raises(ValueError, match="products: found"):
+        stratified_ratio(
+            [10, 5],
+            labels,
+            numerator=[6.0, 0.0],
+            denominator=[6.0, 0.0],
+            numerator_squares=[14.0, 0.0],
+            denominator_squares=[14.0, 0.0],
+            products=products,
+        )

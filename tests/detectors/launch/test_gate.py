@@ -18,6 +18,7 @@ from detectors.launch import (
     precision,
     true_positives,
     two_sample_labels_needed,
+    value,
 )
 from tests.studies.launch import Plan, gate, peeking, simulate
 
@@ -192,3 +193,14 @@ def test_a_gate_comes_back_from_its_own_encoding() -> None:
     again = msgspec.json.decode(msgspec.json.encode(spec), type=Gate)
 
     assert (spec, spec.fingerprint()) == (again, again.fingerprint())
+
+
+def test_numbers_of_any_kind_make_the_same_gate() -> None:
+    whole = Gate(endpoints=(Endpoint("value", value(1, -3), 0.01),), closes_at=1000, minimum_labels=np.int64(30))  # type: ignore[arg-type]
+    real = Gate(endpoints=(Endpoint("value", value(np.float64(1.0), -3.0), np.float64(0.01)),), closes_at=1000.0)
+
+    again = msgspec.json.decode(msgspec.json.encode(whole), type=Gate)
+
+    assert whole == real == again
+    assert whole.fingerprint() == real.fingerprint() == again.fingerprint()
+    assert 0 == again.step(whole.start(), tally(0, 0, 0, 0, 0, 0), at=0.0).labels

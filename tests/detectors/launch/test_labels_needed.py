@@ -88,3 +88,8 @@ def test_rates_that_cannot_be_are_refused(rates: tuple[float, float]) -> None:
         paired_labels_needed(*rates)
     with pytest.raises(ValueError, match="reference"):
         paired_labels_needed(0.5, 0.6, reference=rates[1] + 0.5 if rates[1] > 0 else rates[1])
+
+
+def test_a_power_that_the_level_alone_has_needs_no_labels() -> None:
+    assert 0.0 == paired_labels_needed(0.6, 0.8, reference=0.95, power=0.01)
+    assert 0.0 == two_sample_labels_needed(0.95, 0.94, power=0.01)

@@ -61,3 +61,8 @@ def test_outcomes_of_other_strata_do_not_add() -> None:
 def test_narrow_integers_name_their_stratum_all_the_same() -> None:
     found = outcomes(np.ones(60), np.zeros(60), violating=np.ones(60), stratum=np.arange(60, dtype=np.uint8), strata=60)
     assert [1.0] * 60 == found.discordant.sum(axis=1).tolist()
+
+
+def test_no_decisions_are_no_outcomes_with_strata_as_without() -> None:
+    for found in (outcomes([], [], violating=[], stratum=[]), outcomes([], [], violating=[])):
+        assert 0.0 == found.discordant.sum() == found.both

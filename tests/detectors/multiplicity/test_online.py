@@ -193,3 +193,17 @@ def test_numbers_that_are_no_p_values_are_refused(bad: float) -> None:
 def test_hypotheses_have_one_order() -> None:
     with pytest.raises(ValueError, match=r"got an array of shape \(1, 2\), allowed is \(n,\)"):
         ELond().decide([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("procedure", [LordPlusPlus(alpha=0.05), Saffron(alpha=0.05)])
+@pytest.mark.parametrize("seed", range(10))
+def test_levels_are_the_same_bits_one_by_one_as_together(procedure: Any, seed: int) -> None:
+    values = np.random.default_rng(seed).random(300) ** 4
+    together, _ = procedure.decide(values)
+
+    state, single = None, []
+    for value in values:
+        tests, state = procedure.decide([value], state)
+        single += tests.threshold.tolist()
+
+    assert together.threshold.tolist() == single

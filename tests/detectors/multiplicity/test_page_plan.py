@@ -1,5 +1,7 @@
 """Page plans against exact expectations of restarting charts, simulated overlapping segments and all baselines."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -236,3 +238,14 @@ def test_a_segment_that_is_not_watched_may_lack_anything(unknown: dict[str, floa
 def test_a_segment_that_is_watched_without_a_baseline_is_refused_by_its_name() -> None:
     with pytest.raises(ValueError, match=r"baseline: found 0\.0 at position 1, allowed are numbers > 0"):
         bernoulli_cusum_plan([0.1, 0.1], [2e4, 2e3], p0=0.1, change=0.05, baseline=[1000, 0])
+
+
+@pytest.mark.parametrize("base", [0.001, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("change", [1e-12, -1e-9, 1e-6, -1e-4, 0.009, -0.011, 0.3])
+def test_the_information_of_any_change_has_all_its_digits(base: float, change: float) -> None:
+    changed = base + change * base * (1.0 - base)
+    with localcontext(prec=60):
+        p1, p0 = Decimal(changed), Decimal(base)
+        exact = p1 * (p1 / p0).ln() + (1 - p1) * ((1 - p1) / (1 - p0)).ln()
+
+    assert float(bernoulli_information(changed, base)) == pytest.approx(float(exact), rel=1e-13)
