@@ -36,7 +36,8 @@ def bin_counts(
     if series is None:
         return np.bincount(place, minlength=bins).astype(np.int64)
     rows = np.asarray(series)
-    if rows.shape != numbers.shape or not np.issubdtype(rows.dtype, np.integer):
+    # An empty list has no integers to show: NumPy takes it for floats.
+    if rows.shape != numbers.shape or (rows.size and not np.issubdtype(rows.dtype, np.integer)):
         raise ValueError(f"series: {rows.dtype} of shape {rows.shape}, allowed are integers of shape {numbers.shape}")
     if rows.size and not (rows.min() >= 0 and rows.max() < series_count):
         raise ValueError(f"series: found {rows.min()} to {rows.max()}, allowed is 0 to {series_count - 1}")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats
-from detectors.delay.exits import squared
+from detectors.delay.exits import require_squares_of_all, squared
 from detectors.delay.kaplan_meier import from_here_on, influence_on_log_survival, product_limit
 
 
@@ -47,12 +47,14 @@ def aalen_johansen(
     precision only if precision has not moved. For a new window's own precision use `nowcast`.
 
     Source: Aalen and Johansen 1978, Scand. J. Statist. 5; Andersen, Borgan, Gill and Keiding 1993, section IV.4.
-    Raises ValueError for sums that are negative or not finite and for shapes that differ.
+    Raises ValueError for sums that are negative or not finite, for shapes that differ, and for squares of only one of
+    the two or of 0 where the sum is not.
 
     >>> found = aalen_johansen([[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 1, 0]], [0, 0, 1, 0, 0, 1])
     >>> found.incidence[:, -1].round(6).tolist(), found.survival[-1].round(6).tolist()
     ([0.388889, 0.388889], 0.222222)
     """
+    require_squares_of_all(square_events=square_events, square_censored=square_censored)
     d, d2 = squared("events", events, square_events)
     c, c2 = squared("censored", censored, square_censored)
     if d.ndim < 2 or d.shape[-1] != c.shape[-1]:

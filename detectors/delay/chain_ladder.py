@@ -19,7 +19,8 @@ class ChainLadder:
     """`factors` and `sigma2` are (..., bins - 1), from each bin to the next; the rest is by cohort or in total.
 
     `ultimate` and `outstanding` = ultimate - seen are (..., cohorts) with their `standard_error`; the totals are (...),
-    over the cohorts that are as old as one bin. NaN where a factor that is needed is not known: no older cohort.
+    over the cohorts that are as old as one bin. NaN where a factor that is needed is not known, because no older cohort
+    had a label by then; the totals also where no cohort is as old as one bin.
     """
 
     factors: Floats
@@ -61,7 +62,8 @@ def chain_ladder(increments: npt.ArrayLike, age: npt.ArrayLike) -> ChainLadder:
     both = seen[..., 1:]
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.sum(np.where(both, cumulative[..., :-1], 0.0), axis=-2)
-        factors = np.sum(np.where(both, cumulative[..., 1:], 0.0), axis=-2) / base
+        grown = np.sum(np.where(both, cumulative[..., 1:], 0.0), axis=-2)
+        factors = np.where(base > 0, grown / base, np.nan)
         sigma2 = _process_variance(cumulative, both, factors)
         log_growth = np.log(factors)
         relative = sigma2 / factors**2
@@ -80,6 +82,7 @@ def chain_ladder(increments: npt.ArrayLike, age: npt.ArrayLike) -> ChainLadder:
         process = np.where(ahead & np.isnan(relative)[..., None, :], np.nan, process).sum(axis=-1)
         shared = relative / base
         errors = ultimate**2 * (process + np.sum(np.where(ahead, shared[..., None, :], 0.0), axis=-1))
+        some = begun.any(axis=-1)
         counted = np.where(begun, ultimate, 0.0)
         waiting = np.sum(np.where(ahead & begun[..., None], ultimate[..., None], 0.0), axis=-2)
         total = np.sum(np.where(begun, ultimate**2 * process, 0.0), axis=-1) + np.sum(
@@ -91,8 +94,8 @@ def chain_ladder(increments: npt.ArrayLike, age: npt.ArrayLike) -> ChainLadder:
         ultimate=ultimate,
         outstanding=ultimate - last,
         standard_error=np.sqrt(errors),
-        total_outstanding=np.sum(counted - np.where(begun, last, 0.0), axis=-1),
-        total_standard_error=np.sqrt(total),
+        total_outstanding=np.where(some, np.sum(counted - np.where(begun, last, 0.0), axis=-1), np.nan),
+        total_standard_error=np.where(some, np.sqrt(total), np.nan),
     )
 
 

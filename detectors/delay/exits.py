@@ -7,11 +7,15 @@ segments add up. Bins are in order of delay; within a bin labels come first, the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.arrays import Bools, Floats, Ints, nonnegative, single
+from detectors.arrays import Bools, Floats, Ints, nonnegative, nonnegative_squares, single, some_with
+
+_ROUNDING: Final = 1e-9
+"""A difference of sums that are equal but for rounding may be up to this share of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +74,14 @@ def exits_from_cohorts(
     have passed in full. What has not come by then is censored in the last bin seen; a cohort of age 0 says nothing.
     The squares are the sums of w^2 and default to the sums themselves, which is right for counts only.
 
-    Raises ValueError for labels in a bin that has not passed, for more labels than entries, for ages out of range and
-    for axes that are not there.
+    Raises ValueError for labels in a bin that has not passed, for more labels than entries, for ages out of range, for
+    axes that are not there, and for squares of only one of the two or of 0 where the sum is not.
 
     >>> exits = exits_from_cohorts([[[3, 1], [2, 0]]], [5, 6], [2, 1])
     >>> exits.events.tolist(), exits.censored.tolist()
     ([[5.0, 1.0]], [4.0, 1.0])
     """
+    require_squares_of_all(square_events=square_events, square_entries=square_entries)
     came, came2 = squared("events", events, square_events)
     require_axes("events", came, "causes", "cohorts", "bins")
     waits, waits2 = squared("entries", entries, square_entries)
@@ -87,6 +92,10 @@ def exits_from_cohorts(
     pending, pending2 = (
         remainder("events", total, part.sum(axis=(-3, -1))) for total, part in ((waits, came), (waits2, came2))
     )
+    # What rounding leaves where all labels have come is no decision that still waits.
+    left = pending > _ROUNDING * waits
+    some_with("square_entries", pending2, left)
+    pending, pending2 = (np.where(left, part, 0.0) for part in (pending, pending2))
     return Exits(
         times=np.arange(came.shape[-1], dtype=np.float64),
         events=came.sum(axis=-2),
@@ -96,16 +105,34 @@ def exits_from_cohorts(
     )
 
 
+def require_squares_of_all(**squares: npt.ArrayLike | None) -> None:
+    """ValueError for squares of some sums and not of others: these would be taken for counts beside sums of weights.
+
+    >>> require_squares_of_all(square_events=[4.0], square_censored=None)
+    Traceback (most recent call last):
+    ValueError: square_censored: missing beside square_events, allowed are the squares of all sums or of none
+    """
+    given = [name for name, values in squares.items() if values is not None]
+    missing = [name for name, values in squares.items() if values is None]
+    if given and missing:
+        raise ValueError(
+            f"{', '.join(missing)}: missing beside {', '.join(given)}, allowed are the squares of all sums or of none"
+        )
+
+
 def squared(name: str, sums: npt.ArrayLike, squares: npt.ArrayLike | None) -> tuple[Floats, Floats]:
     """Sums of weights with their sums of squares; without the latter the weights are 1 and both are the same.
+
+    ValueError for shapes that differ, and for squares of 0 where the sum is not: an estimate without any error.
 
     >>> squared("events", [2.0], None)[1].tolist()
     [2.0]
     """
     first = nonnegative(name, sums)
-    second = first if squares is None else nonnegative(f"square_{name}", squares)
+    second = first if squares is None else nonnegative_squares(f"square_{name}", squares)
     if first.shape != second.shape:
         raise ValueError(f"square_{name}: shape {second.shape}, allowed is that of {name}, {first.shape}")
+    some_with(f"square_{name}", second, first > 0)
     return first, second
 
 
@@ -146,7 +173,7 @@ def remainder(name: str, total: Floats, part: Floats) -> Floats:
     2.0
     """
     rest = total - part
-    if np.any(rest < -1e-9 * (1.0 + total)):
+    if np.any(rest < -_ROUNDING * (1.0 + total)):
         raise ValueError(f"{name}: found more labels than decisions that wait for one in the same cohort")
     return np.maximum(rest, 0.0)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy
 
 from detectors.arrays import Floats, require_fraction
-from detectors.delay.exits import require_axes, squared
+from detectors.delay.exits import require_axes, require_squares_of_all, squared
 from detectors.intervals import wilson
 
 
@@ -59,7 +59,8 @@ def kaplan_meier(
 
     Assumes that the age at which a decision is last seen says nothing of its delay (so: delays do not drift).
     Source: Kaplan and Meier 1958, JASA 53; Greenwood 1926; Borgan and Liestol 1990, Scand. J. Statist. 17.
-    Raises ValueError for sums that are negative or not finite and for shapes that differ.
+    Raises ValueError for sums that are negative or not finite, for shapes that differ, and for squares of only one of
+    the two or of 0 where the sum is not.
 
     >>> found = kaplan_meier([3, 1, 0, 1], [1, 0, 1, 1])
     >>> found.survival.round(3).tolist(), found.variance.round(4).tolist()
@@ -68,6 +69,7 @@ def kaplan_meier(
     [0.229, 0.12, 0.12, 0.013]
     """
     require_fraction("confidence", confidence)
+    require_squares_of_all(square_events=square_events, square_censored=square_censored)
     d, d2 = squared("events", events, square_events)
     c, c2 = squared("censored", censored, square_censored)
     require_axes("events", d, "bins")

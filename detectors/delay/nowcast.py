@@ -15,7 +15,7 @@ import numpy.typing as npt
 from detectors.arrays import Floats, Ints, mask, require_fraction
 from detectors.delay.arrival_curve import triangle
 from detectors.delay.bounds import bounds
-from detectors.delay.exits import observed, remainder, squared
+from detectors.delay.exits import observed, remainder, require_squares_of_all, squared
 from detectors.delay.ultimate import student_factor, total_of, ultimate
 from detectors.intervals import wilson
 
@@ -84,8 +84,9 @@ def nowcast(
 
     `violating`, `benign` (..., cohorts, bins): sums of w = 1 / pi of the labels of each cohort (decisions of an hour, a
     day) that came in each delay bin; `selected` (..., cohorts): the sum of w of all decisions chosen for review, with
-    a label or without. The squares are the sums of w^2; without them weights are 1. `age` (..., cohorts): bins that
-    have passed in full. `window` (cohorts,): True for the cohorts reported on; all cohorts tell of delays.
+    a label or without. The squares, of all sums or of none, are the sums of w^2; without them weights are 1. `age`
+    (..., cohorts): bins that have passed in full. `window` (cohorts,): True for the cohorts reported on; all cohorts
+    tell of delays.
 
     G_k is the `arrival_curve` of verdict k from all cohorts (u = w / G is the weight 1 / (pi G(age)), by verdict). The
     variance of logit(estimate) is the sum over all labels of w^2 times their squared influence, on V and B and on both
@@ -115,8 +116,9 @@ def nowcast(
 
     Source: Kalbfleisch and Lawless 1989, JASA 84 (right truncation); Jewell et al. 2007, Stat. Med. 26 (the shares of
     competing outcomes). The interval is ours. Holds at one look, like Wilson's.
-    Raises ValueError for numbers that are negative or not finite, labels in bins that have not passed, more labels than
-    selected, a `window` that is no mask of the cohorts, and levels out of range.
+    Raises ValueError for numbers that are negative or not finite, squares of only some sums or of 0 where the sum is
+    not, labels in bins that have not passed, more labels than selected, a `window` that is no mask of the cohorts, and
+    levels out of range.
 
     >>> found = nowcast(
     ...     [[[60, 20], [64, 16], [40, 0]]], [[[5, 15], [6, 14], [4, 0]]],
@@ -132,6 +134,9 @@ def nowcast(
         raise ValueError(f"least_matured: got {least_matured!r}, allowed are numbers above 1")
     if not 0.0 <= most_never_labelled <= 1.0:
         raise ValueError(f"most_never_labelled: got {most_never_labelled!r}, allowed is 0 to 1")
+    require_squares_of_all(
+        square_violating=square_violating, square_benign=square_benign, square_selected=square_selected
+    )
     verdicts = (
         triangle("violating", violating, square_violating, age),
         triangle("benign", benign, square_benign, age),

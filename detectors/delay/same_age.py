@@ -14,7 +14,7 @@ import scipy
 
 from detectors.arrays import Bools, Floats, Ints, mask
 from detectors.delay.arrival_curve import Triangle, triangle
-from detectors.delay.exits import observed, remainder, squared
+from detectors.delay.exits import observed, remainder, require_squares_of_all, squared
 from detectors.delay.kaplan_meier import from_here_on
 from detectors.delay.ultimate import total_of
 from detectors.estimation import Estimate, hajek
@@ -67,6 +67,7 @@ def same_age(
     >>> round(float(found.window), 3), round(float(found.reference), 3), round(float(found.p_value), 4)
     (0.741, 0.919, 0.0011)
     """
+    require_squares_of_all(square_violating=square_violating, square_benign=square_benign)
     verdicts = (
         triangle("violating", violating, square_violating, age),
         triangle("benign", benign, square_benign, age),

@@ -40,10 +40,11 @@ class Ultimate:
 def ultimate(table: Triangle, ages: Ints, inside: Bools, mature: Bools, selected: Floats) -> Ultimate:
     """Sums of w / G(age) over the cohorts `inside`; G is the arrival curve of `table`, which holds one verdict.
 
-    `ages`, `inside`, `mature` and `selected` are (..., cohorts). A cohort of age 0 has no label and is left out.
+    `ages`, `inside`, `mature` and `selected` are (..., cohorts). A cohort of age 0 has no label and is left out, and so
+    is one of which nothing was selected: no label is to come, whatever its age.
     """
     came, came2 = table.sums.sum(axis=-1), table.squares.sum(axis=-1)
-    began = inside & (ages > 0)
+    began = inside & (ages > 0) & (selected > 0)
     log_arrived = table.log_arrived()
     shape = np.broadcast_shapes(came.shape, ages.shape)
     by_age = np.broadcast_to(log_arrived, (*shape[:-1], log_arrived.shape[-1]))

@@ -38,7 +38,8 @@ def frechet(reference: Moments, current: Moments) -> Frechet:
     The second part is the Bures distance of the covariances: 0 only for equal ones. Singular covariances (n <= d) are
     allowed, but then rank alone makes them differ: want n of some 10 d on each side. `mean_noise` is
     tr(S) (1/n + 1/m) with the pooled S. It needs no inverse, and no normality to be a distance; normality makes it that
-    of the distributions. Costs two eigendecompositions: 17 ms at d = 256, .7 s at d = 1024 (measured).
+    of the distributions. Costs two eigendecompositions and the singular values of one matrix: 18 ms at d = 256, .9 s at
+    d = 1024 (measured).
 
     Source: Dowson and Landau 1982, Journal of Multivariate Analysis 12. ValueError for dimensions that differ and fewer
     than two vectors.
@@ -56,10 +57,8 @@ def frechet(reference: Moments, current: Moments) -> Frechet:
     # In units of the spread: products of four variances leave the range of floats, and eigenvalues of tiny ones are 0.
     unit = spread / reference.dimension or 1.0
     first, second = reference.covariance / unit, current.covariance / unit
-    root = _root(first)
-    crossed = np.linalg.eigvalsh(root @ second @ root)
-    # Rounding makes zero eigenvalues as negative as positive.
-    overlap = float(np.sqrt(np.maximum(crossed, 0.0)).sum())
+    # The eigenvalues of S1^1/2 S2 S1^1/2 are these singular values squared; their own roots would magnify its rounding.
+    overlap = float(np.linalg.svd(_root(first) @ _root(second), compute_uv=False).sum())
     covariance_part = max(spread - 2.0 * unit * overlap, 0.0)
     return Frechet(
         squared=mean_part + covariance_part, mean_part=mean_part, covariance_part=covariance_part, mean_noise=noise
@@ -68,5 +67,7 @@ def frechet(reference: Moments, current: Moments) -> Frechet:
 
 def _root(covariance: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance)
-    root: Floats = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    # Zero eigenvalues come out as rounding of the largest, of either sign, and the root of 1e-16 is 1e-8.
+    rounding = len(values) * np.finfo(np.float64).eps * values[-1]
+    root: Floats = (vectors * np.sqrt(np.where(values > rounding, values, 0.0))) @ vectors.T
     return root

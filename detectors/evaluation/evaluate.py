@@ -58,8 +58,8 @@ def evaluate(
     NaN is explained at each field of `Score`. Precision, recall and F1 agree with `river.drift.evaluate` (PR 1963)
     where windows do not overlap and no alarms are merged, but F1 without any alarm is 0 and not NaN.
 
-    Raises ValueError for positions outside their stream, for streams of different number, and for a `tolerance` < 0,
-    `merge_within` < 1, `every` <= `merge_within` or confidence outside (0, 1).
+    Raises ValueError for positions outside their stream, for streams of different number, for a `tolerance` that is no
+    whole number >= 0, and for `merge_within` < 1, `every` <= `merge_within` or confidence outside (0, 1).
 
     >>> found = evaluate([[110, 130, 900]], [[100, 500]], lengths=[1000], tolerance=50)
     >>> found.score.detected, found.score.missed, found.score.false_alarms, found.score.mean_delay

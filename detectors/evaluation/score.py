@@ -108,6 +108,8 @@ def _restricted_mean(delay: Floats, followed: Ints, *, limit: int) -> float:
     if not len(delay):
         return math.nan
     found = ~np.isnan(delay)
+    # Beyond the longest following nothing is known: one bin shows that as well as all up to the limit.
+    limit = min(limit, int(followed.max()) + 1)
     # Delays of whole observations are the bins; in the last is all that comes at the limit or later.
     last = np.minimum(np.where(found, delay, followed - 1), limit).astype(np.int64)
     events, censored = (np.bincount(last[which], minlength=limit + 1) for which in (found, ~found))

@@ -37,7 +37,7 @@ class Streams:
         >>> streams.change.tolist(), streams.window.tolist(), streams.until.tolist(), streams.quiet
         ([10, 15], [15, 24], [15, 30], 36)
         """
-        if tolerance < 0:
+        if not isinstance(tolerance, int | np.integer) or tolerance < 0:
             raise ValueError(f"tolerance: got {tolerance!r}, allowed are whole numbers >= 0")
         if len(changes) != len(lengths):
             raise ValueError(f"changes: got {len(changes)} streams, allowed are as many as lengths, {len(lengths)}")

@@ -23,7 +23,8 @@ def cohens_kappa(table: npt.ArrayLike) -> Floats:
     if counts.ndim < 2 or counts.shape[-1] != counts.shape[-2]:
         raise ValueError(f"table: shape {counts.shape}, allowed is (..., classes, classes)")
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = counts / counts.sum(axis=(-2, -1), keepdims=True)
+        items = counts.sum(axis=(-2, -1))
+        share = counts / items[..., None, None]
         observed = np.trace(share, axis1=-2, axis2=-1)
         expected = np.sum(share.sum(axis=-1) * share.sum(axis=-2), axis=-1)
-        return np.where(expected < 1 - 1e-12, (observed - expected) / (1.0 - expected), np.nan)
+        return np.where((items > 0) & (expected < 1 - 1e-12), (observed - expected) / (1.0 - expected), np.nan)

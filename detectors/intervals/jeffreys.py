@@ -21,8 +21,8 @@ def jeffreys(successes: npt.ArrayLike, observations: npt.ArrayLike, *, confidenc
     broadcast and need not be whole. NaN where n is 0 or either input is NaN. Coverage is near the nominal one on
     average over shares and can be some points below it for a single one: with 0 of 20 seen, a share of .13 is excluded.
 
-    For k of less than about .05 a quantile lies beyond k/n; the limit is then k/n, so that an estimate is never outside
-    its own interval.
+    For k > 0 of less than about .0005 at 95 % (.009 at 80 %, .08 at 50 %), and n - k likewise, a quantile lies beyond
+    k/n; the limit is then k/n, so that an estimate is never outside its own interval.
 
     Source: Brown, Cai and DasGupta 2001, Statistical Science 16, section 4.1.
     Raises ValueError for n < 0 or infinite, for k outside [0, n] and for a confidence outside (0, 1).

@@ -45,13 +45,15 @@ class ReferenceBand:
 def cbpe(probability: npt.ArrayLike, actioned: npt.ArrayLike, *, not_actioned: npt.ArrayLike) -> LabelFreeEstimate:
     """Estimate without labels: TP = sum of c over actioned, FP of 1 - c; FN and TN likewise over not actioned.
 
-    `probability` (bins,) is the calibrated c of each score bin; `actioned` and `not_actioned` (..., bins) count
-    decisions, a series each. For single decisions give their probabilities and 0/1. Precision = TP / (TP + FP), recall
-    = TP / (TP + FN), false-positive rate = FP / (FP + TN), F1 = 2 TP / (2 TP + FP + FN), all ratios of expectations.
+    `probability` is the calibrated c of each score bin, (bins,), or (..., bins) for series with their own; `actioned`
+    and `not_actioned` (..., bins) count decisions, a series each. For single decisions give their probabilities and
+    0/1. Precision = TP / (TP + FP), recall = TP / (TP + FN), false-positive rate = FP / (FP + TN), F1 = 2 TP / (2 TP +
+    FP + FN), all ratios of expectations.
 
     Assumes that P(violating | score) is unchanged and calibrated in the region where scores are now. Misleads under
     concept drift, after a change of model or policy and, beyond the reference's scores, always.
-    Source: NannyML, performance estimation (CBPE). Raises ValueError for values outside [0, 1] and negative counts.
+    Source: NannyML, performance estimation (CBPE). Raises ValueError for values outside [0, 1], negative counts and
+    bins that differ.
 
     >>> found = cbpe([0.2, 0.9], [[0, 10], [0, 0]], not_actioned=[[10, 0], [10, 0]])
     >>> found.precision.tolist(), found.recall.round(4).tolist()
@@ -59,6 +61,10 @@ def cbpe(probability: npt.ArrayLike, actioned: npt.ArrayLike, *, not_actioned: n
     """
     c = fractions("probability", probability)
     acted, left = nonnegative("actioned", actioned), nonnegative("not_actioned", not_actioned)
+    for name, counts in (("actioned", acted), ("not_actioned", left)):
+        # One number beside several bins would count in each of them.
+        if c.ndim == 0 or counts.shape[-1:] != c.shape[-1:]:
+            raise ValueError(f"{name}: shape {counts.shape}, allowed is (..., bins) with probability's, {c.shape}")
     tp, fp = np.sum(acted * c, axis=-1), np.sum(acted * (1.0 - c), axis=-1)
     fn, tn = np.sum(left * c, axis=-1), np.sum(left * (1.0 - c), axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):

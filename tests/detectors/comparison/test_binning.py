@@ -58,3 +58,11 @@ def test_what_cannot_be_counted_is_refused(
 def test_narrow_integers_name_their_series_all_the_same(kind: type[np.integer]) -> None:
     found = bin_counts(np.full(100, 0.5), np.linspace(0, 1, 9), series=np.arange(100, dtype=kind), series_count=100)
     assert [1] * 100 == found.sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("series", [[], np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.object_)])
+def test_no_values_are_in_no_bin_of_any_series(series: object) -> None:
+    found = bin_counts([], [0.5], series=series, series_count=2)  # type: ignore[arg-type]
+
+    assert [[0, 0], [0, 0]] == found.tolist()
+    assert np.int64 == found.dtype

@@ -83,7 +83,7 @@ def test_an_empty_side_is_undefined_without_a_warning(method: Method, reference:
 @every_method
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_impossible_counts_are_refused(method: Method, bad: float) -> None:
-    with pytest.raises(ValueError, match="current counts: found .*, allowed are finite numbers >= 0"):
+    with pytest.raises(ValueError, match=r"current counts: found .*, allowed are finite numbers >= 0"):
         method([1, 1, 1, 1, 1], [1, 1, bad, 1, 1])
 
 

@@ -74,6 +74,22 @@ def test_what_no_older_cohort_tells_is_unknown() -> None:
     assert np.isnan(found.total_standard_error)
 
 
+def test_growth_from_nothing_is_unknown() -> None:
+    found = chain_ladder([[0, 5, 1], [3, 0, 0]], [3, 1])
+
+    np.testing.assert_array_equal([np.nan, 6 / 5], found.factors)
+    np.testing.assert_array_equal([6.0, np.nan], found.ultimate)
+    np.testing.assert_array_equal([0.0, np.nan], found.outstanding)
+    assert np.isnan([found.total_outstanding, found.total_standard_error]).all()
+
+
+def test_totals_of_cohorts_that_have_not_begun_are_unknown_and_those_of_grown_ones_are_nothing() -> None:
+    found = chain_ladder([[[0, 0, 0], [0, 0, 0]], [[4, 2, 1], [0, 0, 0]]], [[0, 0], [3, 0]])
+
+    np.testing.assert_array_equal([np.nan, 0.0], found.total_outstanding)
+    np.testing.assert_array_equal([np.nan, 0.0], found.total_standard_error)
+
+
 def test_one_over_the_arrival_curve_is_the_ladders_factor_to_ultimate() -> None:
     found = arrival_curve(TRIANGLE, AGES)
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from detectors.delay import (
     KaplanMeier,
+    aalen_johansen,
     arrival_curve,
     chain_ladder,
     exits_from_cohorts,
@@ -184,7 +185,12 @@ def test_cohorts_and_single_observations_give_the_same_exits() -> None:
         ({"age": [3]}, r"age: found a number other than 0\.\.2"),
         ({"age": [0.5]}, r"age: found a number other than 0\.\.2"),
         ({"events": [[[float("nan"), 0]]]}, "events: found nan at position 0, 0, 0"),
-        ({"square_events": [1.0]}, "square_events: shape"),
+        ({"square_events": [1.0], "square_entries": [4]}, "square_events: shape"),
+        ({"square_events": [[[1, 1]]]}, "square_entries: missing beside square_events"),
+        ({"square_entries": [4]}, "square_events: missing beside square_entries"),
+        ({"square_events": [[[1, 0]]], "square_entries": [4]}, "square_events: found 0.0 at position 0, 0, 1"),
+        # Two decisions are left and no square of theirs.
+        ({"square_events": [[[1, 1]]], "square_entries": [2]}, "square_entries: found 0.0 at position 0"),
     ],
 )
 def test_impossible_cohorts_are_refused(change: dict[str, object], message: str) -> None:
@@ -192,6 +198,49 @@ def test_impossible_cohorts_are_refused(change: dict[str, object], message: str)
 
     with pytest.raises(ValueError, match=message):
         exits_from_cohorts(**(usual | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("estimate", [kaplan_meier, aalen_johansen])
+@pytest.mark.parametrize(
+    ("squares", "message"),
+    [
+        (
+            {"square_events": [[200, 100]]},
+            "square_censored: missing beside square_events, allowed are the squares of all",
+        ),
+        ({"square_censored": [400, 300]}, "square_events: missing beside square_censored"),
+        ({"square_events": [[0, 0]], "square_censored": [0, 0]}, "square_events: found 0.0 at position 0, 0"),
+        ({"square_events": [[200, 100]], "square_censored": [400, 0]}, "square_censored: found 0.0 at position 1"),
+    ],
+)
+def test_weights_whose_squares_are_missing_are_refused(
+    estimate: Callable[..., Any], squares: dict[str, list[Any]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        estimate([[20, 10]], [40, 30], **squares)
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(0, 6), min_size=3, max_size=3), share=st.floats(0.01, 0.99))
+def test_cohorts_whose_labels_have_all_come_leave_no_decision_behind_in_any_order_of_adding(
+    sizes: list[int], share: float
+) -> None:
+    weights = [1 / share / (1 + place) for place in range(sum(sizes))]
+    parts = np.split(np.array(weights), np.cumsum(sizes)[:-1])
+    events, squares = ([[[float(sum(part**power)) for part in parts]]] for power in (1, 2))
+    entries = sum(reversed(weights), 0.0)
+
+    exits = exits_from_cohorts(
+        events, [entries], [3], square_events=squares, square_entries=[float(sum(np.array(weights) ** 2))]
+    )
+    found = kaplan_meier(
+        exits.events[0], exits.censored, square_events=exits.square_events[0], square_censored=exits.square_censored
+    )
+
+    if weights:
+        expected = 1 - np.cumsum(events) / entries
+        np.testing.assert_allclose(expected, found.survival, atol=1e-12)
+        assert 0.0 == found.survival[-1]
 
 
 @pytest.mark.parametrize(("delay", "cause"), [([-1], [1]), ([1], [2]), ([1], [0.5]), ([float("nan")], [1])])

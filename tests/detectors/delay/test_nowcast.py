@@ -1,8 +1,13 @@
 """The nowcast of a share by simulation with known truth, in its exact cases, and where nothing identifies it."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from detectors.arrays import Bools, Floats
 from detectors.delay import Unidentified, nowcast, same_age
 from detectors.intervals import wilson
 from tests.studies import delay as study
@@ -108,6 +113,63 @@ def test_labels_are_weighted_by_the_inverse_of_their_verdicts_arrival() -> None:
     assert (violating + benign) / 80 == pytest.approx(float(found.completeness))
 
 
+def test_a_cohort_of_which_nothing_was_selected_waits_for_no_label() -> None:
+    # No benign label has ever come in the first bin, in which the last cohort still is.
+    found = nowcast(
+        [[60, 20], [64, 16], [70, 18], [0, 0]],
+        [[0, 20], [0, 20], [0, 12], [0, 0]],
+        selected=[100, 100, 100, 0],
+        age=[2, 2, 2, 1],
+        window=[False, False, True, True],
+    )
+
+    expected = wilson(88, 100)
+    assert Unidentified.IDENTIFIED == found.reason
+    assert [0.88, 12.0] == pytest.approx([float(found.estimate), float(found.weight_benign)])
+    assert [float(expected.lower), float(expected.upper)] == pytest.approx([float(found.lower), float(found.upper)])
+
+
+@st.composite
+def cohorts(draw: st.DrawFn) -> tuple[dict[str, Floats], Bools]:
+    """Cohorts as `nowcast` and `same_age` take them, and which are empty: any but the first two, which are mature."""
+    size, bins = draw(st.integers(3, 6)), draw(st.integers(2, 3))
+    ages = np.array([bins, bins, *draw(st.lists(st.integers(0, bins), min_size=size - 2, max_size=size - 2))])
+    empty = np.array([False, False, *draw(st.lists(st.booleans(), min_size=size - 2, max_size=size - 2))])
+    # The first bin in which labels of a verdict come.
+    first = np.array(draw(st.tuples(st.integers(0, 1), st.integers(0, 1))))[:, None, None]
+    place, rng = np.arange(bins), np.random.default_rng(draw(st.integers(0, 2**32)))
+    come = (place < ages[:, None]) & (place >= first) & ~empty[:, None]
+    violating, benign = rng.poisson(3.0, (2, size, bins)) * come
+    window = draw(st.lists(st.sampled_from(["window", "reference", ""]), min_size=size, max_size=size))
+    arrays = {
+        "violating": violating,
+        "benign": benign,
+        "selected": violating.sum(axis=1) + benign.sum(axis=1) + rng.integers(0, 2) * ~empty,
+        "age": ages,
+        "window": np.array(window) == "window",
+        "reference": np.array(window) == "reference",
+    }
+    return arrays, empty
+
+
+@settings(max_examples=100)
+@given(drawn=cohorts())
+def test_empty_cohorts_change_nothing_wherever_they_are(drawn: tuple[dict[str, Floats], Bools]) -> None:
+    arrays, empty = drawn
+
+    def both(columns: dict[str, Floats]) -> dict[str, Floats]:
+        usual = {name: values for name, values in columns.items() if name != "reference"}
+        found = nowcast(**usual, least_matured=1.1, most_never_labelled=1.0)  # type: ignore[arg-type]
+        return asdict(found) | asdict(same_age(**columns))
+
+    together = both(arrays)
+
+    alone = both({name: values[~empty] for name, values in arrays.items()})
+    for name, expected in alone.items():
+        np.testing.assert_allclose(expected, together[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    assert (together["reason"] == Unidentified.IDENTIFIED) == (not np.isnan(together["estimate"]))
+
+
 def test_without_a_benign_label_yet_the_lower_limit_knows_how_late_benign_labels_come() -> None:
     none_yet = nowcast(**small(benign=[[5, 15], [6, 14], [0, 0]]))  # type: ignore[arg-type]
     early = nowcast(**small(benign=[[15, 5], [14, 6], [0, 0]]))  # type: ignore[arg-type]
@@ -115,6 +177,13 @@ def test_without_a_benign_label_yet_the_lower_limit_knows_how_late_benign_labels
     assert [1.0, 1.0] == [float(none_yet.estimate), float(none_yet.upper)]
     assert none_yet.lower < early.lower < wilson(40, 40).lower + 0.01
 
+
+SQUARES: dict[str, object] = {
+    "square_violating": [[600, 200], [640, 160], [400, 0]],
+    "square_benign": [[50, 150], [60, 140], [40, 0]],
+    "square_selected": [1000, 1000, 800],
+}
+"""Of sums of ten, a tenth as many decisions with a weight of ten each."""
 
 REASONS = {
     Unidentified.NO_LABELS: small(violating=[[60, 20], [64, 16], [0, 0]], benign=[[5, 15], [6, 14], [0, 0]]),
@@ -185,7 +254,11 @@ def test_series_do_not_touch_each_other_and_sums_of_workers_add_up() -> None:
         ({"age": [2, 1, 1]}, "violating: found labels in a delay bin that has not passed"),
         ({"benign": [[5, 15], [6, 14], [float("nan"), 0]]}, "benign: found nan at position 2, 0"),
         ({"confidence": 95}, "0 < confidence < 1"),
-        ({"square_benign": [1.0]}, "square_benign: shape"),
+        (SQUARES | {"square_benign": [1.0]}, "square_benign: shape"),
+        (SQUARES | {"square_violating": np.zeros((3, 2))}, "square_violating: found 0.0 at position 0, 0"),
+        (SQUARES | {"square_selected": [1000, 1000, 0]}, "square_selected: found 0.0 at position 2"),
+        (SQUARES | {"square_selected": None}, "square_selected: missing beside square_violating, square_benign"),
+        ({"square_selected": [1000, 1000, 800]}, "square_violating, square_benign: missing beside square_selected"),
         ({"least_matured": 1.0}, "least_matured: got 1.0"),
         ({"most_never_labelled": 2.0}, "most_never_labelled: got 2.0"),
     ],
@@ -246,6 +319,11 @@ def test_a_reference_that_is_too_young_says_nothing() -> None:
 
     assert np.isnan([found.reference, found.difference, found.p_value, found.reference_matured]).all()
     assert 0.8 == found.window
+
+
+def test_at_the_same_age_the_squares_of_one_verdict_need_those_of_the_other() -> None:
+    with pytest.raises(ValueError, match="square_benign: missing beside square_violating, allowed are the squares"):
+        same_age(**small(reference=[True, True, False], square_violating=SQUARES["square_violating"]))  # type: ignore[arg-type]
 
 
 def test_a_cohort_cannot_be_its_own_reference() -> None:

@@ -39,6 +39,11 @@ def test_it_is_not_known_where_nobody_was_followed_to_the_limit() -> None:
     np.testing.assert_array_equal([1.5, 1.0, 1.5], restricted_mean(events, censored, limit=2))
 
 
+def test_without_bins_it_is_not_known() -> None:
+    np.testing.assert_array_equal(np.nan, restricted_mean([], []))
+    np.testing.assert_array_equal([np.nan, np.nan], restricted_mean(np.zeros((2, 0)), np.zeros((2, 0)), limit=0))
+
+
 def test_sums_of_many_series_give_the_means_of_each() -> None:
     rng = np.random.default_rng(2)
     events, censored = rng.integers(0, 9, size=(2, 5, 12))
@@ -55,10 +60,12 @@ def test_sums_of_many_series_give_the_means_of_each() -> None:
         ([1.0, 0.0], [0.0, float("nan")], None, r"censored: found nan at position 1"),
         ([1.0, 0.0], [0.0], None, "allowed are equal bins"),
         ([1.0, 0.0], [0.0, 0.0], 3, r"limit: got 3, allowed are whole numbers within \[0, 2\]"),
+        ([1.0, 0.0], [0.0, 0.0], 1.5, r"limit: got 1.5, allowed are whole numbers within \[0, 2\]"),
+        ([1.0, 0.0], [0.0, 0.0], float("nan"), r"limit: got nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    events: list[float], censored: list[float], limit: int | None, says: str
+    events: list[float], censored: list[float], limit: float | None, says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        restricted_mean(events, censored, limit=limit)
+        restricted_mean(events, censored, limit=limit)  # type: ignore[arg-type]

@@ -37,6 +37,19 @@ def test_equal_samples_are_at_distance_zero_even_with_fewer_vectors_than_dimensi
     assert 0.0 == pytest.approx(frechet(moments(vectors), moments(vectors)).distance, abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [2.0, 1.001, 1.0001])
+@pytest.mark.parametrize("seed", range(4))
+def test_stretched_vectors_are_as_far_as_they_are_stretched_also_with_fewer_vectors_than_dimensions(
+    scale: float, seed: int
+) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(10, 200))
+    expected = (scale - 1) ** 2 * np.trace(np.cov(vectors.T))
+    near, far = moments(vectors), moments(scale * vectors)
+
+    assert expected == pytest.approx(frechet(near, far).covariance_part, rel=2e-6)
+    assert expected == pytest.approx(frechet(far, near).covariance_part, rel=2e-6)
+
+
 def test_the_mean_part_without_drift_is_on_average_its_noise() -> None:
     rng = np.random.default_rng(43)
     scales = np.array([1.0, 2.0, 0.1, 0.5])

@@ -61,6 +61,16 @@ def test_a_delay_is_not_known_beyond_the_time_that_any_change_was_followed() -> 
     assert 5.0 == scored([995], [990]).restricted_delay
 
 
+@pytest.mark.parametrize("tolerance", [1000, 500_000_000, 2**62])
+def test_a_tolerance_beyond_all_streams_asks_for_what_was_seen_and_nothing_more(tolerance: int) -> None:
+    found, missed = (scored(alarms, [100, 500], tolerance=tolerance) for alarms in ([110, 900], [110]))
+
+    assert [(10 + 400) / 2] * 2 == [found.restricted_delay, found.conditional_delay]
+    assert isnan(missed.restricted_delay)
+    # The first change was missed for as long as it was followed, and all that were followed for longer were found.
+    assert 780.0 == scored([880], [0, 100], tolerance=tolerance).restricted_delay
+
+
 def test_an_alarm_that_is_always_on_finds_nothing() -> None:
     found = scored(list(range(1000)), [100, 500])
 
@@ -194,6 +204,8 @@ def test_each_alarm_is_looked_at_by_hand(alarms: list[int], changes: list[int], 
         ({"changes": []}, "changes: got 0 streams, allowed are as many as lengths, 1"),
         ({"lengths": [0]}, "lengths: found 0 at position 0"),
         ({"tolerance": -1}, "tolerance: got -1"),
+        ({"tolerance": 2.5}, "tolerance: got 2.5, allowed are whole numbers >= 0"),
+        ({"tolerance": nan}, "tolerance: got nan"),
         ({"merge_within": 0}, "merge_within: got 0"),
         ({"every": 1}, "every: got 1, allowed are whole numbers above merge_within, 1"),
         ({"confidence": 1.0}, "confidence: got 1.0"),

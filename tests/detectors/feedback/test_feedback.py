@@ -181,6 +181,11 @@ def test_kappa_of_a_classical_table_and_of_no_disagreement_possible() -> None:
     assert np.isnan(cohens_kappa([[7, 0], [0, 0]]))
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (2, 2), (3, 0, 0), (3, 2, 2)])
+def test_kappa_of_no_items_is_unknown(shape: tuple[int, ...]) -> None:
+    np.testing.assert_array_equal(np.full(shape[:-2], np.nan), cohens_kappa(np.zeros(shape)))
+
+
 def test_a_score_bin_without_items_changes_nothing() -> None:
     assert [0.0, 1.0] == saerens([[1, 0], [0, 1]], [0.5, 0.5], count=[0, 5]).tolist()
     assert [0.0, 1.0] == saerens([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]], [0.5, 0.5], count=[0, 0, 7]).tolist()

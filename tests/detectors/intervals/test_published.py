@@ -152,6 +152,19 @@ def test_an_impossible_confidence_is_refused(method: Callable[..., Interval]) ->
         method(1, 2, confidence=95)
 
 
+@pytest.mark.parametrize(("confidence", "hits"), [(0.5, 0.078), (0.8, 0.0086), (0.95, 0.0005)])
+def test_limits_of_jeffreys_are_the_share_itself_only_below_the_hits_that_its_docs_say(
+    confidence: float, hits: float
+) -> None:
+    def quantile(k: float) -> float:
+        return float(stats.beta.ppf(0.5 - 0.5 * confidence, k + 0.5, 100 - k + 0.5))
+
+    for k, at_share in ((0.97 * hits, True), (1.03 * hits, False)):
+        found = jeffreys(k, 100, confidence=confidence)
+        assert at_share == (quantile(k) > k / 100) == (found.lower == k / 100)
+        assert float(found.lower) == pytest.approx(min(quantile(k), k / 100), rel=1e-9)
+
+
 def _mid_tail(k: int, n: int, p: float) -> Decimal:
     """P(X < k) + P(X = k) / 2 of a binomial count, in fifty digits."""
     with localcontext(prec=50):

@@ -103,6 +103,33 @@ def test_nothing_actioned_leaves_precision_undefined() -> None:
     assert np.isnan(cbpe([0.2], [0], not_actioned=[5]).precision)
 
 
+def test_series_may_have_probabilities_of_their_own() -> None:
+    c = np.array([[0.9, 0.6], [0.3, 0.4]])
+
+    found = cbpe(c, [[1, 1], [2, 0]], not_actioned=[0, 1])
+
+    assert [1.5 / 2, 0.6 / 2] == pytest.approx(found.precision.tolist())
+    assert [1.5 / 2.1, 0.6 / 1.0] == pytest.approx(found.recall.tolist())
+
+
+@pytest.mark.parametrize(
+    ("probability", "actioned", "not_actioned", "message"),
+    [
+        ([0.2, 0.9], [10], [5, 5], r"actioned: shape \(1,\), allowed is \(..., bins\) with probability's, \(2,\)"),
+        ([0.2, 0.9], [10, 10], [5], r"not_actioned: shape \(1,\)"),
+        ([0.2, 0.9], 10, 5, r"actioned: shape \(\)"),
+        ([0.2, 0.9], [[10], [20]], [5, 5], r"actioned: shape \(2, 1\)"),
+        ([0.2], [10, 10], [5, 5], r"actioned: shape \(2,\)"),
+        (0.2, [10, 10], [5, 5], r"actioned: shape \(2,\), allowed is \(..., bins\) with probability's, \(\)"),
+    ],
+)
+def test_counts_of_other_bins_than_those_of_the_probabilities_are_refused(
+    probability: object, actioned: object, not_actioned: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        cbpe(probability, actioned, not_actioned=not_actioned)  # type: ignore[arg-type]
+
+
 def test_a_band_needs_two_windows() -> None:
     with pytest.raises(ValueError, match="at least two windows"):
         reference_band([0.9])
