@@ -21,7 +21,10 @@ _VERDICTS: Final = ("positive", "negative")
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Part of the change of the whole rate; `of_rates` is the error that comes from rates alone, shares being known."""
+    """Part of the change of the whole rate; `of_rates` is the error that comes from rates alone, shares being known.
+
+    Both errors are NaN where a rate is not identified: without labels.
+    """
 
     size: float
     standard_error: float

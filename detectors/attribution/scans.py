@@ -84,7 +84,7 @@ def scan_shares(observed: Floats, variance: Floats, *, expected: Floats, whole: 
     """
     rows = found.sums(*observed, *variance, *expected).reshape(3, 2, -1)
     inside, outside = rows, np.maximum(rows[:, :, whole] - rows, 0.0)
-    unit = 0.5 * variance.sum(axis=1, keepdims=True) / np.maximum(observed.sum(axis=1, keepdims=True), 1e-300)
+    unit = half_unit(observed, variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         odds = np.log((inside[0] + unit) / (outside[0] + unit)) - np.log((inside[2] + unit) / (outside[2] + unit))
         spread = sum(
@@ -94,6 +94,12 @@ def scan_shares(observed: Floats, variance: Floats, *, expected: Floats, whole: 
     seen = ((inside[0] + inside[2]) > 0).any(axis=0) & ((outside[0] + outside[2]) > 1e-9 * rows[0]).any(axis=0)
     effect, error = np.where(seen, effect, np.nan), np.where(seen, error, np.nan)
     return Scan(effect=effect, standard_error=error, z=effect / error)
+
+
+def half_unit(observed: Floats, variance: Floats) -> Floats:
+    """Half of what one decision or label adds to a sum, on average, in each window, (2, 1)."""
+    found: Floats = 0.5 * variance.sum(axis=1, keepdims=True) / np.maximum(observed.sum(axis=1, keepdims=True), 1e-300)
+    return found
 
 
 def log_p_value(z: npt.ArrayLike) -> Floats:

@@ -91,9 +91,10 @@ def explain(
     normal law of rare verdicts is the weak point).
 
     A share that moved (MIX, VERSION, SAMPLING, REVIEWER) matters only where rates differ: its contribution, the share
-    moved x (its rate - the rate of the rest), must also differ from 0, at `alpha` over those taken. Volumes vary more
-    than counts do; the variance of their logarithm is estimated from the cells, robustly (half of the cells may move),
-    and added. Contributions below `least_contribution` are not named, whatever their p-value.
+    moved x (its rate - the rate of the rest), must also differ from 0, at `alpha` over those taken; without labels in
+    either it is not known, nor named. Volumes vary more than counts do; the variance of their logarithm is estimated
+    from the cells, robustly (half of the cells may move), and added. Contributions below `least_contribution` are not
+    named, whatever their p-value.
 
     A segment is tested for its rate if both windows have `least_labels` (effective) labels. A version or reviewer that
     only one window has is not tested inside; its arrival is, against those it replaced. MATURITY is not searched.
@@ -144,7 +145,9 @@ def explain(
             # Both must differ from 0, the shift and the difference in rates: the larger p-value counts.
             also = float(np.exp(log_p_value(part.size / max(part.of_rates, 1e-300)))) * len(found.rows)
             largest = max(p_value, min(also, 1.0))
-            if abs(part.size) >= least_contribution and largest <= alpha:
+            # NaN compares as anything: without labels inside or outside nothing says that the rates differ.
+            identified = np.isfinite(part.of_rates)
+            if identified and abs(part.size) >= least_contribution and largest <= alpha:
                 segment = level.found.segment(row)
                 causes.append(Cause(factor, segment, part.size, part.standard_error, scan.effect, largest))
     causes.sort(key=lambda cause: (-abs(cause.contribution), cause.factor, cause.segment))

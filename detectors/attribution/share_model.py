@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 
 from detectors.arrays import Bools, Floats, Ints
 from detectors.attribution.cells import Role, ratio
@@ -12,7 +13,7 @@ from detectors.attribution.crossings import Crossings
 from detectors.attribution.decomposition import Factor
 from detectors.attribution.level import Contribution, Level, effective_labels
 from detectors.attribution.pursuit import Departure
-from detectors.attribution.scans import Scan, scan_shares
+from detectors.attribution.scans import Scan, half_unit, scan_shares
 from detectors.attribution.smooth_rate import smooth_rate
 from detectors.estimation import hajek
 
@@ -48,16 +49,12 @@ class ShareModel:
 
     def refit(self) -> None:
         """Fit the usual intensities given the tilt."""
-        tilted = np.stack([self.exposure[0], self.exposure[1] * np.exp(self.tilt)])
-        totals = [self._by_group(row) for row in self.observed]
-        usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
-        for _ in range(2):  # The tilted exposure has no scale of its own: that of the group's total.
-            scale = [ratio(total, self._by_group(usual * row)) for total, row in zip(totals, tilted, strict=True)]
-            tilted = np.stack([row * by[self.group] for row, by in zip(tilted, scale, strict=True)])
-            usual = self.observed.sum(axis=0) / np.maximum(tilted.sum(axis=0), 1e-300)
+        tilted = np.stack([self.exposure[0], self.exposure[1] * np.exp(self.tilt + self._scale()[self.group])])
+        seen = self.observed.sum(axis=0)
+        usual = seen / np.maximum(tilted.sum(axis=0), 1e-300)
         if self.smooth:
             usual = smooth_rate(
-                self.observed.sum(axis=0),
+                seen,
                 tilted.sum(axis=0),
                 effective=effective_labels(self.observed, self.variance),
                 codes=self.level.cells.codes,
@@ -84,9 +81,9 @@ class ShareModel:
         Taken in the window where the effect moves more volume: a new version has none in the reference.
         """
         cell, rate = self.level.found.cells_of(row), self.level.sums.expected[0]
-        sizes, moves = [], []
+        counts, sizes, moves = self._with_half_units(row), [], []
         for window, sign in ((0, 1.0), (1, -1.0)):
-            here = self.observed[window]
+            here = counts[window]
             there = here.copy()
             there[cell] *= np.exp(sign * departure.effect)
             there *= ratio(self._by_group(here), self._by_group(there))[self.group]
@@ -96,6 +93,38 @@ class ShareModel:
         of_rates = moved * np.sqrt(self._rate_variance(row))
         of_share = abs(size) * departure.standard_error / abs(departure.effect)
         return Contribution(size, float(np.hypot(of_rates, of_share)), float(of_rates))
+
+    def _scale(self) -> Floats:
+        """Logarithm of the scale of each group's current exposure, which has none of its own once it is tilted.
+
+        With it a group's expected sum is the observed one in both windows. The part of a cell's sum that is expected in
+        the current one, exposure there / exposure in both, grows with the scale: bisection finds it at any tilt.
+        """
+        reference, current = (self._by_group(row) for row in self.observed)
+        seen = self.observed.sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            odds = self.tilt + np.nan_to_num(np.diff(np.log(self.exposure), axis=0)[0], posinf=np.inf, neginf=-np.inf)
+        # Where a window has nothing of a group, any scale fits.
+        high = np.where((reference > 0) & (current > 0), 40.0 + np.abs(self.tilt).max(initial=0.0), 0.0)
+        low = -high
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            less = self._by_group(seen * scipy.special.expit(odds + middle[self.group])) < current
+            low, high = np.where(less, middle, low), np.where(less, high, middle)
+        return low
+
+    def _with_half_units(self, row: int) -> Floats:
+        """What is observed, and half a unit on either side of a segment, spread over its cells as both windows are.
+
+        The effect that `scan_shares` finds is one between such sums; times a sum of 0 it would move nothing.
+        """
+        counts, unit = self.observed.copy(), half_unit(self.observed, self.variance)
+        inside = self.level.found.cells_of(row)
+        outside = np.setdiff1d(self.level.found.cells_of(int(self.whole[row])), inside)
+        for side in (inside, outside):
+            pooled = self.observed[:, side].sum(axis=0)
+            counts[:, side] += unit * ratio(pooled, pooled.sum())
+        return counts
 
     def _by_group(self, values: Floats) -> Floats:
         return np.bincount(self.group, values).astype(np.float64)

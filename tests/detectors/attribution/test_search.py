@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
-from detectors.attribution import Cells, Dimension, Factor, Role, cells, explain, window_sums
+from detectors.attribution import Cells, Dimension, Factor, Role, cells, collapse, decompose, explain, window_sums
 from detectors.attribution.level import volume_variation
 from detectors.attribution.scans import log_p_value
 from tests.studies.attribution import Planted, cube, draw, false_names, hits_of_one, hits_of_two, plant, world
@@ -122,6 +123,61 @@ def test_a_fall_too_small_for_its_labels_or_for_anyone_to_care_is_not_named() ->
     assert 1 == len(explain(fallen(hate, now=0.895, labels=1e6), least_contribution=0.001).causes)
 
 
+def test_a_language_that_falls_from_1_to_0_is_one_cause_and_one_that_did_not_change_is_none() -> None:
+    before, after = window_sums([900.0, 1000.0], [100.0, 0.0]), window_sums([900.0, 0.0], [100.0, 1000.0])
+
+    found = explain(cells([Dimension("language", ("en", "pt"))], [[0], [1]], reference=before, current=after)).causes
+
+    assert [(Factor.WITHIN, (("language", "pt"),))] == [(cause.factor, cause.segment) for cause in found]
+    assert -0.5 == pytest.approx(found[0].contribution, abs=1e-9)
+
+
+@pytest.mark.parametrize("labels", [3000.0, 20_000.0])
+@pytest.mark.parametrize(("usual", "now"), [(0.1, 0.02), (0.2, 0.04), (0.5, 0.1), (0.3, 0.9), (0.02, 0.7), (0.9, 0.0)])
+def test_a_cell_whose_error_moved_far_is_named_alone_with_all_that_it_moved(
+    usual: float, now: float, labels: float
+) -> None:
+    axes = (AXES[0], Dimension("language", ("en", "pt")))
+    codes = np.indices((3, 2)).reshape(2, -1).T
+    moved = (codes == [0, 1]).all(axis=1)
+    before, after = (np.where(moved, error, 0.1) * labels for error in (usual, now))
+    both = cells(
+        axes, codes, reference=window_sums(labels - before, before), current=window_sums(labels - after, after)
+    )
+
+    found = explain(both).causes
+
+    assert [(Factor.WITHIN, (("policy", "hate"), ("language", "pt")))] == [
+        (each.factor, each.segment) for each in found
+    ]
+    assert (usual - now) / 6 == pytest.approx(found[0].contribution, abs=1e-9)
+
+
+@pytest.mark.parametrize("now", [0.4, 0.2, 0.0])
+def test_a_parent_all_of_whose_children_fell_far_is_named_alone(now: float) -> None:
+    found = explain(fallen(CODES[:, 0] == 0, now=now)).causes
+
+    assert [(("policy", "hate"),)] == [cause.segment for cause in found]
+    assert (now - 0.9) / 3 == pytest.approx(found[0].contribution, abs=1e-9)
+
+
+@pytest.mark.parametrize("fall", [1.0, 2.0, 3.0])
+def test_a_parent_is_named_alone_where_children_of_unequal_rates_fell_alike(fall: float) -> None:
+    logit = scipy.special.logit(np.array([0.95, 0.9, 0.7] + 6 * [0.9]))
+    before, after = scipy.special.expit(logit), scipy.special.expit(logit - fall * (CODES[:, 0] == 0))
+    both = cells(
+        AXES,
+        CODES,
+        reference=window_sums(3000 * before, 3000 * (1 - before)),
+        current=window_sums(3000 * after, 3000 * (1 - after)),
+    )
+
+    found = explain(both).causes
+
+    assert [(("policy", "hate"),)] == [cause.segment for cause in found]
+    assert (after - before).mean() == pytest.approx(found[0].contribution, abs=1e-9)
+
+
 def test_a_mix_shift_between_equal_rates_is_no_cause() -> None:
     decisions = np.full(9, 10_000.0)
     before = window_sums(np.full(9, 900.0), np.full(9, 100.0), decisions=decisions)
@@ -154,6 +210,107 @@ def test_versions_alone_without_segments_are_searched_too(old: bool) -> None:
 
     assert [(Factor.VERSION, (("model", "v1" if old else "v2"),))] == [(each.factor, each.segment) for each in found]
     assert (0.1 if old else -0.1) == pytest.approx(found[0].contribution, abs=0.005)
+
+
+CHANGING = {
+    Factor.MIX: Dimension("changing", ("old", "new")),
+    Factor.VERSION: Dimension("changing", ("old", "new"), Role.VERSION),
+    Factor.REVIEWER: Dimension("changing", ("old", "new"), Role.REVIEWER),
+}
+
+
+def cut_over(factor: Factor, *, share: float, policies: int = 3, labels: float = 10_000.0) -> Cells:
+    """In some of 3 policies this share of decisions goes from an old value to a new one; precision .9 and .7.
+
+    A mix shift without policies: where all of 5 or more volumes move, that is how volumes vary.
+    """
+    codes = np.indices((3, 2)).reshape(2, -1).T
+    new = codes[:, 1] == 1
+    moved = np.where(codes[:, 0] < policies, share, 0.0)
+    precision = np.where(new, 0.7, 0.9)
+    before, after = labels * np.where(new, 0.0, 1.0), labels * np.where(new, moved, 1.0 - moved)
+    decided = np.where(new, 0.0, 5.0 * labels)  # Reviewers divide the labels and not the decisions.
+    reference, current = (
+        window_sums(
+            precision * each, (1.0 - precision) * each, decisions=decided if factor is Factor.REVIEWER else 5.0 * each
+        )
+        for each in (before, after)
+    )
+    found = cells((AXES[0], CHANGING[factor]), codes, reference=reference, current=current)
+    return collapse(found, "changing") if factor is Factor.MIX else found
+
+
+@pytest.mark.parametrize("share", [0.9, 0.9999, 1.0])
+@pytest.mark.parametrize("factor", CHANGING)
+def test_a_cut_over_is_one_cause_that_explains_the_whole_component_even_if_nothing_is_left(
+    factor: Factor, share: float
+) -> None:
+    both = cut_over(factor, share=share)
+    back = Cells(both.dimensions, both.codes, both.current, both.reference)
+    component = decompose(both).component(factor)
+
+    found, undone = explain(both).causes, explain(back).causes
+
+    assert -0.2 * share == pytest.approx(component, abs=1e-9)
+    assert [(factor, (("changing", "new"),))] == [(cause.factor, cause.segment) for cause in found]
+    assert component == pytest.approx(found[0].contribution, abs=2e-4)
+    assert [(factor, (("changing", "old"),))] == [(cause.factor, cause.segment) for cause in undone]
+    assert -component == pytest.approx(undone[0].contribution, abs=2e-4)
+
+
+@pytest.mark.parametrize("factor", [Factor.VERSION, Factor.REVIEWER])
+def test_what_is_replaced_in_one_policy_only_is_named_there(factor: Factor) -> None:
+    both = cut_over(factor, share=1.0, policies=1)
+
+    found = explain(both).causes
+
+    assert [(factor, (("policy", "hate"), ("changing", "new")))] == [(cause.factor, cause.segment) for cause in found]
+    assert decompose(both).component(factor) == pytest.approx(found[0].contribution, abs=2e-4)
+
+
+@pytest.mark.parametrize("factor", [Factor.VERSION, Factor.REVIEWER])
+def test_a_cut_over_is_named_in_sparse_cells_whose_volumes_vary(factor: Factor) -> None:
+    rng = np.random.default_rng(9)
+    there = world(rng, SPACE)
+    version = factor is Factor.VERSION
+    new, share = (SPACE.new_model, there.model) if version else (SPACE.new_rules, there.rulebook)
+    share[:] = np.stack([~new, new])
+    there.logit[:, new] -= 0.7
+
+    found = explain(draw(there, rng, labels=8000))
+
+    named = (("model", "v2"),) if version else (("rulebook", "new"),)
+    assert [(factor, named)] == [(cause.factor, cause.segment) for cause in found.causes]
+    assert abs(found.remainders[found.decomposition.factors.index(factor)]) < found.causes[0].standard_error
+
+
+@pytest.mark.parametrize("least", [0.0, 0.002])
+def test_a_new_version_without_labels_is_not_named_however_much_traffic_it_has(least: float) -> None:
+    axes = (AXES[0], Dimension("language", ("en", "pt")), Dimension("model", ("v1", "v2"), Role.VERSION))
+    codes = np.indices((3, 2, 2)).reshape(3, -1).T
+    new = codes[:, 2] == 1
+    positive, negative = np.zeros(12), np.zeros(12)
+    positive[~new], negative[~new] = [8, 11, 20, 16, 18, 20], [12, 9, 0, 4, 2, 0]
+    before, after = (
+        window_sums(positive, negative, decisions=np.where(new, launched, 10_000.0 - launched))
+        for launched in (0.0, 5000.0)
+    )
+
+    assert () == explain(cells(axes, codes, reference=before, current=after), least_contribution=least).causes
+
+
+def test_a_segment_without_labels_that_triples_is_no_mix_shift() -> None:
+    codes = np.indices((3, 2)).reshape(2, -1).T
+    unlabelled = (codes == [0, 1]).all(axis=1)
+    precision = np.where(codes[:, 0] == 0, 0.4, 0.95)
+    labels = np.where(unlabelled, 0.0, 1000.0)
+    before, after = (
+        window_sums(precision * labels, (1.0 - precision) * labels, decisions=np.where(unlabelled, grown, 5000.0))
+        for grown in (5000.0, 15_000.0)
+    )
+    both = cells((AXES[0], Dimension("language", ("en", "pt"))), codes, reference=before, current=after)
+
+    assert Factor.MIX not in {cause.factor for cause in explain(both).causes}
 
 
 def test_a_window_without_labels_has_no_causes_and_no_components() -> None:
