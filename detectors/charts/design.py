@@ -39,12 +39,12 @@ def require_one_design(chart: Design[object]) -> None:
     >>> from detectors.charts import Cusum
     >>> Cusum(threshold=5.0, average_run_length=465.0)
     Traceback (most recent call last):
-    ValueError: Cusum: got threshold 5.0 and average_run_length 465.0, allowed is at most one of the two
+    ValueError: Cusum: got threshold 5 and average_run_length 465, allowed is at most one of the two
     """
     if chart.threshold is not None and chart.average_run_length is not None:
         raise ValueError(
-            f"{type(chart).__name__}: got threshold {chart.threshold!r} and average_run_length"
-            f" {chart.average_run_length!r}, allowed is at most one of the two"
+            f"{type(chart).__name__}: got threshold {chart.threshold:g} and average_run_length"
+            f" {chart.average_run_length:g}, allowed is at most one of the two"
         )
 
 

@@ -92,7 +92,9 @@ class KafkaOutlet:
         self._producer = producer
 
     async def stop(self, *, within: float) -> None:
-        """Close, but wait no longer than `within` seconds for what is on its way."""
+        """Close, but wait no longer than `within` seconds for what is on its way. Nothing, if it was not started."""
+        if isinstance(self._producer, _Absent):
+            return
         try:
             await asyncio.wait_for(self._producer.stop(), within)
         except TimeoutError:
