@@ -43,16 +43,15 @@ def finite(name: str, values: npt.ArrayLike) -> Floats:
     return _all(name, array, np.abs(array) <= LARGEST, f"finite numbers of at most {LARGEST:g} in size")
 
 
-def nonnegative(name: str, values: npt.ArrayLike) -> Floats:
+def nonnegative(name: str, values: npt.ArrayLike, *, largest: float = LARGEST) -> Floats:
     """Finite numbers of at least 0: counts, weights, and sums of them."""
     array = np.asarray(values, dtype=np.float64)
-    return _all(name, array, (array >= 0) & (array <= LARGEST), f"finite numbers >= 0, at most {LARGEST:g}")
+    return _all(name, array, (array >= 0) & (array <= largest), f"finite numbers >= 0, at most {largest:g}")
 
 
 def nonnegative_squares(name: str, values: npt.ArrayLike) -> Floats:
     """Finite numbers of at least 0: variances and sums of squares of what `nonnegative` and `finite` allow."""
-    array = np.asarray(values, dtype=np.float64)
-    return _all(name, array, (array >= 0) & (array <= LARGEST**2), f"finite numbers >= 0, at most {LARGEST**2:g}")
+    return nonnegative(name, values, largest=LARGEST**2)
 
 
 def fractions(name: str, values: npt.ArrayLike) -> Floats:
