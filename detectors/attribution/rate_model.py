@@ -9,6 +9,7 @@ import scipy
 
 from detectors.arrays import Bools, Floats, Ints
 from detectors.attribution.crossings import Crossings
+from detectors.attribution.halving import halved
 from detectors.attribution.level import Contribution, Level
 from detectors.attribution.pursuit import Departure
 from detectors.attribution.scans import RateSums, Scan, scan_rates
@@ -64,14 +65,9 @@ class RateModel:
         mean = float(labels @ rate / labels.sum())
         possible = float(np.clip(step, 1e-6 - mean, 1.0 - 1e-6 - mean))
         target = (mean + possible) * float(labels.sum())
-        logit, low, high = scipy.special.logit(rate), -40.0, 40.0
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            if labels @ scipy.special.expit(logit + middle) < target:
-                low = middle
-            else:
-                high = middle
-        self.expected[window, cell] = scipy.special.expit(logit + low)
+        logit = scipy.special.logit(rate)
+        by = halved(lambda shift: np.asarray(labels @ scipy.special.expit(logit + shift) < target), 40.0)
+        self.expected[window, cell] = scipy.special.expit(logit + by)
         return step - possible
 
     def _scan(self, found: Crossings) -> Scan:

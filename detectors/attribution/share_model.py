@@ -11,6 +11,7 @@ from detectors.arrays import Bools, Floats, Ints
 from detectors.attribution.cells import Role, ratio
 from detectors.attribution.crossings import Crossings
 from detectors.attribution.decomposition import Factor
+from detectors.attribution.halving import halved
 from detectors.attribution.level import Contribution, Level, effective_labels
 from detectors.attribution.pursuit import Departure
 from detectors.attribution.scans import Scan, half_unit, scan_shares
@@ -105,13 +106,10 @@ class ShareModel:
         with np.errstate(divide="ignore", invalid="ignore"):
             odds = self.tilt + np.nan_to_num(np.diff(np.log(self.exposure), axis=0)[0], posinf=np.inf, neginf=-np.inf)
         # Where a window has nothing of a group, any scale fits.
-        high = np.where((reference > 0) & (current > 0), 40.0 + np.abs(self.tilt).max(initial=0.0), 0.0)
-        low = -high
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            less = self._by_group(seen * scipy.special.expit(odds + middle[self.group])) < current
-            low, high = np.where(less, middle, low), np.where(less, high, middle)
-        return low
+        reach = np.where((reference > 0) & (current > 0), 40.0 + np.abs(self.tilt).max(initial=0.0), 0.0)
+        return halved(
+            lambda scale: self._by_group(seen * scipy.special.expit(odds + scale[self.group])) < current, reach
+        )
 
     def _with_half_units(self, row: int) -> Floats:
         """What is observed, and half a unit on either side of a segment, spread over its cells as both windows are.
